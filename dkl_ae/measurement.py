@@ -12,7 +12,6 @@ class Origin(enum.StrEnum):
 
     SEED = "seed"
     MODEL = "model"
-    OPERATOR = "operator"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Proposal:
     """Survey pixel of the candidate."""
     origin: Origin
     score: float | None = None
-    """Value of the acquisition function; None for a seed or an operator's choice."""
+    """Value of the acquisition function; None for a seed."""
 
 
 @dataclasses.dataclass(frozen=True)

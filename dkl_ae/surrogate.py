@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-import numpy
-
 from dkl_ae.survey import FloatArray, IntArray
 
 

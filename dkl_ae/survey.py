@@ -28,9 +28,7 @@ class Survey:
 
     def __post_init__(self) -> None:
         if self.image.ndim != 2:
-            raise ValueError(
-                f"The survey has {self.image.ndim} dimensions: choose a two-dimensional image."
-            )
+            raise ValueError(f"The survey has {self.image.ndim} dimensions: choose a two-dimensional image.")
         bad = int(numpy.count_nonzero(~numpy.isfinite(self.image)))
         if bad:
             raise ValueError(f"The survey has {bad} pixels that are not numbers: acquire it again.")
@@ -40,9 +38,7 @@ class Survey:
                 "check that the beam is on and the detector is inserted, then acquire it again."
             )
         if not self.pixel_size_nm > 0:
-            raise ValueError(
-                f"The survey's pixel size is {self.pixel_size_nm:g} nm: calibrate the scan first."
-            )
+            raise ValueError(f"The survey's pixel size is {self.pixel_size_nm:g} nm: calibrate the scan first.")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,13 +65,9 @@ class Patches:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise ValueError(
-                f"The patch size is {self.size} px: choose a positive odd number such as 13."
-            )
+            raise ValueError(f"The patch size is {self.size} px: choose a positive odd number such as 13.")
         if self.size % 2 == 0:
-            raise ValueError(
-                f"The patch size is {self.size} px, which has no central pixel: choose {self.size + 1}."
-            )
+            raise ValueError(f"The patch size is {self.size} px, which has no central pixel: choose {self.size + 1}.")
         height, width = self.survey.shape
         if self.size > min(height, width):
             raise ValueError(
@@ -98,9 +90,7 @@ class Patches:
     @property
     def windows(self) -> FloatArray:
         """Shape (rows, columns, size, size); a view of the survey, nothing is copied."""
-        return numpy.lib.stride_tricks.sliding_window_view(
-            self.survey.image, (self.size, self.size)
-        )
+        return numpy.lib.stride_tricks.sliding_window_view(self.survey.image, (self.size, self.size))
 
     @functools.cached_property
     def features(self) -> numpy.typing.NDArray[numpy.float32]:

@@ -1,0 +1,126 @@
+"""Starts, holds and ends one run: the thread that measures, and the recorder on the window's thread."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import typing
+from collections.abc import Callable, Mapping
+
+from nion.data import DataAndMetadata
+from nion.swift import DocumentController
+
+from dkl_ae.instrument import InstrumentError
+from dkl_ae.runner import Event, RunEnded, Runner
+from nionswift_plugin.dkl_ae_ui import microscope
+from nionswift_plugin.dkl_ae_ui.recorder import Recorder
+from nionswift_plugin.dkl_ae_ui.settings import USE_SELECTED_SURVEY, Settings
+
+T = typing.TypeVar("T")
+
+_current: RunControl | None = None
+"""The run under way in this process: two would fight over the probe."""
+
+
+class RunControl:
+    """One run. Made, used and closed on the window's thread.
+
+    on_event and on_trouble: see Recorder.
+
+    Raises InstrumentError or ValueError, one sentence, when the run cannot start.
+    """
+
+    def __init__(
+        self,
+        window: DocumentController.DocumentController,
+        settings: Settings,
+        on_event: Callable[[Event], None],
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        global _current  # noqa: PLW0603
+        if _current is not None:
+            raise ValueError("A run is under way already: stop it before you start another.")
+        instrument = microscope.SwiftInstrument(
+            _chosen_microscope(settings),
+            channel=settings.channel,
+            exposure_s=settings.exposure_ms / 1000,
+            given_survey=_given_survey(window, settings),
+        )
+        self._listener = on_event
+        self.recorder = Recorder(window, settings.plan, datetime.datetime.now(), self._on_event, on_trouble)
+        self._runner = Runner(instrument, settings.plan, self.recorder.record)
+        self.notice = (
+            ""
+            if instrument.has_blanker
+            else f"This microscope has no control {microscope.BLANKER}: between exposures the probe waits in "
+            "the survey's corner, unblanked."
+        )
+        self._thread = threading.Thread(target=self._runner.run, name="dkl-ae run", daemon=True)
+        _current = self
+        self._thread.start()
+
+    def pause(self) -> None:
+        self._runner.pause()
+
+    def resume(self) -> None:
+        self._runner.resume()
+
+    def stop(self) -> None:
+        self._runner.stop()
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Stop the run if it goes on, wait for it, and keep all that it measured."""
+        self._runner.stop()
+        self._thread.join(timeout_s)
+        self.recorder.close()
+        self._forget()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, RunEnded):
+            self._forget()
+        self._listener(event)
+
+    def _forget(self) -> None:
+        global _current  # noqa: PLW0603
+        if _current is self:
+            _current = None
+
+
+def _chosen_microscope(settings: Settings) -> microscope.Microscope:
+    stems = microscope.instruments()
+    if not stems:
+        raise InstrumentError("Swift has no microscope: connect one or install a simulated one, then restart Swift.")
+    stem = _chosen("microscope", settings.instrument_id, {microscope.identifier(s): s for s in stems})
+    name = microscope.identifier(stem)
+    scan = microscope.scan_of(stem)
+    if scan is None:
+        raise InstrumentError(f"The microscope '{name}' has no scan: choose another in the panel.")
+    cameras = {camera.hardware_source_id: camera for camera in microscope.cameras_of(stem)}
+    if not cameras:
+        raise InstrumentError(f"The microscope '{name}' has no camera: connect one, or choose another microscope.")
+    if settings.channel >= scan.channel_count:
+        raise InstrumentError(
+            f"{scan.display_name} has {scan.channel_count} channels but number {settings.channel + 1} was chosen: "
+            "choose another."
+        )
+    return microscope.Microscope(stem, scan, _chosen("camera", settings.camera_id, cameras))
+
+
+def _chosen(what: str, key: str, there: Mapping[str, T]) -> T:
+    """What has this key, or the first when none was chosen."""
+    if key and key not in there:
+        raise InstrumentError(f"The {what} '{key}' is not there any more: choose another in the panel.")
+    return there[key] if key else next(iter(there.values()))
+
+
+def _given_survey(
+    window: DocumentController.DocumentController, settings: Settings
+) -> DataAndMetadata.DataAndMetadata | None:
+    if settings.survey_source != USE_SELECTED_SURVEY:
+        return None
+    item = window.selected_data_item
+    if item is None or item.xdata is None:
+        raise InstrumentError(
+            "No data item is selected: select the frame of the last scan, or choose to acquire a new survey."
+        )
+    return item.xdata

@@ -1,0 +1,151 @@
+"""What the panel asks for: the texts a user types become validated settings, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable, Mapping
+
+from dkl_ae.acquisition import ACQUISITIONS
+
+from dkl_ae.experiment import Plan
+
+ACQUIRE_SURVEY = "acquire"
+USE_SELECTED_SURVEY = "selected"
+SURVEY_SOURCES: Mapping[str, str] = {
+    ACQUIRE_SURVEY: "Acquire a new frame",
+    USE_SELECTED_SURVEY: "Use the selected data item",
+}
+DEVICE_LABELS: Mapping[str, str] = {
+    "auto": "Automatic",
+    "gpu": "GPU",
+    "cpu": "CPU",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberField:
+    """One number that the user types."""
+
+    name: str
+    label: str
+    unit: str
+    tool_tip: str
+    convert: Callable[[str], float]
+    example: str
+
+
+NUMBER_FIELDS = (
+    NumberField(
+        "exposure_ms",
+        "Exposure",
+        "ms",
+        "How long the camera exposes each diffraction pattern.",
+        float,
+        "10",
+    ),
+    NumberField(
+        "patch_size",
+        "Patch size",
+        "px",
+        "Side of the square of survey pixels around each place that the model sees; an odd number, a little "
+        "wider than the structures that matter.",
+        int,
+        "13",
+    ),
+    NumberField(
+        "seed_points",
+        "Seed points",
+        "",
+        "Patterns measured at random places before the model begins to choose.",
+        int,
+        "10",
+    ),
+    NumberField("steps", "Steps", "", "Patterns measured where the model chooses.", int, "60"),
+    NumberField(
+        "acquisition_parameter",
+        "Acquisition parameter",
+        "",
+        "The number that weighs exploring the unknown against exploiting what is known; see the acquisition "
+        "function's own explanation.",
+        float,
+        "0.01",
+    ),
+    NumberField(
+        "random_seed",
+        "Random seed",
+        "",
+        "The same seed, survey and settings give the same seed points.",
+        int,
+        "0",
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything a run needs from the user. Raises ValueError, one sentence, for what cannot work."""
+
+    plan: Plan = dataclasses.field(default_factory=Plan)
+    exposure_ms: float = 10.0
+    survey_source: str = ACQUIRE_SURVEY
+    instrument_id: str = ""
+    """Empty for the one that Swift prefers; likewise the camera."""
+    camera_id: str = ""
+    channel: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.exposure_ms <= 60_000:
+            raise ValueError(f"The exposure is {self.exposure_ms:g} ms: choose more than 0 and at most 60,000 ms.")
+        if self.survey_source not in SURVEY_SOURCES:
+            raise ValueError(
+                f"There is no survey source '{self.survey_source}': choose one of {', '.join(SURVEY_SOURCES)}."
+            )
+
+    def to_texts(self) -> dict[str, str]:
+        """The text of each setting, by its name."""
+        values = {**dataclasses.asdict(self), **dataclasses.asdict(self.plan)}
+        del values["plan"]
+        return {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in values.items()}
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str]) -> Settings:
+        """Read the texts; what is missing has its default.
+
+        Raises ValueError for the first text that cannot be used.
+        """
+        known: dict[str, typing.Any] = {**cls().to_texts(), **texts}
+        for field in NUMBER_FIELDS:
+            known[field.name] = _number(field, known[field.name])
+        known["channel"] = int(known["channel"])
+        known["reference_frames"] = int(known["reference_frames"])
+        plan_names = {field.name for field in dataclasses.fields(Plan)}
+        own_names = {field.name for field in dataclasses.fields(cls)} - {"plan"}
+        return cls(
+            plan=Plan(**{name: known[name] for name in plan_names}),
+            **{name: known[name] for name in own_names},
+        )
+
+
+def remembered_texts(text: str) -> dict[str, str]:
+    """The texts of the last start, from what was stored; the defaults when that cannot be used."""
+    try:
+        stored = {str(name): str(value) for name, value in json.loads(text).items()}
+        Settings.from_texts(stored)
+    except (ValueError, AttributeError):
+        return Settings().to_texts()
+    return {**Settings().to_texts(), **stored}
+
+
+def default_parameter(acquisition: str) -> str:
+    """The text of an acquisition function's usual parameter."""
+    return f"{ACQUISITIONS[acquisition].default:g}"
+
+
+def _number(field: NumberField, text: str) -> float:
+    try:
+        return field.convert(text.strip())
+    except ValueError:
+        kind = "a whole number" if field.convert is int else "a number"
+        raise ValueError(f"The {field.label.lower()} is '{text}': type {kind} such as {field.example}.") from None

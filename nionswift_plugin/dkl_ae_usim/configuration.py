@@ -1,0 +1,84 @@
+"""The microscope put together, registered with Swift and unregistered."""
+
+from __future__ import annotations
+
+import typing
+
+from nion.device_kit import CameraDevice
+from nion.instrumentation import HardwareSource
+from nion.utils import Registry
+
+from dkl_ae.specimen import PatternSimulator, Specimen, graphene_with_silicon
+from nionswift_plugin.dkl_ae_usim.camera import PatternDetector, camera_settings
+from nionswift_plugin.dkl_ae_usim.instrument import PRIORITY, Instrument
+from nionswift_plugin.dkl_ae_usim.scan import ScanModule
+
+INSTRUMENT_ID = "dkl_ae_stem"
+SCAN_DEVICE_ID = "dkl_ae_scan"
+CAMERA_ID = "dkl_ae_ronchigram"
+
+
+class MicroscopeConfiguration:
+    """One simulated microscope; `run` and `stop` it once each.
+
+    It has the attributes of nion.instrumentation's AcquisitionTestContextConfigurationLike, so it
+    can be passed to AcquisitionTestContext.
+
+    seed: of the counting noise of the scan and the camera.
+    """
+
+    def __init__(
+        self,
+        specimen: Specimen | None = None,
+        *,
+        seed: int = 0,
+        configuration_location: str = "",
+    ) -> None:
+        self.configuration_location = configuration_location
+        self.instrument_id = INSTRUMENT_ID
+        self.instrument = Instrument(INSTRUMENT_ID, PatternSimulator(specimen or graphene_with_silicon()))
+        self.scan_module = ScanModule(SCAN_DEVICE_ID, "4D-STEM Simulator Scan", self.instrument, seed)
+        self.ronchigram_camera_device_id = CAMERA_ID
+        self.ronchigram_camera_device = CameraDevice.Camera(
+            CAMERA_ID,
+            "ronchigram",
+            "4D-STEM Simulator Camera",
+            PatternDetector(self.instrument, seed + 1),
+            self.instrument,
+        )
+        # Swift chooses the panel for a camera by this attribute.
+        setattr(self.ronchigram_camera_device, "camera_panel_type", "ronchigram")  # noqa: B010
+        self.ronchigram_camera_settings = camera_settings(CAMERA_ID)
+        # AcquisitionTestContext looks up an EELS camera; an id that does not exist yields None.
+        self.eels_camera_device_id = "dkl_ae_no_eels_camera"
+        self._camera_module = CameraDevice.CameraModule(
+            INSTRUMENT_ID, self.ronchigram_camera_device, self.ronchigram_camera_settings
+        )
+        self._camera_module.priority = PRIORITY
+
+    def run(self) -> None:
+        """Register the instrument, then its scan and camera, and tie them together.
+
+        Without the tie an instrument asks for any registered scan and camera, and with two
+        microscopes in one program it gets those of the other.
+        """
+        Registry.register_component(self.instrument, {"instrument_controller", "stem_controller"})
+        Registry.register_component(self._camera_module, {"camera_module"})
+        Registry.register_component(self.scan_module, {"scan_module"})
+        self.instrument.set_scan_controller(_hardware_source(SCAN_DEVICE_ID))
+        self.instrument.set_ronchigram_camera(_hardware_source(CAMERA_ID))
+
+    def stop(self) -> None:
+        """Unregister what `run` registered, and nothing else."""
+        self.instrument.set_scan_controller(None)
+        self.instrument.set_ronchigram_camera(None)
+        Registry.unregister_component(self._camera_module, {"camera_module"})
+        Registry.unregister_component(self.scan_module, {"scan_module"})
+        Registry.unregister_component(self.instrument, {"instrument_controller", "stem_controller"})
+
+
+def _hardware_source(hardware_source_id: str) -> HardwareSource.HardwareSource:
+    return typing.cast(
+        HardwareSource.HardwareSource,
+        HardwareSource.HardwareSourceManager().get_hardware_source_for_hardware_source_id(hardware_source_id),
+    )
