@@ -63,10 +63,10 @@ class Controls(InstrumentDevice.ValueManagerLike):
                 return False
             if name in _OPTICS_CONTROLS and value != self._values[name]:
                 field, factor = _OPTICS_CONTROLS[name]
-                optics = self.simulator.optics
+                change: dict[str, typing.Any] = {field: value * factor}
                 try:
-                    changed = dataclasses.replace(optics, **{field: value * factor})
-                    self.simulator = self.simulator.with_optics(changed)
+                    optics = dataclasses.replace(self.simulator.optics, **change)
+                    self.simulator = self.simulator.with_optics(optics)
                 except ValueError as error:
                     logging.warning("%s stays at %g: %s", name, self._values[name], error)
                     return False
