@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy
 import numpy.typing
 
-from dkl_ae.acquisition import ACQUISITIONS, choose, score
+from dkl_ae.acquisition import ACQUISITIONS, Belief, choose, score
 from dkl_ae.measurement import Measurement, Origin, Position, Proposal
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.surrogate import Posterior, Surrogate
@@ -229,14 +229,13 @@ class Experiment:
             surrogate.fit(candidates, target, error)
             posteriors.append(surrogate.predict())
         objective = targets[0][0]
-        self._scores = score(
-            self.plan.acquisition,
-            posteriors[0].mean,
-            posteriors[0].sigma,
-            parameter=self.plan.acquisition_parameter,
+        belief = Belief(
+            mean=posteriors[0].mean,
+            sigma=posteriors[0].sigma,
             best_observed=float(objective.max()),
             scale=float(objective.std()),
         )
+        self._scores = score(self.plan.acquisition, belief, self.plan.acquisition_parameter)
         shown = _angle_posterior(*posteriors) if self._scalarizer.circular else posteriors[0]
         self._maps = Maps(
             prediction=self.patches.to_map(shown.mean),

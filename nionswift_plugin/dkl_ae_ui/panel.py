@@ -7,12 +7,12 @@ import json
 import typing
 from collections.abc import Mapping, Sequence
 
-from dkl_ae.acquisition import ACQUISITIONS
 from nion.swift import DocumentController, Panel, Workspace
 from nion.swift.model import Notification
 from nion.ui import Declarative
 from nion.utils import Model, Registry
 
+from dkl_ae.acquisition import ACQUISITIONS
 from dkl_ae.instrument import InstrumentError
 from dkl_ae.runner import (
     Dose,
@@ -117,19 +117,29 @@ class Handler(Declarative.Handler):
         self.dose_text = Model.PropertyModel[str]("")
         self.best_text = Model.PropertyModel[str]("")
         self._offer_microscopes(texts)
-        self._registered = Registry.listen_component_registered_event(self._components_changed)
-        self._unregistered = Registry.listen_component_unregistered_event(self._components_changed)
+        self._listeners = [
+            Registry.listen_component_registered_event(self._components_changed),
+            Registry.listen_component_unregistered_event(self._components_changed),
+        ]
         self._explain_acquisition()
         self._check()
         self.ui_view = self._build_view()
 
     def close(self) -> None:
-        self._registered.close()
-        self._unregistered.close()
+        # Dropping a listener ends it; one that is closed but kept still hears, and complains.
+        self._listeners.clear()
         if self._run is not None:
             self._run.close()
             self._run = None
         super().close()
+
+    def set_text(self, name: str, text: str) -> None:
+        """Set one setting, by its name in Settings or Plan, as if the user had."""
+        if name in self._choices:
+            self._choices[name].key = text
+        else:
+            self._numbers[name].value = text
+        self._check()
 
     # What the user does.
 

@@ -273,6 +273,7 @@ class Recorder:
         dtype: numpy.typing.DTypeLike,
         descriptor: DataAndMetadata.DataDescriptor,
         calibrations: Sequence[Calibration.Calibration],
+        unit: str = "",
         **description: typing.Any,
     ) -> None:
         item = DataItem.DataItem(large_format=True)
@@ -284,6 +285,7 @@ class Recorder:
             data_shape=shape,
             data_dtype=numpy.dtype(dtype),
             data_descriptor=descriptor,
+            intensity_calibration=Calibration.Calibration(units=unit),
             dimensional_calibrations=list(calibrations),
             metadata=self._description(role, **description),
         )
@@ -344,9 +346,15 @@ class Recorder:
         controller = self._window.workspace_controller
         if controller is None:
             return
-        controller.ensure_workspace("Automated Experiment", _workspace_layout(), WORKSPACE_ID)
-        for panel, live in zip(controller.display_panels, _LIVE_ITEMS, strict=False):
-            panel.set_display_item(self._display_item(live.role))
+        # Swift rebuilds the whole window to change the workspace: not when it is shown already.
+        if getattr(controller._workspace, "workspace_id", None) != WORKSPACE_ID:
+            controller.ensure_workspace("Automated Experiment", _workspace_layout(), WORKSPACE_ID)
+        self._split(
+            *(
+                functools.partial(panel.set_display_item, self._display_item(live.role))
+                for panel, live in zip(controller.display_panels, _LIVE_ITEMS, strict=False)
+            )
+        )
 
     # A point has come: keep it, then show it when it is time.
 
@@ -371,7 +379,8 @@ class Recorder:
             (self._plan.points, *pattern.shape),
             pattern.dtype,
             DataAndMetadata.DataDescriptor(False, 1, 2),
-            [Calibration.Calibration(1, 1, ""), *self._pattern_calibrations()],
+            [Calibration.Calibration(1, 1, "step"), *self._pattern_calibrations()],
+            unit="counts",
         )
 
     def _complete(self, event: StepCompleted) -> list[Callable[[], None]]:

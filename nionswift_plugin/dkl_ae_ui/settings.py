@@ -8,7 +8,6 @@ import typing
 from collections.abc import Callable, Mapping
 
 from dkl_ae.acquisition import ACQUISITIONS
-
 from dkl_ae.experiment import Plan
 
 ACQUIRE_SURVEY = "acquire"

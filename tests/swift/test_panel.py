@@ -1,0 +1,403 @@
+"""The panel drives the simulated microscopes, in trouble too, and keeps what it measured."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy
+import pytest
+from nion.utils import Geometry
+
+from nionswift_plugin.dkl_ae_ui.recorder import MEASUREMENT_COLUMNS, METADATA_KEY
+from tests.swift.conftest import pump
+
+pytestmark = pytest.mark.swift
+
+ROLES = {
+    "survey", "path", "prediction", "uncertainty", "acquisition", "pattern", "readings",
+    "measurements", "maps", "patterns", "reference",
+}  # fmt: skip
+
+
+def items_of(context: Any) -> dict[str, Any]:
+    """The data items of the last run, by their role."""
+    return {
+        item.metadata[METADATA_KEY]["role"]: item
+        for item in context.document_model.data_items
+        if METADATA_KEY in item.metadata
+    }
+
+
+def run_to_end(context: Any, handler: Any) -> None:
+    handler.start_button.on_clicked()
+    assert not handler.idle.value, handler.message.value
+    pump(context, lambda: handler.idle.value)
+
+
+def measured(context: Any) -> int:
+    """Number of measured rows; the rest must be untouched."""
+    rows = numpy.array(items_of(context)["measurements"].xdata.data)
+    done = numpy.isfinite(rows[:, 0])
+    count = int(done.sum())
+    assert done[:count].all()
+    assert numpy.isnan(rows[count:]).all()
+    return count
+
+
+def test_a_run_finishes_and_leaves_every_item_in_one_group(simulator, open_panel) -> None:
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    assert handler.message.value == "Finished: 6 points measured."
+    assert handler.progress.value == 100
+    assert handler.step_text.value == "Step 6 of 6"
+    items = items_of(simulator)
+    assert set(items) == ROLES
+    (group,) = simulator.document_model.data_groups
+    assert len(group.display_items) == len(ROLES)
+    for role in ("survey", "path", "prediction", "uncertainty", "acquisition"):
+        assert [c.units for c in items[role].dimensional_calibrations] == ["nm", "nm"]
+    for role in ("pattern", "reference"):
+        assert [c.units for c in items[role].dimensional_calibrations] == ["mrad", "mrad"]
+    assert items["prediction"].intensity_calibration.units == "mrad"
+    assert items["patterns"].data_shape == (6, 64, 64)
+    assert items["maps"].data_shape == (4, 3, *items["survey"].data_shape)
+
+
+def test_what_is_shown_is_what_was_measured(simulator, open_panel) -> None:
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    items = items_of(simulator)
+    rows = numpy.array(items["measurements"].xdata.data)
+    patterns = numpy.array(items["patterns"].xdata.data)
+    columns = {name: rows[:, i] for i, name in enumerate(MEASUREMENT_COLUMNS)}
+    assert list(columns["step"]) == [1, 2, 3, 4, 5, 6]
+    assert list(columns["chosen by the model"]) == [0, 0, 0, 1, 1, 1]
+    numpy.testing.assert_array_equal(columns["y asked"], columns["y read back"])
+    numpy.testing.assert_allclose(patterns.sum(axis=(1, 2)), columns["electrons"])
+    numpy.testing.assert_array_equal(items["readings"].data, columns["com_magnitude (mrad)"])
+    numpy.testing.assert_array_equal(items["pattern"].data, patterns[-1])
+    numpy.testing.assert_array_equal(items["prediction"].data, items["maps"].xdata.data[-1, 0])
+
+
+def test_a_pattern_is_exposed_after_the_probe_has_arrived(simulator, open_panel) -> None:
+    """Each pattern is the simulator's at the position that was read back, within counting noise."""
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    items = items_of(simulator)
+    rows = numpy.array(items["measurements"].xdata.data)
+    extent = items["survey"].data_shape[0] * items["survey"].dimensional_calibrations[0].scale
+    truth = simulator.configuration.instrument.simulator
+    index = MEASUREMENT_COLUMNS.index("y read back")
+    for row, pattern in zip(rows, numpy.array(items["patterns"].xdata.data), strict=True):
+        expected = truth.pattern(row[index] * extent, row[index + 1] * extent) * pattern.sum()
+        bright = expected > 20
+        chi_squared = numpy.mean((pattern - expected)[bright] ** 2 / expected[bright])
+        assert chi_squared == pytest.approx(1, abs=0.2)
+
+
+def test_the_beam_is_on_only_while_something_is_exposed(simulator, open_panel, monkeypatch) -> None:
+    instrument = simulator.instrument
+    log: list[tuple[str, Any]] = []
+    set_val, set_probe = instrument.SetVal, instrument.set_probe_position
+
+    def logged_set_val(name: str, value: float) -> bool:
+        if name == "C_Blank":
+            log.append(("blank", value))
+        return set_val(name, value)
+
+    def logged_set_probe(position: Any) -> None:
+        log.append(("move", instrument.GetVal("C_Blank")))
+        set_probe(position)
+
+    monkeypatch.setattr(instrument, "SetVal", logged_set_val)
+    monkeypatch.setattr(instrument, "set_probe_position", logged_set_probe)
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    unblanked = [i for i, entry in enumerate(log) if entry == ("blank", 0.0)]
+    assert len(unblanked) == 1 + 4 + 6  # survey, reference, points
+    assert all(log[i + 1] == ("blank", 1.0) for i in unblanked)
+    assert all(value == 1.0 for what, value in log if what == "move")
+    assert instrument.GetVal("C_Blank") == 1.0
+
+
+def test_the_dose_is_current_times_exposure_of_everything(simulator, open_panel) -> None:
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    scan = simulator.scan_hardware_source
+    survey_s = scan.calculate_frame_time(scan.get_current_frame_parameters())
+    electrons = (survey_s + 10 * 0.010) * simulator.instrument.GetVal("BeamCurrent") / 1.602176634e-19
+    assert handler.dose_text.value.startswith(f"{electrons:.3g} electrons")
+
+
+def test_the_scan_is_left_as_it_was_found(simulator, open_panel) -> None:
+    scan, stem = simulator.scan_hardware_source, simulator.instrument
+    scan.set_enabled_channels([0, 1])
+    stem.set_probe_position(Geometry.FloatPoint(0.25, 0.75))
+    parameters = scan.get_current_frame_parameters().as_dict()
+    handler = open_panel(simulator, channel="1")
+    run_to_end(simulator, handler)
+    assert list(scan.get_enabled_channel_indexes()) == [0, 1]
+    assert scan.get_current_frame_parameters().as_dict() == parameters
+    assert stem.probe_position == Geometry.FloatPoint(0.25, 0.75)
+    assert not scan.is_playing
+
+
+def test_views_that_play_are_stopped_for_the_run(simulator, open_panel) -> None:
+    simulator.scan_hardware_source.start_playing()
+    simulator.camera_hardware_source.start_playing()
+    pump(simulator, lambda: simulator.camera_hardware_source.is_playing)
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    assert handler.message.value == "Finished: 6 points measured."
+
+
+def test_the_same_seed_takes_the_same_path(simulator, open_panel) -> None:
+    handler = open_panel(simulator, random_seed="7")
+    paths = []
+    for _ in range(2):
+        run_to_end(simulator, handler)
+        paths.append(numpy.array(items_of(simulator)["measurements"].xdata.data)[:3, 1:3])
+    numpy.testing.assert_array_equal(*paths)
+
+
+@pytest.mark.parametrize("scalarizer", ["com_x", "com_y", "com_angle", "abf"])
+def test_every_scalarizer_can_drive(simulator, open_panel, scalarizer) -> None:
+    handler = open_panel(simulator, scalarizer=scalarizer)
+    run_to_end(simulator, handler)
+    assert handler.message.value == "Finished: 6 points measured."
+
+
+def test_the_selected_frame_of_the_last_scan_serves_as_survey(simulator, open_panel) -> None:
+    scan = simulator.scan_hardware_source
+    frame = record_survey(simulator)
+    exposures_before = scan.record_index
+    item = next(i for i in simulator.document_model.data_items if "HAADF" in i.title)
+    select(simulator, item)
+    handler = open_panel(simulator, survey_source="selected")
+    run_to_end(simulator, handler)
+    assert handler.message.value == "Finished: 6 points measured."
+    assert scan.record_index == exposures_before
+    numpy.testing.assert_array_equal(items_of(simulator)["survey"].data, frame)
+
+
+def test_a_selected_item_of_another_scan_is_refused(simulator, open_panel) -> None:
+    record_survey(simulator)
+    item = next(i for i in simulator.document_model.data_items if "HAADF" in i.title)
+    select(simulator, item)
+    scan = simulator.scan_hardware_source
+    parameters = scan.get_current_frame_parameters()
+    parameters.fov_nm = 1.5
+    scan.set_current_frame_parameters(parameters)
+    handler = open_panel(simulator, survey_source="selected")
+    run_to_end(simulator, handler)
+    assert handler.message.value.startswith("The selected data item shows 3 nm in 64 x 64 px but the scan is now")
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+
+
+def test_without_a_selected_item_the_panel_says_what_to_do(simulator, open_panel) -> None:
+    handler = open_panel(simulator, survey_source="selected")
+    handler.start_button.on_clicked()
+    assert handler.message.value.startswith("No data item is selected: select the frame")
+    assert handler.idle.value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("patch_size", "12", "The patch size is 12 px, which has no central pixel: choose 13."),
+        ("patch_size", "0", "The patch size is 0: choose 1 or more."),
+        ("patch_size", "a", "The patch size is 'a': type a whole number such as 13."),
+        ("seed_points", "0", "The seed points is 0: choose 1 or more."),
+        ("exposure_ms", "-1", "The exposure is -1 ms: choose more than 0 and at most 60,000 ms."),
+        ("acquisition_parameter", "", "The acquisition parameter is '': type a number such as 0.01."),
+        ("random_seed", "1.5", "The random seed is '1.5': type a whole number such as 0."),
+    ],
+)
+def test_a_setting_is_checked_as_it_is_typed(simulator, open_panel, name, text, sentence) -> None:
+    handler = open_panel(simulator)
+    getattr(handler, f"{name}_edit").on_text_edited(text)
+    assert handler.message.value == sentence
+    assert not handler.start_button.enabled
+    getattr(handler, f"{name}_edit").on_text_edited("9")
+    assert handler.message.value == "Ready."
+    assert handler.start_button.enabled
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        ({"patch_size": "65"}, "The patch size is 65 px but the survey is 64 x 64 px: choose a smaller"),
+        (
+            {"patch_size": "61", "seed_points": "15", "steps": "2"},
+            "The run asks for 15 seed points and 2 steps but the survey has 16 candidates: ask for fewer",
+        ),
+    ],
+)
+def test_what_only_the_survey_shows_ends_the_run_with_a_sentence(simulator, open_panel, texts, sentence) -> None:
+    handler = open_panel(simulator, **texts)
+    run_to_end(simulator, handler)
+    assert handler.message.value.startswith(sentence)
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+
+
+def test_a_survey_without_beam_is_refused(simulator, open_panel) -> None:
+    simulator.instrument.SetVal("BeamCurrent", 0.0)
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    assert handler.message.value.startswith("Every pixel of the survey is 0: check that the beam is on")
+
+
+def test_stop_keeps_what_was_measured(simulator, open_panel) -> None:
+    handler = open_panel(simulator, steps="200")
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: handler.step_text.value >= "Step 5 of 203")
+    handler.stop_button.on_clicked()
+    pump(simulator, lambda: handler.idle.value)
+    assert handler.message.value == "Stopped: everything measured so far is saved."
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+    assert set(items_of(simulator)) == ROLES
+    assert 5 <= measured(simulator) < 203
+
+
+def test_stop_breaks_off_a_long_exposure(simulator, open_panel) -> None:
+    handler = open_panel(simulator, exposure_ms="20000")
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: simulator.camera_hardware_source.is_recording)
+    start = time.monotonic()
+    handler.stop_button.on_clicked()
+    pump(simulator, lambda: handler.idle.value)
+    assert time.monotonic() - start < 10
+    assert handler.message.value == "Stopped: everything measured so far is saved."
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+
+
+def test_a_pause_holds_the_run_with_the_beam_blanked(simulator, open_panel) -> None:
+    handler = open_panel(simulator, steps="200")
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: handler.step_text.value >= "Step 4 of 203")
+    handler.pause_button.on_clicked()
+    pump(simulator, lambda: handler.message.value == "Paused, the beam is blanked.")
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+    held = measured(simulator)
+    for _ in range(50):
+        simulator.document_controller.periodic()
+        time.sleep(0.005)
+    assert measured(simulator) == held
+    handler.pause_button.on_clicked()
+    pump(simulator, lambda: measured(simulator) > held)
+    handler.stop_button.on_clicked()
+    pump(simulator, lambda: handler.idle.value)
+
+
+def test_a_camera_that_fails_ends_the_run_and_keeps_what_was_measured(simulator, open_panel, monkeypatch) -> None:
+    handler = open_panel(simulator, steps="200")
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: handler.step_text.value >= "Step 5 of 203")
+
+    def fail(*args: Any, **named: Any) -> Any:
+        raise RuntimeError("the detector lost its cooling")
+
+    monkeypatch.setattr(simulator.camera_hardware_source.camera, "acquire_image", fail)
+    pump(simulator, lambda: handler.idle.value)
+    assert "4D-STEM Simulator Camera" in handler.message.value
+    assert "then start again" in handler.message.value
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+    assert set(items_of(simulator)) == ROLES
+    assert 5 <= measured(simulator) < 203
+
+
+def test_a_probe_that_is_dragged_ends_the_run(simulator, open_panel) -> None:
+    handler = open_panel(simulator, exposure_ms="300")
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: simulator.camera_hardware_source.is_recording)
+    time.sleep(0.1)
+    simulator.instrument.set_probe_position(Geometry.FloatPoint(0.9, 0.9))
+    pump(simulator, lambda: handler.idle.value)
+    assert handler.message.value.startswith("The probe was moved to (0.9000, 0.9000) while it was exposing")
+
+
+def test_a_beam_that_is_lost_ends_the_run(simulator, open_panel) -> None:
+    handler = open_panel(simulator, steps="200")
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: handler.step_text.value >= "Step 5 of 203")
+    simulator.instrument.SetVal("BeamCurrent", 0.0)
+    pump(simulator, lambda: handler.idle.value)
+    assert handler.message.value.startswith("The last 3 patterns held 0 electrons where about 187")
+
+
+def test_a_second_start_is_refused(simulator, open_panel) -> None:
+    first = open_panel(simulator, steps="200")
+    second = open_panel(simulator)
+    first.start_button.on_clicked()
+    first.start_clicked(None)
+    assert first.message.value.startswith("A run is under way already")
+    second.start_button.on_clicked()
+    assert second.message.value.startswith("A run is under way already")
+    assert not first.start_button.enabled
+    first.stop_button.on_clicked()
+    pump(simulator, lambda: first.idle.value)
+
+
+def test_a_recording_under_way_is_respected(simulator, open_panel) -> None:
+    camera = simulator.camera_hardware_source
+    parameters = camera.get_current_frame_parameters()
+    parameters.exposure_ms = 3000
+    camera.start_recording(frame_parameters=parameters)
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    assert handler.message.value.startswith("4D-STEM Simulator Camera is recording: wait until it has finished")
+    assert camera.is_recording
+    camera.abort_recording(sync_timeout=5)
+
+
+def test_closing_the_panel_during_a_run_ends_it_safely(simulator, open_panel) -> None:
+    handler = open_panel(simulator, steps="200")
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: handler.step_text.value >= "Step 5 of 203")
+    handler.close()
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+    assert not any(thread.name == "dkl-ae run" for thread in threading.enumerate())
+    assert measured(simulator) >= 5
+    assert set(items_of(simulator)) == ROLES
+
+
+def test_settings_are_remembered(simulator, open_panel) -> None:
+    handler = open_panel(simulator)
+    handler.patch_size_edit.on_text_edited("15")
+    handler.scalarizer_combo.on_current_index_changed(4)
+    again = open_panel(simulator, patch_size="15")
+    assert again.patch_size_text.value == "15"
+    assert again.scalarizer_combo.current_item.startswith("Virtual ABF")
+
+
+def test_the_same_panel_drives_nions_own_simulator(nion_simulator, open_panel) -> None:
+    handler = open_panel(nion_simulator, exposure_ms="20")
+    run_to_end(nion_simulator, handler)
+    assert handler.message.value == "Finished: 6 points measured."
+    assert set(items_of(nion_simulator)) == ROLES
+    assert nion_simulator.instrument.GetVal("C_Blank") == 1.0
+
+
+def record_survey(context: Any) -> Any:
+    """Acquire one frame of the scan as it is set; returns a copy of its data."""
+    scan = context.scan_hardware_source
+    frames: list[Any] = []
+
+    def record() -> None:
+        parameters = scan.get_current_frame_parameters()
+        scan.set_current_frame_parameters(parameters)
+        frames.append(numpy.array(scan.record_immediate(parameters)[0].data))
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    pump(context, lambda: not thread.is_alive())
+    return frames[0]
+
+
+def select(context: Any, item: Any) -> None:
+    """Select a data item as a click in the data panel does."""
+    window = context.document_controller
+    window.select_data_items_in_data_panel([item])
+    assert window.selected_data_item is item
