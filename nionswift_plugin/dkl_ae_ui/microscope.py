@@ -141,10 +141,11 @@ class SwiftInstrument:
             check_survey_is_current(self._given_survey, self._scan)
             return to_survey(self._given_survey)
         parameters = self._scan.get_current_frame_parameters()
-        parameters.subscan_pixel_size = None
-        parameters.subscan_fractional_size = None
-        parameters.subscan_fractional_center = None
-        parameters.subscan_rotation = 0.0
+        if parameters.subscan_pixel_size:
+            parameters.subscan_pixel_size = None
+            parameters.subscan_fractional_size = None
+            parameters.subscan_fractional_center = None
+            parameters.subscan_rotation = 0.0
         self._scan.set_enabled_channels([self._channel])
         # Recording alone would leave the probe's coordinates at the previous view.
         self._scan.set_current_frame_parameters(parameters)

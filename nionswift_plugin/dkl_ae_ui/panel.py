@@ -175,8 +175,8 @@ class Handler(Declarative.Handler):
             self._tell("Stopping...")
             self._run.stop()
 
-    def _choice_changed(self, name: str, widget: Declarative.UIWidget, index: int) -> None:
-        self._choices[name].index.value = index
+    def _choice_changed(self, name: str, widget: Declarative.UIWidget, current_index: int) -> None:
+        self._choices[name].index.value = current_index
         if name == "instrument_id":
             self._offer_devices({})
         if name == "acquisition":

@@ -11,6 +11,7 @@ import pytest
 from nion.utils import Geometry
 
 from nionswift_plugin.dkl_ae_ui.recorder import MEASUREMENT_COLUMNS, METADATA_KEY
+from nionswift_plugin.dkl_ae_usim.camera import PatternDetector
 from tests.swift.conftest import pump
 
 pytestmark = pytest.mark.swift
@@ -131,14 +132,17 @@ def test_the_dose_is_current_times_exposure_of_everything(simulator, open_panel)
     assert handler.dose_text.value.startswith(f"{electrons:.3g} electrons")
 
 
-def test_the_scan_is_left_as_it_was_found(simulator, open_panel) -> None:
-    scan, stem = simulator.scan_hardware_source, simulator.instrument
-    scan.set_enabled_channels([0, 1])
+def test_the_scan_is_left_as_it_was_found(nion_simulator, open_panel) -> None:
+    scan, stem = nion_simulator.scan_hardware_source, nion_simulator.instrument
+    scan.set_enabled_channels([0, 2])
     stem.set_probe_position(Geometry.FloatPoint(0.25, 0.75))
     parameters = scan.get_current_frame_parameters().as_dict()
-    handler = open_panel(simulator, channel="1")
-    run_to_end(simulator, handler)
-    assert list(scan.get_enabled_channel_indexes()) == [0, 1]
+    # Swift itself writes the rotation of no subscan into parameters that are set.
+    parameters.setdefault("subscan_rotation", 0.0)
+    handler = open_panel(nion_simulator, channel="1", exposure_ms="20")
+    run_to_end(nion_simulator, handler)
+    assert handler.message.value == "Finished: 6 points measured."
+    assert list(scan.get_enabled_channel_indexes()) == [0, 2]
     assert scan.get_current_frame_parameters().as_dict() == parameters
     assert stem.probe_position == Geometry.FloatPoint(0.25, 0.75)
     assert not scan.is_playing
@@ -299,13 +303,32 @@ def test_a_camera_that_fails_ends_the_run_and_keeps_what_was_measured(simulator,
     def fail(*args: Any, **named: Any) -> Any:
         raise RuntimeError("the detector lost its cooling")
 
-    monkeypatch.setattr(simulator.camera_hardware_source.camera, "acquire_image", fail)
+    monkeypatch.setattr(simulator.camera_hardware_source.camera, "acquire_sequence_begin", fail)
     pump(simulator, lambda: handler.idle.value)
     assert "4D-STEM Simulator Camera" in handler.message.value
     assert "then start again" in handler.message.value
     assert simulator.instrument.GetVal("C_Blank") == 1.0
     assert set(items_of(simulator)) == ROLES
     assert 5 <= measured(simulator) < 203
+
+
+def test_a_camera_that_hangs_ends_the_run(simulator, open_panel, monkeypatch) -> None:
+    handler = open_panel(simulator)
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: handler.step_text.value >= "Step 2 of 6")
+    released = threading.Event()
+    get_frame_data = PatternDetector.get_frame_data
+
+    def hang(*args: Any) -> Any:
+        released.wait(30)
+        return get_frame_data(*args)
+
+    monkeypatch.setattr(PatternDetector, "get_frame_data", hang)
+    pump(simulator, lambda: handler.message.value.startswith("4D-STEM Simulator Camera gave no data within 5.0 s"))
+    released.set()
+    pump(simulator, lambda: handler.idle.value)
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+    assert 2 <= measured(simulator) < 6
 
 
 def test_a_probe_that_is_dragged_ends_the_run(simulator, open_panel) -> None:
@@ -363,13 +386,26 @@ def test_closing_the_panel_during_a_run_ends_it_safely(simulator, open_panel) ->
     assert set(items_of(simulator)) == ROLES
 
 
-def test_settings_are_remembered(simulator, open_panel) -> None:
+def test_settings_are_remembered(simulator, open_panel, monkeypatch) -> None:
+    # Swift's test window forgets what the real one writes to a file.
+    stored: dict[str, str] = {}
+    ui = simulator.document_controller.ui
+    monkeypatch.setattr(ui, "get_persistent_string", stored.get)
+    monkeypatch.setattr(ui, "set_persistent_string", stored.__setitem__)
     handler = open_panel(simulator)
-    handler.patch_size_edit.on_text_edited("15")
+    handler.random_seed_edit.on_text_edited("15")
     handler.scalarizer_combo.on_current_index_changed(4)
-    again = open_panel(simulator, patch_size="15")
-    assert again.patch_size_text.value == "15"
+    again = open_panel(simulator)
+    assert again.random_seed_text.value == "15"
     assert again.scalarizer_combo.current_item.startswith("Virtual ABF")
+
+
+@pytest.mark.parametrize("stored", ["", "no json", "[]", '{"patch_size": "12"}', '{"scalarizer": "gone"}'])
+def test_what_cannot_be_remembered_is_forgotten(simulator, open_panel, monkeypatch, stored) -> None:
+    monkeypatch.setattr(simulator.document_controller.ui, "get_persistent_string", lambda *args: stored)
+    handler = open_panel(simulator)
+    assert handler.scalarizer_combo.current_item == "CoM magnitude (mrad)"
+    assert handler.message.value == "Ready."
 
 
 def test_the_same_panel_drives_nions_own_simulator(nion_simulator, open_panel) -> None:
@@ -397,7 +433,9 @@ def record_survey(context: Any) -> Any:
 
 
 def select(context: Any, item: Any) -> None:
-    """Select a data item as a click in the data panel does."""
+    """Show a data item in a display panel and select that, as a user does."""
     window = context.document_controller
-    window.select_data_items_in_data_panel([item])
+    panel = window.workspace_controller.display_panels[0]
+    panel.set_display_item(context.document_model.get_display_item_for_data_item(item))
+    window.selected_display_panel = panel
     assert window.selected_data_item is item
