@@ -32,6 +32,7 @@ setup(
         *find_packages(include=["dkl_ae", "dkl_ae.*"]),
         "nionswift_plugin",
         "nionswift_plugin.dkl_ae_ui",
+        "nionswift_plugin.dkl_ae_ui.program",
         "nionswift_plugin.dkl_ae_usim",
     ],
     package_data={

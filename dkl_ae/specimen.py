@@ -406,10 +406,10 @@ def graphene_with_silicon(extent_nm: float = 3.0, seed: int = 0) -> Specimen:
     two neighbours, in the plane (Zhou et al., Phys. Rev. Lett. 109 (2012) 206803). The hole has a
     radius of a fifth of the extent.
 
-    Raises ValueError when the extent is less than 2 nm: the dopants would not fit.
+    Raises ValueError when the extent is less than 2.4 nm: the dopants would not fit.
     """
-    if not 2 <= extent_nm < math.inf:
-        raise ValueError(f"The extent is {extent_nm:g} nm: choose 2 nm or more.")
+    if not 2.4 <= extent_nm < math.inf:
+        raise ValueError(f"The extent is {extent_nm:g} nm: choose 2.4 nm or more.")
     random = numpy.random.default_rng(seed)
     extent = extent_nm * 10
     sheet = _graphene(extent, random)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nion.swift import DocumentController, Panel, Workspace
 from nion.swift.model import Notification
@@ -85,6 +85,7 @@ class Handler(Declarative.Handler):
         self._run: RunControl | None = None
         self._survey: Survey | None = None
         self._points = 0
+        self._watchers: list[Callable[[Event], None]] = []
         stored = window.ui.get_persistent_string(_STORAGE_KEY, "")
         texts = remembered_texts(stored)
         self._choices = {
@@ -137,13 +138,18 @@ class Handler(Declarative.Handler):
         """Set one setting, by its name in Settings or Plan, as if the user had."""
         if name in self._choices:
             self._choices[name].key = text
+            self._follow_choice(name)
         else:
             self._numbers[name].value = text
         self._check()
 
+    def watch(self, watcher: Callable[[Event], None]) -> None:
+        """Tell someone else of every event of the runs to come, on the window's thread."""
+        self._watchers.append(watcher)
+
     # What the user does.
 
-    def start_clicked(self, widget: Declarative.UIWidget) -> None:
+    def start_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         try:
             settings = Settings.from_texts(self._texts())
             self._run = RunControl(self._window, settings, self._on_event, self._tell)
@@ -158,7 +164,7 @@ class Handler(Declarative.Handler):
         self._tell(self._run.notice or "Acquiring the survey...")
         self._set_running(True)
 
-    def pause_clicked(self, widget: Declarative.UIWidget) -> None:
+    def pause_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         if self._run is None:
             return
         if self.pause_label.value == "Pause":
@@ -170,19 +176,24 @@ class Handler(Declarative.Handler):
             self.pause_label.value = "Pause"
             self._tell("Running.")
 
-    def stop_clicked(self, widget: Declarative.UIWidget) -> None:
+    def stop_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         if self._run is not None:
             self._tell("Stopping...")
             self._run.stop()
 
     def _choice_changed(self, name: str, widget: Declarative.UIWidget, current_index: int) -> None:
         self._choices[name].index.value = current_index
+        self._follow_choice(name)
+        self._check()
+
+    def _follow_choice(self, name: str) -> None:
+        """Bring along what depends on a choice."""
         if name == "instrument_id":
             self._offer_devices({})
         if name == "acquisition":
-            self._numbers["acquisition_parameter"].value = default_parameter(self._choices["acquisition"].key)
+            usual = default_parameter(self._choices["acquisition"].key)
+            self._numbers["acquisition_parameter"].value = usual
             self._explain_acquisition()
-        self._check()
 
     def _number_edited(self, name: str, widget: Declarative.UIWidget, text: str) -> None:
         self._numbers[name].value = text
@@ -212,6 +223,8 @@ class Handler(Declarative.Handler):
                 self._tell("Paused, the beam is blanked." if paused else "Running.")
             case RunEnded():
                 self._end(event)
+        for watcher in self._watchers:
+            watcher(event)
 
     def _show_step(self, event: StepCompleted) -> None:
         self.step_text.value = f"Step {event.step} of {self._points}"

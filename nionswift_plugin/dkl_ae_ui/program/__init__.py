@@ -1,0 +1,5 @@
+"""Nion Swift as a program around the plug-in: with a ready project, in its window or without one."""
+
+
+class ProgramError(Exception):
+    """What was asked for cannot be done; the message is one sentence for the user."""
