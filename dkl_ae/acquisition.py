@@ -42,6 +42,8 @@ class Acquisition:
     """Usual value of its parameter."""
     evaluate: Callable[[Belief, float], FloatArray]
     """Belief and parameter -> score of each candidate."""
+    logarithmic: bool = False
+    """True when the score is the logarithm of what the function is named after."""
 
 
 def log_expected_improvement(mean: FloatArray, sigma: FloatArray, threshold: float) -> FloatArray:
@@ -98,6 +100,7 @@ ACQUISITIONS: Mapping[str, Acquisition] = {
             f"By how much the reading is expected to exceed the best predicted one. {_MARGIN}",
             0.01,
             _expected_improvement,
+            logarithmic=True,
         ),
         Acquisition(
             "expected_improvement_observed",
@@ -105,6 +108,7 @@ ACQUISITIONS: Mapping[str, Acquisition] = {
             f"By how much the reading is expected to exceed the best one measured. {_MARGIN}",
             0.01,
             _expected_improvement_observed,
+            logarithmic=True,
         ),
         Acquisition(
             "probability_of_improvement",
@@ -112,6 +116,7 @@ ACQUISITIONS: Mapping[str, Acquisition] = {
             f"How likely the reading is to exceed the best one measured. {_MARGIN}",
             0.01,
             _probability_of_improvement,
+            logarithmic=True,
         ),
         Acquisition(
             "upper_confidence_bound",
@@ -135,6 +140,18 @@ def score(acquisition: str, belief: Belief, parameter: float) -> FloatArray:
     """Score of each candidate, shape (candidates,), finite."""
     scores = ACQUISITIONS[acquisition].evaluate(belief, parameter)
     return numpy.nan_to_num(scores, nan=numpy.finfo(numpy.float64).min)
+
+
+def worth(acquisition: str, scores: FloatArray, chosen: float) -> FloatArray:
+    """Scores as a person reads them, shape (candidates,).
+
+    Those of an improvement function relative to the chosen candidate's, which is 1, and at most 1; others are in the
+    reading's unit already.
+    """
+    if not ACQUISITIONS[acquisition].logarithmic:
+        return scores
+    relative: FloatArray = numpy.exp(numpy.minimum(scores - chosen, 0.0))
+    return relative
 
 
 def choose(scores: FloatArray, allowed: numpy.typing.NDArray[numpy.bool_]) -> int:

@@ -36,7 +36,11 @@ LEAST_NOISE = 1e-4
 
 
 class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
-    """Matern 5/2 kernel on the embedding, constant mean."""
+    """Constant mean; covariance of the embedding: Matern 5/2 plus linear.
+
+    The linear part is a trend, and it makes the prior variance of a patch grow with its distance from the mean patch:
+    the rare structures of a specimen are the uncertain ones, and are looked at.
+    """
 
     def __init__(
         self, embedding: torch.nn.Module, likelihood: gpytorch.likelihoods.FixedNoiseGaussianLikelihood
@@ -44,13 +48,16 @@ class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
         super().__init__(None, None, likelihood)
         self.embedding = embedding
         self.mean_module = gpytorch.means.ConstantMean()
-        self.covar_module = gpytorch.kernels.ScaleKernel(
+        self.local_kernel = gpytorch.kernels.ScaleKernel(
             gpytorch.kernels.MaternKernel(nu=2.5, lengthscale_prior=gpytorch.priors.GammaPrior(3.0, 6.0)),
             outputscale_prior=gpytorch.priors.GammaPrior(2.0, 1.0),
         )
+        self.trend_kernel = gpytorch.kernels.LinearKernel(variance_prior=gpytorch.priors.GammaPrior(2.0, 10.0))
+        self.covar_module = self.local_kernel + self.trend_kernel
         self.to(torch.float64)
-        self.covar_module.outputscale = 1.0
-        self.covar_module.base_kernel.lengthscale = 0.5
+        self.local_kernel.outputscale = 1.0
+        self.local_kernel.base_kernel.lengthscale = 0.5
+        self.trend_kernel.variance = 0.1
 
     def forward(self, base: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
         latent = self.embedding(base)
@@ -130,10 +137,11 @@ class DeepKernel:
         with one_thread(), torch.no_grad():
             latent, factor, weights = self._solved
             model = self._model
-            covariance = matern(model, model.embedding(self._base), latent)
-            mean = model.mean_module.constant + covariance @ weights
-            explained = torch.linalg.solve_triangular(factor, covariance.T, upper=False).square().sum(0)
-            variance = (model.covar_module.outputscale - explained).clamp_min(1e-10)
+            candidates = model.embedding(self._base)
+            cross = covariance(model, candidates, latent)
+            mean = model.mean_module.constant + cross @ weights
+            explained = torch.linalg.solve_triangular(factor, cross.T, upper=False).square().sum(0)
+            variance = (prior_variance(model, candidates) - explained).clamp_min(1e-10)
             sigma = variance.sqrt()
         return Posterior(
             mean=mean.cpu().numpy() * self._scale + self._centre,
@@ -157,7 +165,7 @@ class DeepKernel:
         with torch.no_grad():
             latent = self._model.embedding(base)
             noise = known + self._model.likelihood.second_noise
-            factor = safe_cholesky(matern(self._model, latent, latent), noise)
+            factor = safe_cholesky(covariance(self._model, latent, latent), noise)
             centred = (targets - self._model.mean_module.constant).unsqueeze(1)
             weights = torch.cholesky_solve(centred, factor).squeeze(1)
             self._solved = latent, factor, weights
@@ -224,28 +232,34 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def matern(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Scaled Matern 5/2 covariance of latent points, shape (n, m); equal to the model's own, without its overhead."""
-    scale = math.sqrt(5) / model.covar_module.base_kernel.lengthscale
-    left, right = left * scale, right * scale
-    squared = left.square().sum(1, keepdim=True) + right.square().sum(1) - 2 * left @ right.T
+def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Prior covariance of latent points, shape (n, m); equal to the model's own, without its overhead."""
+    scale = math.sqrt(5) / model.local_kernel.base_kernel.lengthscale
+    products = left @ right.T
+    squares = left.square().sum(1, keepdim=True) + right.square().sum(1) - 2 * products
     # The root has no gradient at zero.
-    distance = squared.clamp_min(1e-15).sqrt()
-    covariance = (1 + distance + distance.square() / 3) * torch.exp(-distance)
-    return typing.cast(torch.Tensor, model.covar_module.outputscale * covariance)
+    distance = (squares.clamp_min(1e-15)).sqrt() * scale
+    local = (1 + distance + distance.square() / 3) * torch.exp(-distance)
+    return typing.cast(torch.Tensor, model.local_kernel.outputscale * local + model.trend_kernel.variance * products)
 
 
-def safe_cholesky(covariance: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """Lower Cholesky factor of covariance + diag(noise), with as much jitter as it takes, up to 1e-2.
+def prior_variance(model: DeepKernelModel, latent: torch.Tensor) -> torch.Tensor:
+    """Diagonal of the prior covariance, shape (n,)."""
+    trend = model.trend_kernel.variance.squeeze() * latent.square().sum(1)
+    return typing.cast(torch.Tensor, model.local_kernel.outputscale + trend)
+
+
+def safe_cholesky(matrix: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Lower Cholesky factor of matrix + diag(noise), with as much jitter as it takes, up to 1e-2.
 
     Raises torch.linalg.LinAlgError when that is not enough.
     """
     for jitter in (0.0, 1e-8, 1e-6, 1e-4):
         factor: torch.Tensor
-        factor, failed = torch.linalg.cholesky_ex(covariance + torch.diag(noise + jitter))
+        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(noise + jitter))
         if not failed:
             return factor
-    factor = torch.linalg.cholesky(covariance + torch.diag(noise + 1e-2))
+    factor = torch.linalg.cholesky(matrix + torch.diag(noise + 1e-2))
     return factor
 
 
@@ -259,7 +273,7 @@ def negative_log_posterior(
     """
     latent = model.embedding(base)
     noise = known_noise + model.likelihood.second_noise
-    factor = safe_cholesky(matern(model, latent, latent), noise)
+    factor = safe_cholesky(covariance(model, latent, latent), noise)
     residual = torch.linalg.solve_triangular(factor, (targets - model.mean_module.constant).unsqueeze(1), upper=False)
     likelihood = 0.5 * residual.square().sum() + factor.diagonal().log().sum()
     likelihood = likelihood + 0.5 * len(targets) * math.log(2 * math.pi)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy
 import numpy.typing
 
-from dkl_ae.acquisition import ACQUISITIONS, Belief, choose, score
+from dkl_ae.acquisition import ACQUISITIONS, Belief, choose, score, worth
 from dkl_ae.measurement import Measurement, Origin, Position, Proposal
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.surrogate import Posterior, Surrogate
@@ -23,11 +23,11 @@ from dkl_ae.survey import FloatArray, Patches
 DEVICES = ("auto", "gpu", "cpu")
 
 _LOWEST: typing.Final = {
-    "patch_size": 1,
-    "seed_points": 1,
-    "steps": 0,
-    "random_seed": 0,
-    "reference_frames": 1,
+    "patch_size": ("patch size", 1),
+    "seed_points": ("number of seed points", 1),
+    "steps": ("number of steps", 0),
+    "random_seed": ("random seed", 0),
+    "reference_frames": ("number of reference frames", 1),
 }
 
 
@@ -54,10 +54,9 @@ class Plan:
         _require_choice("scalarizer", self.scalarizer, SCALARIZERS)
         _require_choice("acquisition function", self.acquisition, ACQUISITIONS)
         _require_choice("device", self.device, DEVICES)
-        for name, lowest in _LOWEST.items():
+        for name, (label, lowest) in _LOWEST.items():
             value = getattr(self, name)
             if value < lowest:
-                label = name.replace("_", " ")
                 raise ValueError(f"The {label} is {value}: choose {lowest} or more.")
         if self.patch_size % 2 == 0:
             raise ValueError(
@@ -99,7 +98,7 @@ class Maps:
     uncertainty: FloatArray
     """Its standard deviation, in the same unit."""
     acquisition: FloatArray
-    """Score of measuring there next; only the order of scores matters."""
+    """What it is worth to measure there next: see `dkl_ae.acquisition.worth`."""
 
 
 class Experiment:
@@ -212,6 +211,12 @@ class Experiment:
     def _objective(self, value: float) -> float:
         return math.cos(value) if self._scalarizer.circular else value
 
+    def _worth(self) -> FloatArray:
+        assert self._scores is not None
+        free = self._scores[self._allowed]
+        chosen = float(free.max()) if free.size else float(self._scores.max())
+        return worth(self.plan.acquisition, self._scores, chosen)
+
     def _learn(self) -> None:
         candidates = numpy.array([m.proposal.candidate for m in self._measurements])
         values, sigmas = numpy.array([self._driving(m) for m in self._measurements]).T
@@ -240,7 +245,7 @@ class Experiment:
         self._maps = Maps(
             prediction=self.patches.to_map(shown.mean),
             uncertainty=self.patches.to_map(shown.sigma),
-            acquisition=self.patches.to_map(self._scores),
+            acquisition=self.patches.to_map(self._worth()),
         )
 
 

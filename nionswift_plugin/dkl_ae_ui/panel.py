@@ -43,8 +43,8 @@ PANEL_ID = "dkl-ae-panel"
 PANEL_TITLE = "Automated Experiment"
 _STORAGE_KEY = "dkl-ae/settings"
 
-_LABEL_WIDTH = 128
-_CHOICE_WIDTH = 188
+_LABEL_WIDTH = 142
+_CHOICE_WIDTH = 176
 _NUMBER_WIDTH = 72
 
 
@@ -396,7 +396,9 @@ class Handler(Declarative.Handler):
             spacing=8,
         )
         state = u.create_column(
-            u.create_progress_bar(value="@binding(progress.value)", name="progress_bar"),
+            u.create_progress_bar(
+                value="@binding(progress.value)", name="progress_bar", width=_LABEL_WIDTH + _CHOICE_WIDTH
+            ),
             self._state_row(u, "Progress", "step", "Points measured so far, seeds included."),
             self._state_row(
                 u,
@@ -418,18 +420,21 @@ class Handler(Declarative.Handler):
             ),
             spacing=4,
         )
+        message = u.create_label(
+            name="message_label",
+            text="@binding(message.value)",
+            word_wrap=True,
+            width=_LABEL_WIDTH + _CHOICE_WIDTH,
+            height=52,
+            tool_tip="What the run is doing, or what stands in its way.",
+        )
+        # What changes during a run comes first: a low window cuts off the settings, not the message.
         return u.create_column(
+            buttons,
+            message,
+            state,
             u.create_group(what, title="Measure"),
             u.create_group(how, title="Decide"),
-            buttons,
-            state,
-            u.create_label(
-                name="message_label",
-                text="@binding(message.value)",
-                word_wrap=True,
-                width=_LABEL_WIDTH + _CHOICE_WIDTH,
-                tool_tip="What the run is doing, or what stands in its way.",
-            ),
             u.create_stretch(),
             spacing=6,
             margin=6,

@@ -27,7 +27,7 @@ from nion.swift import DocumentController
 from nion.swift.model import ApplicationData, DataItem, DisplayItem
 
 from dkl_ae.experiment import Plan
-from dkl_ae.measurement import Measurement, Origin
+from dkl_ae.measurement import Measurement, Origin, Proposal
 from dkl_ae.runner import (
     Event,
     PointMeasured,
@@ -222,10 +222,10 @@ class Recorder:
     def _begin(self, survey: Survey) -> list[Callable[[], None]]:
         self._survey = survey
         self._picture = PathPicture(survey.image)
-        empty = numpy.full(survey.shape, numpy.nan, numpy.float32)
+        empty = self._inside(numpy.zeros(survey.shape))
         unit = self._scalarizer.unit
         first = {
-            "path": self._image("path", self._picture.image(None)),
+            "path": self._path(None),
             "prediction": self._image("prediction", empty, unit),
             "uncertainty": self._image("uncertainty", empty, unit),
             "acquisition": self._image("acquisition", empty),
@@ -322,16 +322,17 @@ class Recorder:
         assert self._survey is not None
         kept = len(kept_steps(self._plan))
         pixel = self._survey.pixel_size_nm
+        shape = self._inside(self._survey.image).shape
         self._add_reserved(
             "maps",
             "Maps at each step",
-            (kept, 3, *self._survey.shape),
+            (kept, 3, *shape),
             numpy.float32,
             DataAndMetadata.DataDescriptor(False, 2, 2),
             [
                 Calibration.Calibration(),
                 Calibration.Calibration(),
-                *(_centred(side, pixel, "nm") for side in self._survey.shape),
+                *(_centred(side, pixel, "nm") for side in shape),
             ],
             steps=list(kept_steps(self._plan)),
             maps=["prediction", "uncertainty", "acquisition"],
@@ -389,7 +390,7 @@ class Recorder:
         kept = kept_steps(self._plan)
         maps = event.maps
         if maps is not None and event.step in kept:
-            stack = numpy.stack([maps.prediction, maps.uncertainty, maps.acquisition])
+            stack = numpy.stack([self._inside(m) for m in (maps.prediction, maps.uncertainty, maps.acquisition)])
             tasks.append(lambda: self._write("maps", kept.index(event.step), stack[numpy.newaxis]))
         if time.monotonic() - self._refreshed > _REFRESH_PERIOD_S:
             tasks.extend(self._refresh())
@@ -398,13 +399,13 @@ class Recorder:
     def _refresh(self) -> list[Callable[[], None]]:
         """Tasks that bring the live items up to date."""
         self._refreshed = time.monotonic()
-        survey, picture, latest = self._survey, self._picture, self._latest
-        if survey is None or picture is None or latest is None:
+        latest = self._latest
+        if latest is None:
             return []
         upcoming, maps, pattern = latest.next, latest.maps, self._latest_pattern
         readings = numpy.array(self._readings)
         tasks: list[Callable[[], None]] = [
-            lambda: self._show("path", self._image("path", picture.image(upcoming))),
+            lambda: self._show("path", self._path(upcoming)),
             lambda: self._show("readings", self._curve(readings)),
         ]
         if pattern is not None:
@@ -415,7 +416,7 @@ class Recorder:
                 ("uncertainty", maps.uncertainty, self._scalarizer.unit),
                 ("acquisition", maps.acquisition, ""),
             ):
-                xdata = self._image(role, image.astype(numpy.float32), unit)
+                xdata = self._image(role, self._inside(image), unit)
                 tasks.append(functools.partial(self._show, role, xdata))
         return tasks
 
@@ -447,17 +448,28 @@ class Recorder:
             metadata=self._description(role, **more),
         )
 
-    def _image(self, role: str, image: Array, unit: str = "") -> DataAndMetadata.DataAndMetadata:
-        """Data over the survey's field of view; the image may have more pixels than the survey."""
+    def _image(self, role: str, image: Array, unit: str = "", enlargement: int = 1) -> DataAndMetadata.DataAndMetadata:
+        """Data around the survey's centre; each survey pixel has become `enlargement` pixels of the image."""
         assert self._survey is not None
-        pixel = self._survey.pixel_size_nm * self._survey.shape[0] / image.shape[0]
+        pixel = self._survey.pixel_size_nm / enlargement
         return self._xdata(role, image, unit, [_centred(side, pixel, "nm") for side in image.shape[:2]])
+
+    def _path(self, upcoming: Proposal | None) -> DataAndMetadata.DataAndMetadata:
+        assert self._picture is not None
+        return self._image("path", self._picture.image(upcoming), enlargement=self._picture.enlargement)
+
+    def _inside(self, image: Array) -> Array:
+        """A map without the margin in which no patch fits: Swift finds no display range where pixels are NaN."""
+        margin = self._plan.patch_size // 2
+        height, width = image.shape
+        return image[margin : height - margin, margin : width - margin].astype(numpy.float32)
 
     def _pattern_calibrations(self) -> list[Calibration.Calibration]:
         reference = self._reference
         assert reference is not None
+        # Swift's coordinates are those of pixel edges, the reference's those of pixel centres.
         return [
-            Calibration.Calibration(-centre * scale, scale, "mrad")
+            Calibration.Calibration(-(centre + 0.5) * scale, scale, "mrad")
             for centre, scale in zip(reference.centre, reference.mrad_per_pixel, strict=True)
         ]
 

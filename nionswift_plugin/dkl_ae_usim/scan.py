@@ -17,8 +17,8 @@ from nionswift_plugin.dkl_ae_usim.instrument import PRIORITY, Instrument
 FLYBACK_FRAMES = 2
 """Camera frames that a synchronized scan spends at the start of each line; they are thrown away."""
 
-_SIDE_PIXELS = 64
-_PIXEL_TIMES_US: typing.Final = {"Fast": 20, "Slow": 40, "Record": 80}
+_SIDE_PIXELS = 128
+_PIXEL_TIMES_US: typing.Final = {"Fast": 40, "Slow": 80, "Record": 160}
 
 
 def parked_position_nm(context: stem_controller.ScanContext, position: Geometry.FloatPoint) -> tuple[float, float]:

@@ -28,6 +28,10 @@ def simulator(tmp_path, monkeypatch) -> Iterator[Any]:
     monkeypatch.chdir(tmp_path)
     configuration = MicroscopeConfiguration(configuration_location=str(tmp_path))
     with AcquisitionTestContext.AcquisitionTestContext(configuration, is_app=True) as context:
+        # A small survey, to be quick.
+        parameters = context.scan_hardware_source.get_current_frame_parameters()
+        parameters.pixel_size, parameters.pixel_time_us = (64, 64), 20
+        context.scan_hardware_source.set_current_frame_parameters(parameters)
         yield context
 
 

@@ -63,7 +63,17 @@ def test_a_run_finishes_and_leaves_every_item_in_one_group(simulator, open_panel
         assert [c.units for c in items[role].dimensional_calibrations] == ["mrad", "mrad"]
     assert items["prediction"].intensity_calibration.units == "mrad"
     assert items["patterns"].data_shape == (6, 64, 64)
-    assert items["maps"].data_shape == (4, 3, *items["survey"].data_shape)
+    assert items["maps"].data_shape == (4, 3, *items["prediction"].data_shape)
+
+
+def test_maps_lie_over_the_survey(simulator, open_panel) -> None:
+    """A patch of 9 px fits from the fifth pixel on: the map's first pixel is the survey's fifth."""
+    run_to_end(simulator, open_panel(simulator))
+    items = items_of(simulator)
+    assert items["prediction"].data_shape == (56, 56)
+    survey, prediction = (items[role].dimensional_calibrations[0] for role in ("survey", "prediction"))
+    assert prediction.convert_to_calibrated_value(0) == pytest.approx(survey.convert_to_calibrated_value(4))
+    assert prediction.scale == pytest.approx(survey.scale)
 
 
 def test_what_is_shown_is_what_was_measured(simulator, open_panel) -> None:
@@ -213,7 +223,7 @@ def test_without_a_selected_item_the_panel_says_what_to_do(simulator, open_panel
         ("patch_size", "12", "The patch size is 12 px, which has no central pixel: choose 13."),
         ("patch_size", "0", "The patch size is 0: choose 1 or more."),
         ("patch_size", "a", "The patch size is 'a': type a whole number such as 13."),
-        ("seed_points", "0", "The seed points is 0: choose 1 or more."),
+        ("seed_points", "0", "The number of seed points is 0: choose 1 or more."),
         ("exposure_ms", "-1", "The exposure is -1 ms: choose more than 0 and at most 60,000 ms."),
         ("acquisition_parameter", "", "The acquisition parameter is '': type a number such as 0.01."),
         ("random_seed", "1.5", "The random seed is '1.5': type a whole number such as 0."),

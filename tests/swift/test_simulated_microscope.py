@@ -91,7 +91,7 @@ def detector_angles(pixels: int) -> tuple[numpy.ndarray, numpy.ndarray]:
 def test_profiles_have_the_specimens_field_and_a_short_exposure(microscope: Any) -> None:
     for profile in range(3):
         parameters = microscope.scan_hardware_source.get_frame_parameters(profile)
-        assert (parameters.fov_nm, parameters.pixel_size.as_tuple()) == (EXTENT_NM, (64, 64))
+        assert (parameters.fov_nm, parameters.pixel_size.as_tuple()) == (EXTENT_NM, (128, 128))
         exposure = microscope.camera_hardware_source.get_frame_parameters(profile)
         assert (exposure.exposure_ms, exposure.binning) == (10, 1)
 
@@ -100,9 +100,9 @@ def test_survey_shows_the_atoms_with_shot_noise_of_the_stated_dose(microscope: A
     assert microscope.instrument.SetVal("BeamCurrent", 3e-9)
     image = survey(microscope, pixel_time_us=30.0)
     row, column = numpy.unravel_index(image.argmax(), image.shape)
-    pixel_nm = EXTENT_NM / 64
+    pixel_nm = EXTENT_NM / 128
     assert math.dist(((row + 0.5) * pixel_nm, (column + 0.5) * pixel_nm), SILICON_NM) < 0.06
-    positions = (numpy.arange(64) + 0.5) * pixel_nm
+    positions = (numpy.arange(128) + 0.5) * pixel_nm
     fraction = microscope.instrument.simulator.haadf(positions[:, None], positions)
     expected = fraction * 3e-9 * 30e-6 / ELECTRON_CHARGE
     numpy.testing.assert_allclose(image.sum(), expected.sum(), rtol=5 / math.sqrt(expected.sum()))
