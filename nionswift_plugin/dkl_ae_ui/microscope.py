@@ -6,6 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import math
+import threading
 import time
 import typing
 from collections.abc import Iterator
@@ -109,6 +110,7 @@ class SwiftInstrument:
         self._exposure_s = exposure_s
         self._has_blanker = self._stem.TryGetVal(BLANKER)[0]
         self._survey_exposure_s = 0.0
+        self._aborted = threading.Event()
         self._restore_steps = contextlib.ExitStack()
 
     @property
@@ -177,6 +179,7 @@ class SwiftInstrument:
         )
 
     def abort(self) -> None:
+        self._aborted.set()
         for device in (self._scan, self._camera):
             device.abort_recording()
 
@@ -209,15 +212,37 @@ class SwiftInstrument:
             self.blank()
 
     def _move_probe(self, position: Position) -> None:
-        self._set_probe(position)
         deadline = time.monotonic() + _PATIENCE_S
-        while self._stem.probe_state != "parked" or self._read_back() != position:
+        while True:
+            self._set_probe(position)
+            self._wait_for_window(deadline)
+            if self._stem.probe_state == "parked" and self._read_back() == position:
+                return
             if time.monotonic() > deadline:
                 raise InstrumentError(
                     f"The probe did not reach ({position.y:.4f}, {position.x:.4f}) within {_PATIENCE_S:g} s: "
                     "stop every other scan, then start again."
                 )
-            time.sleep(0.001)
+
+    def _wait_for_window(self, deadline: float) -> None:
+        """Wait until the window's thread has dealt with the move.
+
+        There Swift's probe graphic follows the probe, and writes its own position back to it: a late echo would put
+        the probe back to the place before, in the middle of an exposure. The event loop works in order, so what is
+        queued now is done after the echo.
+        """
+        event_loop = stem_controller._event_loop
+        if event_loop is None:
+            return
+        dealt_with = threading.Event()
+        event_loop.call_soon_threadsafe(dealt_with.set)
+        while not dealt_with.wait(0.01):
+            if self._aborted.is_set():
+                raise InstrumentError("The run was stopped before the probe had moved.")
+            if time.monotonic() > deadline:
+                raise InstrumentError(
+                    f"Swift's window did not answer within {_PATIENCE_S:g} s: end what keeps it busy, then start again."
+                )
 
     def _set_probe(self, position: Position) -> None:
         self._stem.set_probe_position(Geometry.FloatPoint(y=position.y, x=position.x))

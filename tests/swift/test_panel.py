@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy
 import pytest
+from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
 from nionswift_plugin.dkl_ae_ui.recorder import MEASUREMENT_COLUMNS, METADATA_KEY
@@ -339,6 +340,22 @@ def test_a_camera_that_hangs_ends_the_run(simulator, open_panel, monkeypatch) ->
     pump(simulator, lambda: handler.idle.value)
     assert simulator.instrument.GetVal("C_Blank") == 1.0
     assert 2 <= measured(simulator) < 6
+
+
+def test_a_slow_window_does_not_put_the_probe_back(simulator, open_panel, monkeypatch) -> None:
+    """Swift's probe graphic writes its position back to the probe: a late echo is that of the place before."""
+    stem = simulator.instrument
+
+    def slow_update(view: Any, graphic: Any) -> None:
+        position = stem.probe_position
+        time.sleep(0.05)
+        if position and graphic.position != position:
+            graphic.position = position
+
+    monkeypatch.setattr(stem_controller.ProbeView, "_update_graphic", slow_update)
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    assert handler.message.value == "Finished: 6 points measured."
 
 
 def test_a_probe_that_is_dragged_ends_the_run(simulator, open_panel) -> None:
