@@ -98,6 +98,8 @@ class Handler(Declarative.Handler):
             "device": Choice(DEVICE_LABELS, texts["device"]),
         }
         self._numbers = {field.name: Model.PropertyModel[str](texts[field.name]) for field in NUMBER_FIELDS}
+        # What stands in each line edit. Writing it back to the edit at each key would select what was typed.
+        self._typed = {field.name: texts[field.name] for field in NUMBER_FIELDS}
         # Declarative widgets find what they bind to by attribute name.
         for name, choice in self._choices.items():
             setattr(self, f"{name}_labels", choice.labels)
@@ -140,7 +142,7 @@ class Handler(Declarative.Handler):
             self._choices[name].key = text
             self._follow_choice(name)
         else:
-            self._numbers[name].value = text
+            self._set_number(name, text)
         self._check()
 
     def watch(self, watcher: Callable[[Event], None]) -> None:
@@ -192,12 +194,16 @@ class Handler(Declarative.Handler):
             self._offer_devices({})
         if name == "acquisition":
             usual = default_parameter(self._choices["acquisition"].key)
-            self._numbers["acquisition_parameter"].value = usual
+            self._set_number("acquisition_parameter", usual)
             self._explain_acquisition()
 
     def _number_edited(self, name: str, widget: Declarative.UIWidget, text: str) -> None:
-        self._numbers[name].value = text
+        self._typed[name] = text
         self._check()
+
+    def _set_number(self, name: str, text: str) -> None:
+        self._typed[name] = text
+        self._numbers[name].value = text
 
     # What the run reports.
 
@@ -278,7 +284,7 @@ class Handler(Declarative.Handler):
     def _texts(self) -> dict[str, str]:
         texts = {name: choice.key for name, choice in self._choices.items()}
         texts["channel"] = texts["channel"] or "0"
-        return texts | {name: model.value or "" for name, model in self._numbers.items()}
+        return texts | self._typed
 
     def _check(self) -> None:
         """Say at once what cannot work; Start waits until it is mended."""

@@ -423,7 +423,7 @@ def test_settings_are_remembered(simulator, open_panel, monkeypatch) -> None:
     handler.random_seed_edit.on_text_edited("15")
     handler.scalarizer_combo.on_current_index_changed(4)
     again = open_panel(simulator)
-    assert again.random_seed_text.value == "15"
+    assert again.random_seed_edit.text == "15"
     assert again.scalarizer_combo.current_item.startswith("Virtual ABF")
 
 
