@@ -112,12 +112,13 @@ class DeepKernel:
             raise ValueError("A measured value is not a number: leave it out before the model is fitted.")
         self._notices.clear()
         self._centre = float(values.mean())
-        self._scale = float(values.std()) or 1.0
+        deviation = float(values.std())
+        # Equal values may differ by rounding, which is no scale to measure anything by.
+        self._scale = deviation if deviation > 1e-12 * float(numpy.abs(values).max()) else 1.0
         try:
             self._fit(candidates, values, sigmas)
         except torch.OutOfMemoryError:
-            self._move(torch.device("cpu"))
-            self._notices.append("The GPU is out of memory: the model goes on on the CPU.")
+            self._leave_gpu()
             self._fit(candidates, values, sigmas)
 
     def _fit(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> None:
@@ -134,8 +135,14 @@ class DeepKernel:
         """
         if self._solved is None:
             raise RuntimeError("The model has learned nothing yet: fit it first.")
+        try:
+            return self._predict(*self._solved)
+        except torch.OutOfMemoryError:
+            self._leave_gpu()
+            return self._predict(*self._solved)
+
+    def _predict(self, latent: torch.Tensor, factor: torch.Tensor, weights: torch.Tensor) -> Posterior:
         with one_thread(), torch.no_grad():
-            latent, factor, weights = self._solved
             model = self._model
             candidates = model.embedding(self._base)
             cross = covariance(model, candidates, latent)
@@ -156,12 +163,16 @@ class DeepKernel:
                 self._refit_from_scratch(base, targets, known)
             else:
                 self._train(self._model, base, targets, known, CYCLES_WARM)
+            self._solve(base, targets, known)
             self._fits += 1
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             self._model.load_state_dict(last_good)
+            self._solve(base, targets, known)
             self._notices.append(
                 "The model could not be trained on the last measurement: its last good settings are used."
             )
+
+    def _solve(self, base: torch.Tensor, targets: torch.Tensor, known: torch.Tensor) -> None:
         with torch.no_grad():
             latent = self._model.embedding(base)
             noise = known + self._model.likelihood.second_noise
@@ -212,6 +223,10 @@ class DeepKernel:
 
     def _tensor(self, values: FloatArray) -> torch.Tensor:
         return torch.as_tensor(values, dtype=torch.float64, device=self._base.device)
+
+    def _leave_gpu(self) -> None:
+        self._move(torch.device("cpu"))
+        self._notices.append("The GPU is out of memory: the model continues on the CPU.")
 
     def _move(self, device: torch.device) -> None:
         self._base = self._base.to(device)

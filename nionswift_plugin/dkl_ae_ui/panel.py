@@ -46,6 +46,8 @@ _STORAGE_KEY = "dkl-ae/settings"
 _LABEL_WIDTH = 142
 _CHOICE_WIDTH = 176
 _NUMBER_WIDTH = 72
+_STATE_LABEL_WIDTH = 96
+_LINE_HEIGHT = 16
 
 
 class Choice:
@@ -251,7 +253,7 @@ class Handler(Declarative.Handler):
                 )
             )
             self.best_text.value = (
-                f"{reading.value:.4g} ± {reading.sigma:.2g} {reading.unit} at x {x:.3f}, y {y:.3f} nm"
+                f"{reading.value:.4g} ± {reading.sigma:.2g} {reading.unit}\nat x {x:.3f}, y {y:.3f} nm"
             )
         for notice in event.notices:
             self._tell(notice)
@@ -351,8 +353,8 @@ class Handler(Declarative.Handler):
             self._choice_row(u, "channel", "Scan channel", "The detector of the survey."),
             self._choice_row(u, "camera_id", "Camera", "The camera of the diffraction patterns."),
             exposure,
-            spacing=4,
-            margin=4,
+            spacing=2,
+            margin=2,
         )
         how = u.create_column(
             self._choice_row(
@@ -373,8 +375,8 @@ class Handler(Declarative.Handler):
                 "Computes on",
                 "Where the model is trained; Automatic takes the GPU when there is one.",
             ),
-            spacing=4,
-            margin=4,
+            spacing=2,
+            margin=2,
         )
         buttons = u.create_row(
             u.create_push_button(
@@ -423,15 +425,16 @@ class Handler(Declarative.Handler):
                 "Best so far",
                 "best",
                 "The largest reading and where it was found, from the survey's centre.",
+                lines=2,
             ),
-            spacing=4,
+            spacing=2,
         )
         message = u.create_label(
             name="message_label",
             text="@binding(message.value)",
             word_wrap=True,
             width=_LABEL_WIDTH + _CHOICE_WIDTH,
-            height=52,
+            height=2 * _LINE_HEIGHT,
             tool_tip="What the run is doing, or what stands in its way.",
         )
         # What changes during a run comes first: a low window cuts off the settings, not the message.
@@ -442,8 +445,8 @@ class Handler(Declarative.Handler):
             u.create_group(what, title="Measure"),
             u.create_group(how, title="Decide"),
             u.create_stretch(),
-            spacing=6,
-            margin=6,
+            spacing=4,
+            margin=4,
         )
 
     def _choice_row(
@@ -481,9 +484,21 @@ class Handler(Declarative.Handler):
         )
 
     def _state_row(
-        self, u: Declarative.DeclarativeUI, label: str, name: str, tool_tip: str
+        self, u: Declarative.DeclarativeUI, label: str, name: str, tool_tip: str, lines: int = 1
     ) -> Declarative.UIDescriptionResult:
-        return _row(u, label, tool_tip, u.create_label(text=f"@binding({name}_text.value)", tool_tip=tool_tip))
+        # Of fixed size: the panel must not grow and push the displays about while numbers change.
+        return u.create_row(
+            u.create_label(text=label, width=_STATE_LABEL_WIDTH, tool_tip=tool_tip),
+            u.create_label(
+                text=f"@binding({name}_text.value)",
+                width=_LABEL_WIDTH + _CHOICE_WIDTH - _STATE_LABEL_WIDTH,
+                height=lines * _LINE_HEIGHT,
+                word_wrap=True,
+                tool_tip=tool_tip,
+            ),
+            u.create_stretch(),
+            spacing=6,
+        )
 
 
 def _row(

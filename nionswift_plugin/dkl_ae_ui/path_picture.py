@@ -22,6 +22,9 @@ NEXT_COLOUR = (80, 255, 80)
 _LEAST_SIDE = 512
 """Small surveys are enlarged to this many pixels so that the marks do not hide them."""
 
+_LEAST_DOT = 3
+"""Half the side of a visited point's square, in pixels of the picture."""
+
 
 class PathPicture:
     """Draws one step after another; drawing a step costs the same however long the path is.
@@ -36,7 +39,7 @@ class PathPicture:
         large = numpy.kron(grey, numpy.ones((self.enlargement, self.enlargement), numpy.uint8))
         self._canvas: ByteArray = numpy.repeat(large[..., numpy.newaxis], 3, axis=2)
         self._last: tuple[int, int] | None = None
-        self._radius = max(1, round(0.35 * self.enlargement))
+        self._radius = max(_LEAST_DOT, round(0.35 * self.enlargement))
 
     def visit(self, proposal: Proposal) -> None:
         """Add a visited point and the line that led to it."""
@@ -74,4 +77,6 @@ class PathPicture:
         count = max(abs(end[0] - start[0]), abs(end[1] - start[1])) + 1
         rows = numpy.linspace(start[0], end[0], count).round().astype(numpy.intp)
         columns = numpy.linspace(start[1], end[1], count).round().astype(numpy.intp)
+        # Two pixels wide: a display that shows fewer pixels than the picture has would lose a single one.
         self._canvas[rows, columns] = LINE_COLOUR
+        self._canvas[numpy.maximum(rows - 1, 0), numpy.maximum(columns - 1, 0)] = LINE_COLOUR

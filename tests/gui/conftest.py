@@ -138,7 +138,10 @@ class Swift:
         return self._process.wait(timeout_s)
 
     def end(self) -> None:
-        """Whatever happened, nothing is left behind."""
+        """Whatever happened, nothing is left behind; a program that still runs shows why in a last screenshot."""
+        if self._process.poll() is None:
+            with contextlib.suppress(subprocess.SubprocessError):
+                self.screenshot("last")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)

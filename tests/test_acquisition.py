@@ -1,0 +1,210 @@
+"""Laws of the acquisition functions, and numbers from elsewhere."""
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dkl_ae.acquisition import ACQUISITIONS, Belief, choose, log_expected_improvement, score, worth
+
+means = st.floats(-1e3, 1e3)
+sigmas = st.floats(1e-6, 1e3)
+xis = st.floats(0, 2)
+names = st.sampled_from(sorted(ACQUISITIONS))
+
+
+def belief(mean, sigma, best_observed: float = 1.0, scale: float = 1.0) -> Belief:
+    return Belief(numpy.asarray(mean, float), numpy.asarray(sigma, float), best_observed, scale)
+
+
+@st.composite
+def beliefs(draw: st.DrawFn) -> Belief:
+    count = draw(st.integers(1, 20))
+    return belief(
+        draw(arrays(float, count, elements=means)),
+        draw(arrays(float, count, elements=sigmas)),
+        draw(means),
+        draw(st.floats(0, 100)),
+    )
+
+
+# Six candidates; threshold 1.01. botorch 0.18.1, torch 2.13.0, float64: LogExpectedImprovement(best_f=1.01),
+# LogProbabilityOfImprovement(best_f=1.01) and UpperConfidenceBound(beta=4) on a model whose posterior was set to them.
+BOTORCH = belief([0.3, 1.2, -0.5, 2.0, 0.0, -3.0], [0.5, 0.2, 1.5, 0.05, 0.1, 0.02])
+BOTORCH_LOG_EI = [
+    -4.043194955908384,
+    -1.5687223786174596,
+    -2.092367097062163,
+    -0.01005032622042723,
+    -58.88005308703147,
+    -20115.55756904142,
+]
+BOTORCH_LOG_PI = [
+    -2.553564449236919,
+    -0.18760281515353128,
+    -1.8512070073840143,
+    0.0,
+    -54.24604657021691,
+    -20106.344682045637,
+]
+BOTORCH_UCB = [1.3, 1.6, 2.5, 2.1, 0.2, -2.96]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "expected"),
+    [
+        ("expected_improvement_observed", 0.01, BOTORCH_LOG_EI),
+        ("probability_of_improvement", 0.01, BOTORCH_LOG_PI),
+        ("upper_confidence_bound", 2.0, BOTORCH_UCB),
+    ],
+)
+def test_it_agrees_with_botorch(name, parameter, expected) -> None:
+    numpy.testing.assert_allclose(score(name, BOTORCH, parameter), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("u", "expected"),
+    [
+        # log(phi(u) + u Phi(u)) by mpmath with 60 to 120 digits.
+        (5.0, 1.6094379231264314),
+        (-0.5, -1.6205162643873199),
+        (-1.0, -2.4851210257126413),
+        (-1.0001, -2.4853114564458833),
+        (-3.0, -7.8696860596030285),
+        (-10.0, -55.553122036122356),
+        (-40.0, -808.29856835661996),
+        (-1e3, -500014.73445209116),
+        (-9.9e4, -4900500023.9246888),
+        (-1.1e5, -6050000024.1354098),
+        (-1e8, -5000000000000037.8),
+    ],
+)
+def test_the_logarithm_is_right_in_the_extreme_tail(u, expected) -> None:
+    assert log_expected_improvement(numpy.array([u]), numpy.ones(1), 0.0)[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_expected_improvement_is_the_papers_formula() -> None:
+    """a = (mu - y+ - xi) Phi(u) + sigma phi(u) with u = 1: Phi = 0.8413447460685429, phi = 0.24197072451914337."""
+    logarithm = log_expected_improvement(numpy.array([3.0]), numpy.array([2.0]), 1.0)
+    assert numpy.exp(logarithm[0]) == pytest.approx(2 * 0.8413447460685429 + 2 * 0.24197072451914337, rel=1e-12)
+
+
+@given(means, st.floats(1e-3, 1e3), means)
+def test_expected_improvement_is_at_least_the_certain_one(mean, sigma, threshold) -> None:
+    """Jensen's inequality: E[max(f - t, 0)] >= max(E[f] - t, 0)."""
+    logarithm = log_expected_improvement(numpy.array([mean]), numpy.array([sigma]), threshold)[0]
+    assert not numpy.isnan(logarithm)
+    assert numpy.exp(logarithm) >= max(mean - threshold, 0) * (1 - 1e-9)
+
+
+@given(means, means, sigmas, means)
+def test_expected_improvement_grows_with_the_mean(first, second, sigma, threshold) -> None:
+    low, high = log_expected_improvement(
+        numpy.array(sorted([first, second])), numpy.full(2, sigma), threshold
+    )
+    assert high >= low - 1e-9 * abs(low)
+
+
+@given(means, st.lists(sigmas, min_size=2, max_size=2).map(sorted), means)
+def test_expected_improvement_grows_with_the_uncertainty(mean, pair, threshold) -> None:
+    low, high = log_expected_improvement(numpy.full(2, mean), numpy.array(pair), threshold)
+    assert high >= low - 1e-9 * abs(low)
+
+
+@given(means, sigmas, st.floats(-30, 30), st.floats(1e-3, 1e3))
+def test_expected_improvement_has_the_readings_unit(mean, sigma, distance, unit) -> None:
+    threshold = mean + distance * sigma
+    first = log_expected_improvement(numpy.array([mean]), numpy.array([sigma]), threshold)[0]
+    second = log_expected_improvement(numpy.array([mean * unit]), numpy.array([sigma * unit]), threshold * unit)[0]
+    # The rounding of mean - threshold is amplified by the steepness of the tail.
+    rounding = 1e-14 * (abs(mean) + abs(threshold)) / sigma * (1 + abs(distance))
+    assert second - first == pytest.approx(numpy.log(unit), abs=1e-9 + rounding)
+
+
+@given(names, beliefs(), xis)
+def test_every_score_is_finite(name, state, parameter) -> None:
+    scores = score(name, state, parameter)
+    assert scores.shape == state.mean.shape
+    assert numpy.isfinite(scores).all()
+
+
+@given(names)
+def test_absurd_beliefs_still_give_finite_scores(name) -> None:
+    state = belief([0.0, 1e200, -1e200], [1e-300, 1e-10, 1e10])
+    assert numpy.isfinite(score(name, state, 0.01)).all()
+
+
+def test_the_best_is_the_predicted_or_the_observed_one() -> None:
+    state = belief([0.0, 5.0], [1.0, 1.0], best_observed=2.0)
+    predicted = score("expected_improvement", state, 0.0)
+    observed = score("expected_improvement_observed", state, 0.0)
+    numpy.testing.assert_allclose(predicted, log_expected_improvement(state.mean, state.sigma, 5.0))
+    numpy.testing.assert_allclose(observed, log_expected_improvement(state.mean, state.sigma, 2.0))
+
+
+def test_the_margin_is_in_deviations_of_the_readings() -> None:
+    wide = belief([0.0, 5.0], [1.0, 1.0], scale=10.0)
+    narrow = belief([0.0, 5.0], [1.0, 1.0], scale=1.0)
+    for name in ("expected_improvement", "expected_improvement_observed", "probability_of_improvement"):
+        numpy.testing.assert_array_equal(score(name, wide, 0.1), score(name, narrow, 1.0))
+
+
+def test_the_probability_of_improvement_is_a_half_at_the_threshold() -> None:
+    assert numpy.exp(score("probability_of_improvement", belief([1.0], [3.0]), 0.0))[0] == pytest.approx(0.5)
+
+
+@given(beliefs())
+def test_the_confidence_bound_without_a_parameter_is_the_mean(state) -> None:
+    numpy.testing.assert_array_equal(score("upper_confidence_bound", state, 0.0), state.mean)
+
+
+@given(beliefs(), xis)
+def test_maximum_uncertainty_looks_only_at_sigma(state, parameter) -> None:
+    numpy.testing.assert_array_equal(score("maximum_uncertainty", state, parameter), state.sigma)
+
+
+@given(names, st.integers(0, 2**32 - 1), st.floats(1e-2, 1e2), st.floats(-100, 100))
+def test_the_choice_does_not_depend_on_the_readings_unit(name, seed, gain, offset) -> None:
+    random = numpy.random.default_rng(seed)
+    state = belief(random.normal(size=30), random.uniform(0.1, 1, 30), 1.0, 0.7)
+    converted = belief(state.mean * gain + offset, state.sigma * gain, gain + offset, 0.7 * gain)
+    everywhere = numpy.ones(30, bool)
+    parameter = ACQUISITIONS[name].default
+    assert choose(score(name, state, parameter), everywhere) == choose(score(name, converted, parameter), everywhere)
+
+
+@given(arrays(float, 15, elements=st.floats(-10, 10)), arrays(bool, 15))
+def test_the_choice_is_the_best_of_the_allowed(scores, allowed) -> None:
+    if not allowed.any():
+        with pytest.raises(ValueError, match="All 15 candidates are measured"):
+            choose(scores, allowed)
+        return
+    chosen = choose(scores, allowed)
+    assert allowed[chosen]
+    assert scores[chosen] == scores[allowed].max()
+
+
+def test_the_first_of_equals_is_chosen() -> None:
+    assert choose(numpy.array([3.0, 7.0, 7.0, 7.0]), numpy.array([True, False, True, True])) == 2
+
+
+@given(beliefs(), xis)
+def test_the_worth_of_an_improvement_lies_between_nothing_and_the_chosen_ones(state, parameter) -> None:
+    scores = score("expected_improvement", state, parameter)
+    shown = worth("expected_improvement", scores, float(scores.max()))
+    assert shown.max() == 1
+    assert shown.min() >= 0
+    assert (numpy.diff(shown[numpy.argsort(scores)]) >= 0).all()
+
+
+def test_the_worth_of_a_bound_is_the_bound() -> None:
+    scores = numpy.array([1.0, -2.0])
+    numpy.testing.assert_array_equal(worth("upper_confidence_bound", scores, 1.0), scores)
+
+
+def test_names_labels_and_tool_tips_are_there_for_the_panel() -> None:
+    for name, acquisition in ACQUISITIONS.items():
+        assert name == acquisition.name
+        assert acquisition.tool_tip.endswith(".")
+    assert len({a.label for a in ACQUISITIONS.values()}) == len(ACQUISITIONS)
