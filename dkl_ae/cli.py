@@ -94,3 +94,7 @@ class _Terminal:
             self._stream.flush()
         else:
             self.say(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

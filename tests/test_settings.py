@@ -1,0 +1,54 @@
+"""What the panel asks for."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dkl_ae.experiment import Plan
+from nionswift_plugin.dkl_ae_ui.settings import NUMBER_FIELDS, Settings, default_parameter, remembered_texts
+
+settings_of_all_kinds = st.builds(
+    Settings,
+    plan=st.builds(
+        Plan,
+        scalarizer=st.sampled_from(["com_x", "abf"]),
+        patch_size=st.integers(0, 40).map(lambda n: 2 * n + 1),
+        seed_points=st.integers(1, 10**4),
+        steps=st.integers(0, 10**5),
+        acquisition_parameter=st.sampled_from([0.0, 0.01, 2.5]),
+        random_seed=st.integers(0, 2**32),
+        device=st.sampled_from(["auto", "cpu", "gpu"]),
+    ),
+    exposure_ms=st.sampled_from([0.5, 10.0, 250.0]),
+    survey_source=st.sampled_from(["acquire", "selected"]),
+    instrument_id=st.text(max_size=5),
+    channel=st.integers(0, 7),
+)
+
+
+@given(settings_of_all_kinds)
+def test_settings_survive_their_texts(settings) -> None:
+    assert Settings.from_texts(settings.to_texts()) == settings
+
+
+def test_every_number_of_the_panel_is_a_setting() -> None:
+    names = {field.name for field in dataclasses.fields(Settings)} | {field.name for field in dataclasses.fields(Plan)}
+    assert {field.name for field in NUMBER_FIELDS} <= names
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_stored_the_panel_can_start(stored) -> None:
+    Settings.from_texts(remembered_texts(stored))
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e9", "0"])
+def test_an_exposure_that_no_camera_has_is_refused(text) -> None:
+    with pytest.raises(ValueError, match="choose more than 0 and at most 60,000 ms"):
+        Settings.from_texts({"exposure_ms": text})
+
+
+def test_the_usual_parameter_of_each_acquisition_function() -> None:
+    assert default_parameter("expected_improvement") == "0.01"
+    assert default_parameter("upper_confidence_bound") == "2"
