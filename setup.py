@@ -1,5 +1,7 @@
 """Packaging of nionswift-dkl-ae: the Swift-free library, its command, and two Nion Swift plug-ins."""
 
+import pathlib
+
 from setuptools import find_packages, setup
 
 SWIFT = [
@@ -22,9 +24,10 @@ setup(
     name="nionswift-dkl-ae",
     version="0.1.0",
     description="Autonomous 4D-STEM in Nion Swift with deep-kernel learning",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=pathlib.Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="GPL-3.0-or-later",
+    license_files=["LICENSE"],
     python_requires=">=3.11",
     # nionswift_plugin is a namespace package shared with Nion's own plug-ins. It is listed although it
     # has no __init__.py: without it an editable install hides the plug-ins from Swift.

@@ -54,9 +54,9 @@ def log_expected_improvement(mean: FloatArray, sigma: FloatArray, threshold: flo
     cancels; it is then written with the scaled complementary error function,
     phi(u) + u Phi(u) = phi(u) (1 + u sqrt(pi / 2) erfcx(-u / sqrt 2)).
     """
-    u = (mean - threshold) / sigma
-    log_phi = -0.5 * u * u - 0.5 * math.log(2 * math.pi)
-    with numpy.errstate(divide="ignore", invalid="ignore"):
+    with numpy.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        u = (mean - threshold) / sigma
+        log_phi = -0.5 * u * u - 0.5 * math.log(2 * math.pi)
         direct = numpy.log(numpy.exp(log_phi) + u * scipy.special.ndtr(u))
         ratio = math.sqrt(math.pi / 2) * scipy.special.erfcx(-u / math.sqrt(2))
         tail = log_phi + numpy.log1p(u * ratio)

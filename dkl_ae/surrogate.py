@@ -65,9 +65,9 @@ class ExactGP:
         self._trend = trend
         self._mean = mean
         self._noise = noise
-        self._measured = points[:0]
-        self._lower = numpy.empty((0, 0))
-        self._whitened = numpy.empty(0)
+        self._measured: FloatArray = points[:0]
+        self._lower: FloatArray = numpy.empty((0, 0))
+        self._whitened: FloatArray = numpy.empty(0)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dkl_ae.survey import FloatArray, IntArray
 
 seeds = st.integers(0, 2**32 - 1)
+known_errors = st.floats(1e-3, 0.5)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ def data_sets(
     *,
     least: int = 1,
     most: int = 12,
-    sigmas: st.SearchStrategy[float] = st.floats(1e-3, 0.5),
+    sigmas: st.SearchStrategy[float] = known_errors,
 ) -> Data:
     """Between `least` and `most` measurements, no candidate twice, values of order one."""
     count = draw(st.integers(least, most))

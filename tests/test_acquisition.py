@@ -29,24 +29,25 @@ def beliefs(draw: st.DrawFn) -> Belief:
     )
 
 
-# Six candidates; threshold 1.01. botorch 0.18.1, torch 2.13.0, float64: LogExpectedImprovement(best_f=1.01),
-# LogProbabilityOfImprovement(best_f=1.01) and UpperConfidenceBound(beta=4) on a model whose posterior was set to them.
+# Six candidates; best 1 plus margin 0.01. botorch 0.18.1, torch 2.13.0: LogExpectedImprovement and
+# LogProbabilityOfImprovement with best_f=torch.tensor(1.01, dtype=torch.float64) (a plain 1.01 is rounded to float32),
+# and UpperConfidenceBound(beta=4), on a model whose posterior was set to these means and deviations.
 BOTORCH = belief([0.3, 1.2, -0.5, 2.0, 0.0, -3.0], [0.5, 0.2, 1.5, 0.05, 0.1, 0.02])
 BOTORCH_LOG_EI = [
-    -4.043194955908384,
-    -1.5687223786174596,
-    -2.092367097062163,
-    -0.01005032622042723,
-    -58.88005308703147,
-    -20115.55756904142,
+    -4.043194998208191,
+    -1.5687224165675397,
+    -2.092367109199812,
+    -0.010050335853501569,
+    -58.880054068606576,
+    -20115.557664652028,
 ]
 BOTORCH_LOG_PI = [
-    -2.553564449236919,
-    -0.18760281515353128,
-    -1.8512070073840143,
+    -2.5535644849217305,
+    -0.18760282976788556,
+    -1.8512070171145263,
     0.0,
-    -54.24604657021691,
-    -20106.344682045637,
+    -54.246047542693624,
+    -20106.344777653863,
 ]
 BOTORCH_UCB = [1.3, 1.6, 2.5, 2.1, 0.2, -2.96]
 
@@ -100,9 +101,7 @@ def test_expected_improvement_is_at_least_the_certain_one(mean, sigma, threshold
 
 @given(means, means, sigmas, means)
 def test_expected_improvement_grows_with_the_mean(first, second, sigma, threshold) -> None:
-    low, high = log_expected_improvement(
-        numpy.array(sorted([first, second])), numpy.full(2, sigma), threshold
-    )
+    low, high = log_expected_improvement(numpy.array(sorted([first, second])), numpy.full(2, sigma), threshold)
     assert high >= low - 1e-9 * abs(low)
 
 

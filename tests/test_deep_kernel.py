@@ -1,4 +1,4 @@
-"""The deep kernel against trusted peers, and the laws of any surrogate."""
+"""Laws of the deep kernel. A torch without a GPU is enough."""
 
 import gpytorch
 import numpy
@@ -6,217 +6,403 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
 from dkl_ae import deep_kernel
 from dkl_ae.deep_kernel import DeepKernel
-from dkl_ae.embedding import ResidualNetwork, structured_base
+from dkl_ae.embedding import COMPONENTS, ResidualNetwork, structured_base
+from dkl_ae.surrogate import ExactGP, Posterior
 from dkl_ae.survey import Patches, Survey
+from tests.strategies import Data, data_sets
 
-PATCH_SIZE = 5
-
-
-@pytest.fixture(scope="module")
-def features() -> numpy.ndarray:
-    y, x = numpy.mgrid[:20, :20]
-    image = numpy.sin(y / 2) * numpy.cos(x / 3) + 0.1 * numpy.random.default_rng(0).normal(size=(20, 20))
-    return Patches(Survey(image, 0.1), PATCH_SIZE).features
+SIZE = 5
 
 
-def target(features: numpy.ndarray) -> numpy.ndarray:
-    """Something local and nonlinear: the square of the central pixel."""
-    return features[:, features.shape[1] // 2].astype(float) ** 2
+def lattice(height: int = 24, width: int = 26) -> Survey:
+    """A square lattice, some of whose sites are brighter."""
+    random = numpy.random.default_rng(3)
+    row, column = numpy.mgrid[:height, :width]
+    brightness = numpy.repeat(numpy.repeat(random.choice([1.0, 2.0], (height, width), p=[0.8, 0.2]), 6, 0), 6, 1)
+    sites = (1 + numpy.cos(row * 2 * numpy.pi / 6)) * (1 + numpy.cos(column * 2 * numpy.pi / 6))
+    return Survey(sites * brightness[:height, :width] + 0.05 * random.normal(size=(height, width)), 0.02)
 
 
-def data(features: numpy.ndarray, n: int, seed: int = 0):
-    candidates = numpy.random.default_rng(seed).choice(len(features), n, replace=False)
-    return candidates, target(features)[candidates], numpy.full(n, 0.01)
+PATCHES = Patches(lattice(), SIZE)
+TRUTH = PATCHES.windows[:, :, SIZE // 2, SIZE // 2].ravel() - PATCHES.windows[:, :, 1, 1].ravel()
 
 
-def surrogate(features: numpy.ndarray, seed: int = 0) -> DeepKernel:
-    return DeepKernel(features, patch_size=PATCH_SIZE, seed=seed, device="cpu")
+def deep_kernel_of(features=PATCHES.features, size: int = SIZE, seed: int = 0) -> DeepKernel:
+    return DeepKernel(features, patch_size=size, seed=seed, device="cpu")
 
 
-def test_with_an_identity_network_it_is_scikit_learns_gaussian_process(features, monkeypatch) -> None:
-    monkeypatch.setattr(deep_kernel, "CYCLES_COLD", 1)
-    monkeypatch.setattr(deep_kernel, "LEARNING_RATE", 0.0)
-    candidates, values, sigmas = data(features, 30)
-    model = surrogate(features)
-    model.fit(candidates, values, sigmas)
-    found = model.predict()
-    scale = values.std()
-    learned = model._model
-    kernel = ConstantKernel(learned.local_kernel.outputscale.item()) * Matern(
-        learned.local_kernel.base_kernel.lengthscale.item(), nu=2.5
-    ) + ConstantKernel(learned.trend_kernel.variance.item()) * DotProduct(sigma_0=0.0)
-    noise = (sigmas / scale) ** 2 + deep_kernel.LEAST_NOISE + learned.likelihood.second_noise.item()
-    peer = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
-    base = structured_base(features, PATCH_SIZE)
-    peer.fit(base[candidates], (values - values.mean()) / scale)
-    mean, sigma = peer.predict(base, return_std=True)
-    numpy.testing.assert_allclose(found.mean, mean * scale + values.mean(), atol=1e-6)
-    numpy.testing.assert_allclose(found.sigma, sigma * scale, atol=1e-6)
+def measured(count: int, seed: int = 0, sigma: float = 0.05) -> Data:
+    random = numpy.random.default_rng(seed)
+    candidates = random.choice(PATCHES.count, count, replace=False)
+    return Data(candidates, TRUTH[candidates] + sigma * random.normal(size=count), numpy.full(count, sigma))
 
 
-def test_the_direct_covariance_is_the_gpytorch_models_own(features) -> None:
-    model = surrogate(features)
-    model.fit(*data(features, 20))
-    base = torch.as_tensor(structured_base(features, PATCH_SIZE)[:50])
-    with torch.no_grad():
-        latent = model._model.embedding(base)
-        direct = deep_kernel.covariance(model._model, latent, latent)
-        variance = deep_kernel.prior_variance(model._model, latent)
-        peer = model._model(base) if not model._model.training else model._model.forward(base)
-        numpy.testing.assert_allclose(direct, peer.covariance_matrix, atol=1e-6)
-        numpy.testing.assert_allclose(variance, peer.variance, atol=1e-6)
+def fit(model: DeepKernel, data: Data) -> Posterior:
+    model.fit(data.candidates, data.values, data.sigmas)
+    return model.predict()
 
 
-def test_the_loss_is_gpytorchs_marginal_likelihood_and_the_prior_of_the_network(features) -> None:
-    candidates, values, _ = data(features, 20)
-    model = surrogate(features)._model
-    base = torch.as_tensor(structured_base(features, PATCH_SIZE)[candidates])
-    targets = torch.as_tensor(values)
-    known = torch.full((20,), 0.01, dtype=torch.float64)
-    model.likelihood.noise_covar.noise = known
-    peer = gpytorch.mlls.ExactMarginalLogLikelihood(model.likelihood, model)(model.forward(base), targets)
-    weights = sum(p.square().sum() for p in model.embedding.parameters())
-    expected = -peer + 0.5 * deep_kernel.WEIGHT_PRECISION * weights / 20
-    found = deep_kernel.negative_log_posterior(model, base, targets, known)
-    assert found.item() == pytest.approx(expected.item(), abs=1e-6)
+def oracle(model: DeepKernel, data: Data) -> Posterior:
+    """What the exact GP says with the hyperparameters that the model has, in the unit of the readings."""
+    centre, scale = data.values.mean(), data.values.std()
+    parts = model._model
+    process = ExactGP(
+        structured_base(PATCHES.features, SIZE),
+        length=parts.local_kernel.base_kernel.lengthscale.item(),
+        output_scale=parts.local_kernel.outputscale.item() * scale**2,
+        trend=parts.trend_kernel.variance.item() * scale**2,
+        mean=parts.mean_module.constant.item() * scale + centre,
+        noise=(parts.likelihood.second_noise.item() + deep_kernel.LEAST_NOISE) * scale**2,
+    )
+    process.fit(data.candidates, data.values, data.sigmas)
+    return process.predict()
 
 
-def test_it_learns(features) -> None:
-    model = surrogate(features)
-    model.fit(*data(features, 60))
-    posterior = model.predict()
-    truth = target(features)
-    assert 1 - numpy.mean((posterior.mean - truth) ** 2) / truth.var() > 0.8
-    assert numpy.mean(numpy.abs(posterior.mean - truth) < 1.96 * posterior.sigma) > 0.85
+def assert_equal(first: Posterior, second: Posterior, tolerance: float) -> None:
+    numpy.testing.assert_allclose(first.mean, second.mean, rtol=0, atol=tolerance)
+    numpy.testing.assert_allclose(first.sigma, second.sigma, rtol=0, atol=tolerance)
 
 
-def test_new_data_replace_the_old(features) -> None:
-    """The published tool kept the first data in a second fit."""
-    candidates, values, sigmas = data(features, 30)
-    model = surrogate(features)
-    model.fit(candidates, values, sigmas)
-    first = model.predict().mean
-    model.fit(candidates, -values, sigmas)
-    assert numpy.corrcoef(first, model.predict().mean)[0, 1] < -0.9
+def assert_sound(prediction: Posterior) -> None:
+    assert prediction.mean.shape == prediction.sigma.shape == (PATCHES.count,)
+    assert numpy.isfinite(prediction.mean).all()
+    assert numpy.isfinite(prediction.sigma).all()
+    assert (prediction.sigma > 0).all()
 
 
-def test_measured_candidates_are_predicted_closely_and_surely(features) -> None:
-    candidates, values, sigmas = data(features, 30)
-    model = surrogate(features)
-    model.fit(candidates, values, sigmas)
-    posterior = model.predict()
-    assert numpy.abs(posterior.mean[candidates] - values).max() < 0.3 * values.std()
-    assert posterior.sigma[candidates].mean() < posterior.sigma.mean()
+# The network as the identity
 
 
 @settings(max_examples=10)
-@given(st.floats(-100, 100), st.floats(0.01, 100))
-def test_the_prediction_follows_the_unit_of_the_readings(features, offset, unit) -> None:
-    candidates, values, sigmas = data(features, 15)
-    one, other = surrogate(features), surrogate(features)
-    one.fit(candidates, values, sigmas)
-    other.fit(candidates, values * unit + offset, sigmas * unit)
-    numpy.testing.assert_allclose(other.predict().mean, one.predict().mean * unit + offset, rtol=1e-3, atol=1e-3 * unit)
-    numpy.testing.assert_allclose(other.predict().sigma, one.predict().sigma * unit, rtol=1e-2)
+@given(data_sets(PATCHES.count, least=3, most=30))
+def test_an_untrained_network_makes_it_the_exact_gp(data) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deep_kernel, "LEARNING_RATE", 0.0)
+        model = deep_kernel_of()
+        assert_equal(fit(model, data), oracle(model, data), 1e-6)
 
 
-def test_equal_seeds_give_equal_predictions_whatever_others_draw(features) -> None:
-    predictions = []
-    for other_seed in (1, 2):
-        torch.manual_seed(other_seed)
-        model = surrogate(features, seed=5)
-        for n in (10, 11, 12):
-            model.fit(*data(features, n))
-        predictions.append(model.predict().mean)
-    numpy.testing.assert_array_equal(*predictions)
+@settings(max_examples=10)
+@given(data_sets(PATCHES.count, least=3, most=30))
+def test_with_trained_hyperparameters_and_the_identity_it_is_the_exact_gp(data) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResidualNetwork, "forward", lambda network, base: base + 0 * network.last.sum())
+        model = deep_kernel_of()
+        prediction = fit(model, data)
+        assert_equal(prediction, oracle(model, data), 1e-6)
 
 
-def test_no_global_state_is_touched(features) -> None:
-    torch.manual_seed(3)
-    state, dtype, threads = torch.get_rng_state(), torch.get_default_dtype(), torch.get_num_threads()
-    numpy_state = numpy.random.get_state()[1].copy()
-    model = surrogate(features)
-    model.fit(*data(features, 10))
-    model.predict()
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.get_default_dtype() is dtype
-    assert torch.get_num_threads() == threads
+def test_the_network_learns() -> None:
+    model = deep_kernel_of()
+    data = measured(60)
+    prediction = fit(model, data)
+    assert model._model.embedding.last.abs().max() > 1e-3
+    assert numpy.abs(prediction.mean - oracle(model, data).mean).max() > 1e-4
+
+
+@settings(max_examples=10)
+@given(data_sets(PATCHES.count, least=2, most=20))
+def test_covariance_and_evidence_are_those_of_gpytorch(data) -> None:
+    model = deep_kernel_of()
+    fit(model, data)
+    parts = model._model
+    base = model._base[data.candidates]
+    targets, known = torch.as_tensor(data.values), torch.as_tensor(data.sigmas**2)
+    with torch.no_grad():
+        prior = parts.forward(base)
+        latent = parts.embedding(base)
+        ours = deep_kernel.covariance(parts, latent, latent)
+        torch.testing.assert_close(ours, prior.covariance_matrix, rtol=0, atol=1e-6)
+        torch.testing.assert_close(deep_kernel.prior_variance(parts, latent), prior.variance, rtol=0, atol=1e-9)
+        noise = torch.diag(known + parts.likelihood.second_noise)
+        evidence = torch.distributions.MultivariateNormal(prior.mean, prior.covariance_matrix + noise).log_prob(targets)
+        for _, module, log_prior, value, _ in parts.named_priors():
+            evidence = evidence + log_prior.log_prob(value(module)).sum()
+        weights = sum(p.square().sum() for p in parts.embedding.parameters())
+        expected = -(evidence - 0.5 * deep_kernel.WEIGHT_PRECISION * weights) / len(targets)
+        loss = deep_kernel.negative_log_posterior(parts, base, targets, known)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_it_is_defined_by_gpytorch() -> None:
+    assert isinstance(deep_kernel_of()._model, gpytorch.models.ExactGP)
+
+
+# The embedding
+
+
+def test_the_base_is_principal_components_of_mean_squared_norm_one() -> None:
+    base = structured_base(PATCHES.features, SIZE)
+    assert base.shape == (PATCHES.count, COMPONENTS)
+    assert numpy.mean(numpy.sum(base**2, axis=1)) == pytest.approx(1)
+    covariance = base.T @ base
+    numpy.testing.assert_allclose(covariance, numpy.diag(covariance.diagonal()), atol=1e-6)
+    assert (numpy.diff(covariance.diagonal()) <= 1e-9).all()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_small_patches_have_fewer_components(size) -> None:
+    patches = Patches(lattice(), size)
+    assert structured_base(patches.features, size).shape == (patches.count, size**2)
+    data = Data(numpy.arange(5), numpy.arange(5.0), numpy.full(5, 0.1))
+    assert numpy.isfinite(fit(deep_kernel_of(patches.features, size), data).mean).all()
+
+
+def test_a_new_network_is_the_identity() -> None:
+    base = torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    network = ResidualNetwork(4, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network(base), base, rtol=0, atol=0)
+
+
+# Learning
+
+
+def test_it_explains_what_it_did_not_see() -> None:
+    prediction = fit(deep_kernel_of(), measured(100))
+    error = prediction.mean - TRUTH
+    assert 1 - numpy.mean(error**2) / TRUTH.var() > 0.8
+    assert numpy.mean(numpy.abs(error) < 1.96 * prediction.sigma) > 0.8
+
+
+def test_refitting_uses_the_new_data_alone() -> None:
+    model = deep_kernel_of()
+    first, second = measured(20, seed=0), measured(20, seed=1)
+    moved = Data(second.candidates, second.values + 100, second.sigmas)
+    fit(model, first)
+    prediction = fit(model, moved)
+    assert prediction.mean.min() > 80
+    assert numpy.abs(prediction.mean[moved.candidates] - moved.values).max() < 2
+
+
+def test_each_measurement_is_learned_at_once() -> None:
+    model = deep_kernel_of()
+    data = measured(30)
+    fit(model, data.first(29))
+    outlier = float(data.values.max() + 5)
+    values = data.values.copy()
+    values[29] = outlier
+    before = model.predict().mean[data.candidates[29]]
+    after = fit(model, Data(data.candidates, values, data.sigmas)).mean[data.candidates[29]]
+    assert after > before + 1
+
+
+@settings(max_examples=10)
+@given(st.floats(1e-3, 1e3), st.floats(-1e3, 1e3))
+def test_another_unit_of_the_reading_changes_only_the_unit(gain, offset) -> None:
+    data = measured(15)
+    first = fit(deep_kernel_of(), data)
+    second = fit(deep_kernel_of(), Data(data.candidates, data.values * gain + offset, data.sigmas * gain))
+    # An offset costs digits of the readings themselves.
+    tolerance = 1e-4 * gain + 1e-9 * abs(offset)
+    numpy.testing.assert_allclose(second.mean, first.mean * gain + offset, rtol=0, atol=tolerance)
+    numpy.testing.assert_allclose(second.sigma, first.sigma * gain, rtol=0, atol=tolerance)
+
+
+def test_noisier_readings_are_believed_less(monkeypatch) -> None:
+    # With hyperparameters that learn, an exact outlier may raise the noise of all readings.
+    monkeypatch.setattr(deep_kernel, "LEARNING_RATE", 0.0)
+    exact, noisy = measured(20), measured(20)
+    exact.sigmas[0], noisy.sigmas[0] = 0.01, 3.0
+    exact.values[0] = noisy.values[0] = exact.values.mean() + 3
+    place = exact.candidates[0]
+    assert fit(deep_kernel_of(), exact).mean[place] > fit(deep_kernel_of(), noisy).mean[place]
+    assert fit(deep_kernel_of(), exact).sigma[place] < fit(deep_kernel_of(), noisy).sigma[place]
+
+
+# Determinism, and the state of others
+
+
+def run(seed: int, disturb: bool) -> Posterior:
+    model = deep_kernel_of(seed=seed)
+    data = measured(30)
+    for count in range(24, 31):
+        if disturb:
+            torch.randn(count)
+            numpy.random.standard_normal(count)
+        fit(model, data.first(count))
+    return model.predict()
+
+
+def test_the_same_seed_and_data_give_the_same_prediction_whatever_others_draw() -> None:
+    first, second = run(0, disturb=False), run(0, disturb=True)
+    numpy.testing.assert_array_equal(first.mean, second.mean)
+    numpy.testing.assert_array_equal(first.sigma, second.sigma)
+
+
+def test_another_seed_gives_another_network() -> None:
+    assert (run(0, disturb=False).mean != run(1, disturb=False).mean).any()
+
+
+def test_it_leaves_the_state_of_torch_and_numpy_alone() -> None:
+    torch_state, numpy_state = torch.get_rng_state(), numpy.random.get_state()[1]
+    threads, kind, gradients = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
+    fit(deep_kernel_of(), measured(10))
+    with pytest.raises(ValueError, match="not a number"):
+        fit(deep_kernel_of(), Data(numpy.array([0]), numpy.array([numpy.nan]), numpy.array([1.0])))
+    assert torch.equal(torch.get_rng_state(), torch_state)
     numpy.testing.assert_array_equal(numpy.random.get_state()[1], numpy_state)
+    assert torch.get_num_threads() == threads
+    assert torch.get_default_dtype() == kind
+    assert torch.is_grad_enabled() == gradients
 
 
-@pytest.mark.parametrize(
-    ("candidates", "values"),
-    [([3], [1.0]), ([3, 3, 3], [1.0, 1.0, 1.0]), ([1, 2, 3, 4], [5.0, 5.0, 5.0, 5.0]), ([1, 1], [0.0, 1e6])],
-)
-def test_awkward_data_give_finite_predictions(features, candidates, values) -> None:
-    model = surrogate(features)
-    model.fit(numpy.array(candidates), numpy.array(values), numpy.zeros(len(values)))
-    posterior = model.predict()
-    assert numpy.isfinite(posterior.mean).all()
-    assert (posterior.sigma > 0).all()
+def test_the_number_of_threads_is_restored_after_a_failure() -> None:
+    threads = torch.get_num_threads()
+    with pytest.raises(RuntimeError, match="disk"), deep_kernel.one_thread():
+        raise RuntimeError("disk")
+    assert torch.get_num_threads() == threads
 
 
-def test_a_training_that_fails_leaves_the_last_good_settings_and_says_so(features, monkeypatch) -> None:
-    model = surrogate(features)
-    model.fit(*data(features, 20))
+# Hard data
 
-    def fail(*args: object) -> float:
-        raise torch.linalg.LinAlgError
 
-    monkeypatch.setattr(model, "_train", fail)
-    model.fit(*data(features, 21))
+@settings(max_examples=10)
+@given(data_sets(PATCHES.count, sigmas=st.floats(0, 2)))
+def test_any_data_give_a_sound_prediction(data) -> None:
+    assert_sound(fit(deep_kernel_of(), data))
+
+
+def test_one_measurement_is_enough() -> None:
+    prediction = fit(deep_kernel_of(), Data(numpy.array([4]), numpy.array([7.0]), numpy.array([0.1])))
+    assert_sound(prediction)
+    assert prediction.mean[4] == pytest.approx(7, abs=0.1)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e6])
+@pytest.mark.parametrize("sigma", [0.0, 0.1])
+def test_constant_readings_give_a_constant_map(value, sigma) -> None:
+    data = Data(numpy.arange(3), numpy.full(3, value), numpy.full(3, sigma))
+    prediction = fit(deep_kernel_of(), data)
+    assert_sound(prediction)
+    # The optimiser turns the rounding of equal values into steps far below the uncertainty.
+    numpy.testing.assert_allclose(prediction.mean, value, rtol=0, atol=1e-3 * prediction.sigma.max())
+
+
+def test_a_candidate_measured_twice_is_no_trouble() -> None:
+    data = Data(numpy.array([4, 4, 4, 9]), numpy.array([1.0, 2.0, 3.0, 0.0]), numpy.zeros(4))
+    model = deep_kernel_of()
+    assert_sound(fit(model, data))
+    assert not model.notices
+
+
+def test_equal_patches_are_no_trouble() -> None:
+    features = numpy.ones((PATCHES.count, SIZE**2), numpy.float32)
+    model = deep_kernel_of(features)
+    assert_sound(fit(model, measured(12)))
+
+
+def test_hundreds_of_measurements_are_no_trouble(monkeypatch) -> None:
+    monkeypatch.setattr(deep_kernel, "CYCLES_COLD", 3)
+    patches = Patches(lattice(40, 40), SIZE)
+    candidates = numpy.arange(1000)
+    values = patches.features[candidates, 12].astype(float)
+    prediction = fit(deep_kernel_of(patches.features), Data(candidates, values, numpy.full(1000, 1e-3)))
+    assert numpy.isfinite(prediction.mean).all()
+    assert (prediction.sigma > 0).all()
+
+
+@pytest.mark.parametrize("bad", [numpy.nan, numpy.inf])
+@pytest.mark.parametrize("field", ["values", "sigmas"])
+def test_a_reading_that_is_not_a_number_is_refused(bad, field) -> None:
+    data = measured(5)
+    getattr(data, field)[2] = bad
+    with pytest.raises(ValueError, match="leave it out"):
+        fit(deep_kernel_of(), data)
+
+
+def test_nothing_can_be_predicted_before_a_fit() -> None:
+    with pytest.raises(RuntimeError, match="fit it first"):
+        deep_kernel_of().predict()
+
+
+# Failures that are worked around
+
+
+def test_more_jitter_rescues_a_singular_covariance() -> None:
+    matrix = torch.ones(4, 4, dtype=torch.float64) - 1e-7 * torch.eye(4, dtype=torch.float64)
+    factor = deep_kernel.safe_cholesky(matrix, torch.zeros(4, dtype=torch.float64))
+    torch.testing.assert_close(factor @ factor.T, matrix, rtol=0, atol=1e-4)
+
+
+def test_a_failed_training_keeps_the_last_good_model(monkeypatch) -> None:
+    model = deep_kernel_of()
+    data = measured(20)
+    fit(model, data.first(19))
+    before = {name: value.clone() for name, value in model._model.state_dict().items()}
+
+    def ruin(model, *_arguments) -> torch.Tensor:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(torch.nan)
+        raise torch.linalg.LinAlgError("not positive definite")
+
+    monkeypatch.setattr(deep_kernel, "negative_log_posterior", ruin)
+    prediction = fit(model, data)
+    assert_sound(prediction)
     assert model.notices == (
         "The model could not be trained on the last measurement: its last good settings are used.",
     )
-    assert numpy.isfinite(model.predict().mean).all()
+    for name, value in model._model.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    assert prediction.mean[data.candidates[19]] == pytest.approx(data.values[19], abs=1), "the data are the new ones"
+
+    monkeypatch.undo()
+    fit(model, data)
+    assert model.notices == (), "a notice belongs to one fit"
 
 
-def test_a_gpu_out_of_memory_goes_on_on_the_cpu_and_says_so(features, monkeypatch) -> None:
-    model = surrogate(features)
-    learn, calls = model._learn, []
+def test_parameters_ruined_by_the_last_training_step_are_taken_back(monkeypatch) -> None:
+    model = deep_kernel_of()
+    data = measured(20)
+    fit(model, data.first(19))
 
-    def out_of_memory_once(*args: torch.Tensor) -> None:
-        calls.append(args)
+    class Ruinous(torch.optim.Adam):
+        def step(self) -> None:
+            for parameter in self.param_groups[0]["params"]:
+                parameter.data.fill_(torch.nan)
+
+    monkeypatch.setattr(torch.optim, "Adam", Ruinous)
+    monkeypatch.setattr(deep_kernel, "CYCLES_WARM", 1)
+    assert_sound(fit(model, data))
+    assert len(model.notices) == 1
+
+
+@pytest.mark.parametrize("name", ["negative_log_posterior", "prior_variance"])
+def test_without_gpu_memory_it_continues_on_the_cpu(monkeypatch, name) -> None:
+    """The error is made up: `negative_log_posterior` stands for a fit, `prior_variance` for a prediction."""
+    expected = fit(deep_kernel_of(), measured(10))
+    honest = getattr(deep_kernel, name)
+    calls = []
+
+    def once_out_of_memory(*arguments) -> torch.Tensor:
+        calls.append(1)
         if len(calls) == 1:
-            raise torch.OutOfMemoryError
-        learn(*args)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(*arguments)
 
-    monkeypatch.setattr(model, "_learn", out_of_memory_once)
-    model.fit(*data(features, 20))
+    monkeypatch.setattr(deep_kernel, name, once_out_of_memory)
+    model = deep_kernel_of()
+    prediction = fit(model, measured(10))
     assert model.notices == ("The GPU is out of memory: the model continues on the CPU.",)
     assert model.device_name == "CPU"
+    numpy.testing.assert_array_equal(prediction.mean, expected.mean)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_refused_in_one_sentence(features) -> None:
-    with pytest.raises(ValueError, match="No CUDA GPU was found: choose CPU or Automatic"):
-        DeepKernel(features, patch_size=PATCH_SIZE, seed=0, device="gpu")
+# Devices
 
 
-def test_a_value_that_is_no_number_is_refused(features) -> None:
-    with pytest.raises(ValueError, match="not a number"):
-        surrogate(features).fit(numpy.array([1, 2]), numpy.array([1.0, numpy.nan]), numpy.zeros(2))
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_without_a_gpu_asking_for_it_is_an_error_and_automatic_takes_the_cpu() -> None:
+    with pytest.raises(ValueError, match="No CUDA GPU was found: choose CPU"):
+        DeepKernel(PATCHES.features, patch_size=SIZE, seed=0, device="gpu")
+    assert DeepKernel(PATCHES.features, patch_size=SIZE, seed=0).device_name == "CPU"
 
 
-def test_the_untrained_network_is_the_identity() -> None:
-    base = torch.randn(7, 16, dtype=torch.float64)
-    network = ResidualNetwork(16, torch.Generator().manual_seed(0))
-    assert torch.equal(network(base), base)
-
-
-def test_the_base_keeps_the_distances_of_windowed_patches(features) -> None:
-    """Sixteen components of the 25 pixels of these patches hold nearly all of the distance."""
-    base = structured_base(features, PATCH_SIZE)
-    offset = numpy.arange(PATCH_SIZE) - PATCH_SIZE // 2
-    window = numpy.exp(-0.5 * (offset / (PATCH_SIZE / 5)) ** 2)
-    windowed = features * numpy.outer(window, window).ravel()
-    pairs = numpy.random.default_rng(0).choice(len(features), (200, 2))
-    exact = numpy.linalg.norm(windowed[pairs[:, 0]] - windowed[pairs[:, 1]], axis=1)
-    found = numpy.linalg.norm(base[pairs[:, 0]] - base[pairs[:, 1]], axis=1)
-    assert numpy.corrcoef(exact, found)[0, 1] > 0.999
-    assert numpy.mean(numpy.sum(base**2, axis=1)) == pytest.approx(1)
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_gpu_and_cpu_agree() -> None:
+    model = DeepKernel(PATCHES.features, patch_size=SIZE, seed=0, device="gpu")
+    assert model.device_name == "GPU"
+    assert_equal(fit(model, measured(30)), fit(deep_kernel_of(), measured(30)), 1e-3)
