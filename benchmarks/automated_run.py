@@ -37,7 +37,7 @@ def main() -> None:
     window_ms = []
     with tempfile.TemporaryDirectory() as folder, open_swift(ensure_project(pathlib.Path(folder))) as swift:
         handler = panel.AutomatedExperimentPanel(swift.window, panel.PANEL_ID, {}).handler
-        handler.watch(lambda event: runs[-1].append(event))
+        handler.watch(lambda event: runs[-1].append(event))  # noqa: PLW0108 -- runs grows
         handler.set_text("instrument_id", SIMULATOR_ID)
         handler.set_text("device", "cpu")
         for seed in SEEDS:
