@@ -77,7 +77,7 @@ class ExactGP:
         """Replace all data; see `Surrogate.fit`."""
         self._measured = self._points[candidates]
         covariance = self._covariance(self._measured, self._measured) + numpy.diag(sigmas**2 + self._noise)
-        self._lower = numpy.asarray(numpy.linalg.cholesky(covariance), numpy.float64)
+        self._lower = numpy.asarray(scipy.linalg.cholesky(covariance, lower=True), numpy.float64)
         self._whitened = scipy.linalg.solve_triangular(self._lower, values - self._mean, lower=True)
 
     def predict(self) -> Posterior:

@@ -221,6 +221,10 @@ class Recorder:
 
     def _begin(self, survey: Survey) -> list[Callable[[], None]]:
         self._survey = survey
+        image = self._image("survey", survey.image.astype(numpy.float32))
+        tasks: list[Callable[[], None]] = [lambda: self._add("survey", "Survey", image)]
+        if self._plan.patch_size > min(survey.shape):
+            return tasks  # the run ends here: not one patch fits, and there will be no maps
         self._picture = PathPicture(survey.image)
         empty = self._inside(numpy.zeros(survey.shape))
         unit = self._scalarizer.unit
@@ -232,8 +236,6 @@ class Recorder:
             "pattern": self._xdata("pattern", numpy.zeros((2, 2), numpy.float32)),
             "readings": self._curve(numpy.zeros(1)),
         }
-        image = self._image("survey", survey.image.astype(numpy.float32))
-        tasks: list[Callable[[], None]] = [lambda: self._add("survey", "Survey", image)]
         tasks += [functools.partial(self._add_live, live, first[live.role]) for live in _LIVE_ITEMS]
         tasks.append(self._add_measurements)
         tasks.append(self._add_map_history)

@@ -26,18 +26,17 @@ def display() -> Iterator[str]:
     """A virtual display with a window manager; its name."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     assert not missing, f"{', '.join(missing)} missing: apt-get install xvfb openbox xdotool imagemagick"
-    read_end, write_end = os.pipe()
+    # A number of our own: two servers that look for a free one at the same time take the same.
+    number = 1000 + os.getpid() % 20000
+    name = f":{number}"
     with contextlib.ExitStack() as processes:
-        # The server chooses a free number itself, and says which.
-        xvfb = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
-            pass_fds=[write_end],
-            stderr=subprocess.DEVNULL,
-        )
+        xvfb = subprocess.Popen(["Xvfb", name, "-screen", "0", "1600x1000x24", "-nolisten", "tcp"])
         processes.callback(_end, xvfb)
-        os.close(write_end)
-        name = f":{os.read(read_end, 16).decode().strip()}"
-        os.close(read_end)
+        deadline = time.monotonic() + 20
+        while not pathlib.Path(f"/tmp/.X11-unix/X{number}").exists():
+            assert xvfb.poll() is None, f"Xvfb ended with {xvfb.returncode}"
+            assert time.monotonic() < deadline, "Xvfb did not start"
+            time.sleep(0.05)
         openbox = subprocess.Popen(["openbox"], env=os.environ | {"DISPLAY": name}, stderr=subprocess.DEVNULL)
         processes.callback(_end, openbox)
         yield name

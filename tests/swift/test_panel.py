@@ -257,6 +257,11 @@ def test_what_only_the_survey_shows_ends_the_run_with_a_sentence(simulator, open
     assert simulator.instrument.GetVal("C_Blank") == 1.0
 
 
+def test_a_survey_that_is_too_small_is_kept_all_the_same(simulator, open_panel) -> None:
+    run_to_end(simulator, open_panel(simulator, patch_size="65"))
+    assert set(items_of(simulator)) == {"survey"}
+
+
 def test_a_survey_without_beam_is_refused(simulator, open_panel) -> None:
     simulator.instrument.SetVal("BeamCurrent", 0.0)
     handler = open_panel(simulator)
