@@ -535,7 +535,3 @@ def register() -> None:
     Workspace.WorkspaceManager().register_panel(
         AutomatedExperimentPanel, PANEL_ID, PANEL_TITLE, ["left", "right"], "left", {"min-width": 340}
     )
-
-
-def unregister() -> None:
-    Workspace.WorkspaceManager().unregister_panel(PANEL_ID)

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
-ITEMS = """
+RUNS = """
 import numpy
-result = {}
+result = []
 for item in window.document_model.data_items:
     described = item.metadata.get("dkl_ae")
     if described:
+        if not result or result[-1]["run"] != described["run"]:
+            result.append({"run": described["run"], "plan": described["plan"]})
         data = numpy.array(item.xdata.data)
-        result[described["role"]] = {
-            "title": item.title,
+        result[-1][described["role"]] = {
             "shape": list(data.shape),
             "filled": int(numpy.isfinite(data.reshape(len(data), -1)[:, 0]).sum()),
-            "plan": described["plan"],
             "sum": float(numpy.nansum(data.astype(float))),
+            "electrons": [float(pattern.sum()) for pattern in data] if described["role"] == "patterns" else [],
             "units": [c.units for c in item.dimensional_calibrations],
         }
+"""
+"""The runs in the project, oldest first, and their data items by role."""
+
+BREAK_CAMERA = """
+from nion.instrumentation import HardwareSource
+
+def fail(*arguments, **named):
+    raise RuntimeError("the detector lost its cooling")
+
+manager = HardwareSource.HardwareSourceManager()
+source = manager.get_hardware_source_for_hardware_source_id("dkl_ae_ronchigram")
+source.camera.acquire_sequence_begin = fail
+result = None
+"""
+MEND_CAMERA = """
+from nion.instrumentation import HardwareSource
+
+manager = HardwareSource.HardwareSourceManager()
+source = manager.get_hardware_source_for_hardware_source_id("dkl_ae_ronchigram")
+del source.camera.acquire_sequence_begin
+result = None
 """
 ROLES = {
     "survey", "path", "prediction", "uncertainty", "acquisition", "pattern", "readings",
@@ -50,24 +76,24 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
     swift.wait_for("panel.idle.value")
     assert swift.evaluate("panel.message.value") == "Finished: 20 points measured."
     swift.screenshot("finished")
-    saved = swift.call(ITEMS)
-    assert set(saved) == ROLES
+    (saved,) = swift.call(RUNS)
+    assert set(saved) == ROLES | {"run", "plan"}
     assert saved["patterns"]["shape"] == [20, 64, 64]
     assert saved["measurements"]["filled"] == 20
     assert saved["maps"]["shape"] == [16, 3, 118, 118]
-    assert saved["survey"]["plan"] | {"patch_size": 11, "steps": 15} == saved["survey"]["plan"]
+    assert saved["plan"] | {"patch_size": 11, "seed_points": 5, "steps": 15} == saved["plan"]
     assert saved["prediction"]["units"] == ["nm", "nm"]
     assert saved["pattern"]["units"] == ["mrad", "mrad"]
     assert swift.quit() == 0
 
     again = open_swift()
-    assert again.call(ITEMS) == saved
+    assert again.call(RUNS) == [saved]
     assert again.evaluate("panel.patch_size_edit.text") == "11"
     again.screenshot("reopened")
     assert again.quit() == 0
 
 
-def test_stop_and_then_closing_the_window_during_a_run_keep_what_was_measured(open_swift) -> None:
+def test_runs_that_end_early_are_complete_up_to_there_in_the_reopened_project(open_swift) -> None:
     swift = open_swift()
     swift.type_into("steps_edit", "500")
     swift.click("start_button")
@@ -79,17 +105,40 @@ def test_stop_and_then_closing_the_window_during_a_run_keep_what_was_measured(op
     swift.click("stop_button")
     swift.wait_for("panel.idle.value")
     assert swift.evaluate("panel.message.value") == "Stopped: everything measured so far is saved."
-    stopped = swift.call(ITEMS)
-    assert set(stopped) == ROLES
-    assert 2 <= stopped["measurements"]["filled"] < 510
 
     swift.click("start_button")
-    swift.wait_for("panel.step_text.value.startswith('Step 15')")
-    assert swift.quit() == 0
+    swift.wait_for("panel.step_text.value.startswith('Step 13')")
+    swift.call(BREAK_CAMERA)
+    swift.wait_for("panel.idle.value")
+    assert swift.evaluate("panel.message.value").startswith("4D-STEM Simulator Camera failed")
+    swift.screenshot("failed")
+    swift.call(MEND_CAMERA)
+
+    swift.click("start_button")
+    swift.wait_for("panel.step_text.value.startswith('Step 13')")
+    assert swift.quit() == 0  # as a user who closes the window during a run
 
     again = open_swift()
-    closed = again.call(ITEMS)
-    assert set(closed) == ROLES
-    assert 15 <= closed["measurements"]["filled"] < 510
-    assert closed["survey"]["title"] != stopped["survey"]["title"]
+    runs = again.call(RUNS)
+    assert len(runs) == 3
+    for run, least in zip(runs, (2, 13, 13), strict=True):
+        assert set(run) == ROLES | {"run", "plan"}
+        measured = run["measurements"]["filled"]
+        assert least <= measured < 510
+        electrons = run["patterns"]["electrons"]
+        assert all(count > 1.8e6 for count in electrons[:measured])
+        assert not any(electrons[measured:])
+        assert run["readings"]["shape"] == [measured]
     assert again.quit() == 0
+
+
+def test_the_demos_project_opens_in_the_window(open_swift, tmp_path) -> None:
+    command = [pathlib.Path(sys.prefix, "bin", "dkl-ae"), "demo", "--headless", "--folder", tmp_path / "project"]
+    subprocess.run(command, check=True, timeout=180, stdout=subprocess.DEVNULL)
+    swift = open_swift()
+    (run,) = swift.call(RUNS)
+    assert set(run) == ROLES | {"run", "plan"}
+    assert run["measurements"]["filled"] == 70
+    assert swift.evaluate("len(window.workspace_controller.display_panels)") == 6
+    swift.screenshot("demo")
+    assert swift.quit() == 0
