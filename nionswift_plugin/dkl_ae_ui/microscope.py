@@ -126,12 +126,15 @@ class SwiftInstrument:
     def has_blanker(self) -> bool:
         return self._has_blanker
 
-    def prepare(self) -> None:
+    def require_idle(self) -> None:
+        """Raise InstrumentError while someone else records with the scan or the camera; touches nothing."""
         for device in (self._scan, self._camera):
             if device.is_recording:
                 raise InstrumentError(
                     f"{device.display_name} is recording: wait until it has finished, or stop it, then start again."
                 )
+
+    def prepare(self) -> None:
         self._remember_scan()
         for device in (self._scan, self._camera):
             if device.is_playing:

@@ -46,6 +46,7 @@ class RunControl:
             exposure_s=settings.exposure_ms / 1000,
             given_survey=_given_survey(window, settings),
         )
+        instrument.require_idle()
         self._listener = on_event
         self.recorder = Recorder(window, settings.plan, datetime.datetime.now(), self._on_event, on_trouble)
         self._runner = Runner(instrument, settings.plan, self.recorder.record)

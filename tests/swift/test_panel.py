@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -11,6 +12,7 @@ import pytest
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
+from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.recorder import MEASUREMENT_COLUMNS, METADATA_KEY
 from nionswift_plugin.dkl_ae_usim.camera import PatternDetector
 from tests.swift.conftest import pump
@@ -401,10 +403,50 @@ def test_a_recording_under_way_is_respected(simulator, open_panel) -> None:
     parameters.exposure_ms = 3000
     camera.start_recording(frame_parameters=parameters)
     handler = open_panel(simulator)
-    run_to_end(simulator, handler)
+    handler.start_button.on_clicked()
     assert handler.message.value.startswith("4D-STEM Simulator Camera is recording: wait until it has finished")
+    assert handler.idle.value
     assert camera.is_recording
+    assert simulator.instrument.GetVal("C_Blank") == 0.0, "the beam is another's"
     camera.abort_recording(sync_timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("missing", "nothing", "sentence"),
+    [
+        ("instruments", [], "Swift has no microscope: connect one or install a simulated one, then restart Swift."),
+        ("cameras_of", [], "The microscope 'dkl_ae_stem' has no camera: connect one, or choose another microscope."),
+        ("scan_of", None, "The microscope 'dkl_ae_stem' has no scan: choose another in the panel."),
+    ],
+)
+def test_what_is_not_there_is_said_at_start(simulator, open_panel, monkeypatch, missing, nothing, sentence) -> None:
+    handler = open_panel(simulator)
+    monkeypatch.setattr(microscope, missing, lambda *stem: nothing)
+    handler.start_button.on_clicked()
+    assert handler.message.value == sentence
+    assert handler.idle.value
+
+
+def test_a_camera_that_went_away_is_named(simulator, open_panel, monkeypatch) -> None:
+    handler = open_panel(simulator)
+    other = SimpleNamespace(hardware_source_id="other", display_name="Other")
+    monkeypatch.setattr(microscope, "cameras_of", lambda stem: [other])
+    handler.start_button.on_clicked()
+    assert handler.message.value == (
+        "The camera 'dkl_ae_ronchigram' is not there any more: choose another in the panel."
+    )
+
+
+def test_without_a_blanker_the_probe_waits_in_the_corner_and_the_panel_says_so(
+    simulator, open_panel, monkeypatch
+) -> None:
+    monkeypatch.setattr(microscope, "BLANKER", "C_Another")
+    handler = open_panel(simulator)
+    handler.start_button.on_clicked()
+    assert handler.message.value.startswith("This microscope has no control C_Another: between exposures the probe")
+    pump(simulator, lambda: handler.idle.value)
+    assert handler.message.value == "Finished: 6 points measured."
+    assert simulator.instrument.probe_position == Geometry.FloatPoint(0, 0)
 
 
 def test_closing_the_panel_during_a_run_ends_it_safely(simulator, open_panel) -> None:
