@@ -36,7 +36,7 @@ def main() -> None:
     runs: list[list[Event]] = []
     window_ms = []
     with tempfile.TemporaryDirectory() as folder, open_swift(ensure_project(pathlib.Path(folder))) as swift:
-        handler = panel.AutomatedExperimentPanel(swift.window, panel.PANEL_ID, {}).handler
+        handler = panel.find_panel(swift.window).handler
         handler.watch(lambda event: runs[-1].append(event))  # noqa: PLW0108 -- runs grows
         handler.set_text("instrument_id", SIMULATOR_ID)
         handler.set_text("device", "cpu")
@@ -45,10 +45,9 @@ def main() -> None:
             handler.set_text("random_seed", str(seed))
             handler.start_clicked()
             assert handler._run is not None, handler.message.value
-            recorder = handler._run.recorder
+            tasks = handler._run.recorder.tasks
             swift.pump(lambda: bool(handler.idle.value), 600)
-            window_ms.append((1e3 * recorder.busy_s / 70, 1e3 * recorder.longest_stretch_s))
-        handler.close()
+            window_ms.append((1e3 * tasks.busy_s / 70, 1e3 * tasks.longest_stretch_s))
     _print_found(runs)
     _print_times(runs)
     for name, values in zip(("mean a step", "longest stretch"), zip(*window_ms, strict=True), strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from nion.swift import DocumentController, Panel, Workspace
 from nion.swift.model import Notification
@@ -28,12 +28,12 @@ from dkl_ae.runner import (
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.survey import Survey
 from nionswift_plugin.dkl_ae_ui import microscope
+from nionswift_plugin.dkl_ae_ui.panel_view import build_view
 from nionswift_plugin.dkl_ae_ui.run_control import RunControl
 from nionswift_plugin.dkl_ae_ui.settings import (
     DEVICE_LABELS,
     NUMBER_FIELDS,
     SURVEY_SOURCES,
-    NumberField,
     Settings,
     default_parameter,
     remembered_texts,
@@ -42,12 +42,6 @@ from nionswift_plugin.dkl_ae_ui.settings import (
 PANEL_ID = "dkl-ae-panel"
 PANEL_TITLE = "Automated Experiment"
 _STORAGE_KEY = "dkl-ae/settings"
-
-_LABEL_WIDTH = 142
-_CHOICE_WIDTH = 176
-_NUMBER_WIDTH = 72
-_STATE_LABEL_WIDTH = 96
-_LINE_HEIGHT = 16
 
 
 class Choice:
@@ -128,7 +122,7 @@ class Handler(Declarative.Handler):
         ]
         self._explain_acquisition()
         self._check()
-        self.ui_view = self._build_view()
+        self.ui_view = build_view()
 
     def close(self) -> None:
         # Dropping a listener ends it; one that is closed but kept still hears, and complains.
@@ -334,185 +328,6 @@ class Handler(Declarative.Handler):
             if texts.get(name):
                 self._choices[name].key = texts[name]
 
-    # What it looks like.
-
-    def _build_view(self) -> Declarative.UIDescriptionResult:
-        u = Declarative.DeclarativeUI()
-        exposure, patch_size, seed_points, steps, parameter, random_seed = (
-            self._number_row(u, field) for field in NUMBER_FIELDS
-        )
-        what = u.create_column(
-            self._choice_row(u, "instrument_id", "Microscope", "The instrument that is driven."),
-            self._choice_row(
-                u,
-                "survey_source",
-                "Survey",
-                "Acquire a new frame with the scan's current settings, or use the selected data item when it is "
-                "a frame of the scan as it is set now.",
-            ),
-            self._choice_row(u, "channel", "Scan channel", "The detector of the survey."),
-            self._choice_row(u, "camera_id", "Camera", "The camera of the diffraction patterns."),
-            exposure,
-            spacing=2,
-            margin=2,
-        )
-        how = u.create_column(
-            self._choice_row(
-                u,
-                "scalarizer",
-                "Scalarizer",
-                "\n".join(f"{s.label}: {s.description}" for s in SCALARIZERS.values()),
-            ),
-            patch_size,
-            seed_points,
-            steps,
-            self._choice_row(u, "acquisition", "Acquisition", "@binding(acquisition_tip.value)"),
-            parameter,
-            random_seed,
-            self._choice_row(
-                u,
-                "device",
-                "Computes on",
-                "Where the model is trained; Automatic takes the GPU when there is one.",
-            ),
-            spacing=2,
-            margin=2,
-        )
-        buttons = u.create_row(
-            u.create_push_button(
-                name="start_button",
-                text="Start",
-                on_clicked="start_clicked",
-                enabled="@binding(can_start.value)",
-                tool_tip="Acquire the survey and begin to measure.",
-            ),
-            u.create_push_button(
-                name="pause_button",
-                text="@binding(pause_label.value)",
-                on_clicked="pause_clicked",
-                enabled="@binding(running.value)",
-                tool_tip="Hold after the step under way with the beam blanked, or go on.",
-            ),
-            u.create_push_button(
-                name="stop_button",
-                text="Stop",
-                on_clicked="stop_clicked",
-                enabled="@binding(running.value)",
-                tool_tip="End the run at once, even during an exposure; all that was measured is kept.",
-            ),
-            u.create_stretch(),
-            spacing=8,
-        )
-        state = u.create_column(
-            u.create_progress_bar(
-                value="@binding(progress.value)", name="progress_bar", width=_LABEL_WIDTH + _CHOICE_WIDTH
-            ),
-            self._state_row(u, "Progress", "step", "Points measured so far, seeds included."),
-            self._state_row(
-                u,
-                "Time per step",
-                "time",
-                "Measuring: move, expose, read out, scalarize. Model: retrain, predict, choose.",
-            ),
-            self._state_row(
-                u,
-                "Dose so far",
-                "dose",
-                "Beam current times exposure over everything exposed, survey and reference included.",
-            ),
-            self._state_row(
-                u,
-                "Best so far",
-                "best",
-                "The largest reading and where it was found, from the survey's centre.",
-                lines=2,
-            ),
-            spacing=2,
-        )
-        message = u.create_label(
-            name="message_label",
-            text="@binding(message.value)",
-            word_wrap=True,
-            width=_LABEL_WIDTH + _CHOICE_WIDTH,
-            height=2 * _LINE_HEIGHT,
-            tool_tip="What the run is doing, or what stands in its way.",
-        )
-        # What changes during a run comes first: a low window cuts off the settings, not the message.
-        return u.create_column(
-            buttons,
-            message,
-            state,
-            u.create_group(what, title="Measure"),
-            u.create_group(how, title="Decide"),
-            u.create_stretch(),
-            spacing=4,
-            margin=4,
-        )
-
-    def _choice_row(
-        self, u: Declarative.DeclarativeUI, name: str, label: str, tool_tip: str
-    ) -> Declarative.UIDescriptionResult:
-        return _row(
-            u,
-            label,
-            tool_tip,
-            u.create_combo_box(
-                name=f"{name}_combo",
-                items_ref=f"@binding({name}_labels.value)",
-                current_index=f"@binding({name}_index.value)",
-                on_current_index_changed=f"{name}_changed",
-                enabled="@binding(idle.value)",
-                width=_CHOICE_WIDTH,
-                tool_tip=tool_tip,
-            ),
-        )
-
-    def _number_row(self, u: Declarative.DeclarativeUI, field: NumberField) -> Declarative.UIDescriptionResult:
-        return _row(
-            u,
-            field.label,
-            field.tool_tip,
-            u.create_line_edit(
-                name=f"{field.name}_edit",
-                text=f"@binding({field.name}_text.value)",
-                on_text_edited=f"{field.name}_edited",
-                enabled="@binding(idle.value)",
-                width=_NUMBER_WIDTH,
-                tool_tip=field.tool_tip,
-            ),
-            u.create_label(text=field.unit),
-        )
-
-    def _state_row(
-        self, u: Declarative.DeclarativeUI, label: str, name: str, tool_tip: str, lines: int = 1
-    ) -> Declarative.UIDescriptionResult:
-        # Of fixed size: the panel must not grow and push the displays about while numbers change.
-        return u.create_row(
-            u.create_label(text=label, width=_STATE_LABEL_WIDTH, tool_tip=tool_tip),
-            u.create_label(
-                text=f"@binding({name}_text.value)",
-                width=_LABEL_WIDTH + _CHOICE_WIDTH - _STATE_LABEL_WIDTH,
-                height=lines * _LINE_HEIGHT,
-                word_wrap=True,
-                tool_tip=tool_tip,
-            ),
-            u.create_stretch(),
-            spacing=6,
-        )
-
-
-def _row(
-    u: Declarative.DeclarativeUI,
-    label: str,
-    tool_tip: str,
-    *widgets: Declarative.UIDescriptionResult,
-) -> Declarative.UIDescriptionResult:
-    named: Sequence[Declarative.UIDescriptionResult] = (
-        u.create_label(text=label, width=_LABEL_WIDTH, tool_tip=tool_tip),
-        *widgets,
-    )
-    return u.create_row(*named, u.create_stretch(), spacing=6)
-
 
 class AutomatedExperimentPanel(Panel.Panel):
     """The panel in Swift's own panel menu."""
@@ -535,3 +350,11 @@ def register() -> None:
     Workspace.WorkspaceManager().register_panel(
         AutomatedExperimentPanel, PANEL_ID, PANEL_TITLE, ["left", "right"], "left", {"min-width": 340}
     )
+
+
+def find_panel(window: DocumentController.DocumentController) -> AutomatedExperimentPanel:
+    """The panel that Swift made in a window; raises LookupError when there is none."""
+    panel = window.find_dock_panel(PANEL_ID)
+    if not isinstance(panel, AutomatedExperimentPanel):
+        raise LookupError(f"Swift's window has no panel {PANEL_TITLE}: install nionswift-dkl-ae where Swift is.")
+    return panel

@@ -7,14 +7,11 @@ shown live (maps, path, pattern, readings) is kept in memory by a transaction un
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import datetime
 import functools
-import logging
 import math
-import threading
 import time
 import typing
 import uuid
@@ -27,7 +24,7 @@ from nion.swift import DocumentController
 from nion.swift.model import ApplicationData, DataItem, DisplayItem
 
 from dkl_ae.experiment import Plan
-from dkl_ae.measurement import Measurement, Origin, Proposal
+from dkl_ae.measurement import Proposal
 from dkl_ae.runner import (
     Event,
     PointMeasured,
@@ -39,9 +36,9 @@ from dkl_ae.runner import (
 )
 from dkl_ae.scalarizers import SCALARIZERS, Reference
 from dkl_ae.survey import Survey
+from nionswift_plugin.dkl_ae_ui.measurement_table import MEASUREMENT_COLUMNS, measurement_row
 from nionswift_plugin.dkl_ae_ui.path_picture import PathPicture
-
-logger = logging.getLogger(__name__)
+from nionswift_plugin.dkl_ae_ui.window_tasks import Task, WindowTasks
 
 Array = numpy.typing.NDArray[typing.Any]
 
@@ -53,35 +50,6 @@ MOST_MAPS_KEPT = 100
 
 _REFRESH_PERIOD_S = 0.33
 """Live items are redrawn at most this often: faster, drawing would take the window's whole time."""
-
-_TICK_S = 0.01
-"""How long the recorder works at a stretch before it lets the window go on."""
-
-_POSITION_COLUMNS = (
-    "step",
-    "row",
-    "column",
-    "chosen by the model",
-    "acquisition score",
-    "y asked",
-    "x asked",
-    "y read back",
-    "x read back",
-    "electrons",
-    "exposure (s)",
-    "time (s)",
-)
-MEASUREMENT_COLUMNS = (
-    *_POSITION_COLUMNS,
-    *(
-        column
-        for scalarizer in SCALARIZERS.values()
-        for column in (
-            f"{scalarizer.name} ({scalarizer.unit})",
-            f"{scalarizer.name} sigma ({scalarizer.unit})",
-        )
-    ),
-)
 
 WORKSPACE_ID = "dkl-ae-workspace"
 
@@ -127,11 +95,7 @@ class Recorder:
         self._on_event = on_event
         self._on_trouble = on_trouble
         self.title = f"{self._scalarizer.label}, {started:%Y-%m-%d %H:%M:%S}"
-        self.longest_stretch_s = 0.0
-        self.busy_s = 0.0
-        self._lock = threading.Lock()
-        self._tasks: collections.deque[Callable[[], None]] = collections.deque()
-        self._awake = False
+        self.tasks = WindowTasks(window, self._tell_of_failure)
         self._items: dict[str, DataItem.DataItem] = {}
         self._reserved: dict[str, DataAndMetadata.DataMetadata] = {}
         self._at_end = contextlib.ExitStack()
@@ -145,62 +109,22 @@ class Recorder:
 
     def record(self, event: Event) -> None:
         """Queue an event for the window's thread; never waits for it."""
-        with self._lock:
-            self._tasks.append(lambda: self._handle(event))
-            asleep, self._awake = not self._awake, True
-        if asleep:
-            self._wake()
+        self.tasks.add(lambda: self._handle(event))
 
     def close(self) -> None:
         """Deal with all that is queued and hand the items over to the project. The run must have ended."""
-        while (task := self._next_task()) is not None:
-            self._attempt(task)
+        self.tasks.finish()
         self._document.perform_data_item_updates()
-        self._attempt(self._at_end.close)
+        self._at_end.close()
 
-    def _wake(self) -> None:
-        # A window that is closing takes no more tasks; close() then deals with those that are left.
-        with contextlib.suppress(AttributeError):
-            self._window.queue_task(self._work)
-
-    def _next_task(self) -> Callable[[], None] | None:
-        with self._lock:
-            if self._tasks:
-                return self._tasks.popleft()
-            self._awake = False
-            return None
-
-    def _work(self) -> None:
-        """Work off tasks for one tick, then let the window go on."""
-        start = time.perf_counter()
-        over = False
-        while not over and (task := self._next_task()) is not None:
-            self._attempt(task)
-            over = time.perf_counter() - start > _TICK_S
-        stretch = time.perf_counter() - start
-        self.busy_s += stretch
-        self.longest_stretch_s = max(self.longest_stretch_s, stretch)
-        if over:
-            self._wake()
-
-    def _attempt(self, task: Callable[[], None]) -> None:
-        try:
-            task()
-        except Exception as error:
-            # One item that cannot be written or shown must not stop the others from being kept.
-            logger.exception("A data item of the run could not be written.")
-            self._on_trouble(
-                f"The Swift project could not take a data item ({type(error).__name__}: {error}): "
-                "check the disk, and do not delete the run's data items while it goes on."
-            )
-
-    def _split(self, *tasks: Callable[[], None]) -> None:
-        """Do these next, each one a task, before anything else that is queued."""
-        with self._lock:
-            self._tasks.extendleft(reversed(tasks))
+    def _tell_of_failure(self, error: Exception) -> None:
+        self._on_trouble(
+            f"The Swift project could not take a data item ({type(error).__name__}: {error}): "
+            "check the disk, and do not delete the run's data items while it goes on."
+        )
 
     def _handle(self, event: Event) -> None:
-        tasks: list[Callable[[], None]] = []
+        tasks: list[Task] = []
         match event:
             case SurveyAcquired(survey=survey):
                 tasks = self._begin(survey)
@@ -215,14 +139,14 @@ class Recorder:
                 tasks = self._refresh()
             case RunEnded():
                 tasks = [*self._refresh(), self._at_end.close]
-        self._split(*tasks, lambda: self._on_event(event))
+        self.tasks.split(*tasks, lambda: self._on_event(event))
 
     # The survey has come: make what is shown live.
 
-    def _begin(self, survey: Survey) -> list[Callable[[], None]]:
+    def _begin(self, survey: Survey) -> list[Task]:
         self._survey = survey
         image = self._image("survey", survey.image.astype(numpy.float32))
-        tasks: list[Callable[[], None]] = [lambda: self._add("survey", "Survey", image)]
+        tasks: list[Task] = [lambda: self._add("survey", "Survey", image)]
         if self._plan.patch_size > min(survey.shape):
             return tasks  # the run ends here: not one patch fits, and there will be no maps
         self._picture = PathPicture(survey.image)
@@ -352,7 +276,7 @@ class Recorder:
         # Swift rebuilds the whole window to change the workspace: not when it is shown already.
         if getattr(controller._workspace, "workspace_id", None) != WORKSPACE_ID:
             controller.ensure_workspace("Automated Experiment", _workspace_layout(), WORKSPACE_ID)
-        self._split(
+        self.tasks.split(
             *(
                 functools.partial(panel.set_display_item, self._display_item(live.role))
                 for panel, live in zip(controller.display_panels, _LIVE_ITEMS, strict=False)
@@ -361,9 +285,9 @@ class Recorder:
 
     # A point has come: keep it, then show it when it is time.
 
-    def _keep(self, event: PointMeasured) -> list[Callable[[], None]]:
+    def _keep(self, event: PointMeasured) -> list[Task]:
         pattern = event.frame.pattern
-        tasks: list[Callable[[], None]] = []
+        tasks: list[Task] = []
         if "patterns" not in self._items:
             tasks.append(lambda: self._add_patterns(pattern))
         assert self._picture is not None
@@ -386,9 +310,9 @@ class Recorder:
             unit="counts",
         )
 
-    def _complete(self, event: StepCompleted) -> list[Callable[[], None]]:
+    def _complete(self, event: StepCompleted) -> list[Task]:
         self._latest = event
-        tasks: list[Callable[[], None]] = []
+        tasks: list[Task] = []
         kept = kept_steps(self._plan)
         maps = event.maps
         if maps is not None and event.step in kept:
@@ -398,7 +322,7 @@ class Recorder:
             tasks.extend(self._refresh())
         return tasks
 
-    def _refresh(self) -> list[Callable[[], None]]:
+    def _refresh(self) -> list[Task]:
         """Tasks that bring the live items up to date."""
         self._refreshed = time.monotonic()
         latest = self._latest
@@ -406,7 +330,7 @@ class Recorder:
             return []
         upcoming, maps, pattern = latest.next, latest.maps, self._latest_pattern
         readings = numpy.array(self._readings)
-        tasks: list[Callable[[], None]] = [
+        tasks: list[Task] = [
             lambda: self._show("path", self._path(upcoming)),
             lambda: self._show("readings", self._curve(readings)),
         ]
@@ -488,28 +412,6 @@ def kept_steps(plan: Plan) -> tuple[int, ...]:
     count = plan.steps + 1
     stride = max(1, math.ceil(count / MOST_MAPS_KEPT))
     return tuple(range(plan.points, plan.seed_points - 1, -stride))[::-1]
-
-
-def measurement_row(step: int, measurement: Measurement) -> numpy.typing.NDArray[numpy.float64]:
-    """One row of the measurements, in the order of MEASUREMENT_COLUMNS."""
-    proposal = measurement.proposal
-    row = [
-        step,
-        proposal.row,
-        proposal.column,
-        proposal.origin is Origin.MODEL,
-        math.nan if proposal.score is None else proposal.score,
-        measurement.position_asked.y,
-        measurement.position_asked.x,
-        measurement.position_read_back.y,
-        measurement.position_read_back.x,
-        measurement.electrons,
-        measurement.exposure_s,
-        measurement.time,
-    ]
-    for name in SCALARIZERS:
-        row += [measurement.readings[name].value, measurement.readings[name].sigma]
-    return numpy.array(row, numpy.float64)
 
 
 def _centred(side: int, scale: float, units: str) -> Calibration.Calibration:

@@ -13,7 +13,8 @@ from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
 from nionswift_plugin.dkl_ae_ui import microscope
-from nionswift_plugin.dkl_ae_ui.recorder import MEASUREMENT_COLUMNS, METADATA_KEY
+from nionswift_plugin.dkl_ae_ui.measurement_table import MEASUREMENT_COLUMNS
+from nionswift_plugin.dkl_ae_ui.recorder import METADATA_KEY
 from nionswift_plugin.dkl_ae_usim.camera import PatternDetector
 from tests.swift.conftest import pump
 

@@ -25,8 +25,7 @@ def run_demo(project: Project, progress: Callable[[int, str], None]) -> pathlib.
     """
     events: list[Event] = []
     with open_swift(project) as swift:
-        opened = panel.AutomatedExperimentPanel(swift.window, panel.PANEL_ID, {})
-        handler = opened.handler
+        handler = panel.find_panel(swift.window).handler
         handler.watch(events.append)
         handler.set_text("instrument_id", SIMULATOR_ID)
         handler.start_clicked()
@@ -37,7 +36,6 @@ def run_demo(project: Project, progress: Callable[[int, str], None]) -> pathlib.
 
         swift.pump(ended, _TIMEOUT_S)
         message = handler.message.value or ""
-        opened.close()
     if not any(isinstance(event, RunEnded) and event.outcome is Outcome.FINISHED for event in events):
         raise ProgramError(message)
     picture = project.folder / "final-maps.png"

@@ -26,10 +26,9 @@ class ReadyApplication(Application.Application):
     def start(self, **named: typing.Any) -> bool:
         started = super().start(profile_dir=self._folder)
         for window in self.document_controllers:
-            dock_panel = window.find_dock_panel(panel.PANEL_ID)
-            if isinstance(dock_panel, panel.AutomatedExperimentPanel):
-                dock_panel.show()
-                dock_panel.handler.set_text("instrument_id", SIMULATOR_ID)
+            found = panel.find_panel(window)
+            found.handler.set_text("instrument_id", SIMULATOR_ID)
+            found.show()
         return started
 
 
