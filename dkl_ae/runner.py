@@ -150,8 +150,9 @@ class Runner:
         self._dose = Dose()
 
     def pause(self) -> None:
-        """Hold after the step under way, the beam blanked."""
-        self._go.clear()
+        """Hold after the step under way, the beam blanked; a run that is stopping is not held."""
+        if not self._stop.is_set():
+            self._go.clear()
 
     def resume(self) -> None:
         self._go.set()
@@ -167,14 +168,11 @@ class Runner:
         try:
             self._run()
             ended = RunEnded(Outcome.FINISHED, f"Finished: {self._plan.points} points measured.")
-        except StopRequestedError:
-            ended = RunEnded(Outcome.STOPPED, "Stopped: everything measured so far is saved.")
-        except (InstrumentError, ValueError) as error:
-            ended = self._ended_by(error, str(error))
+        except (StopRequestedError, InstrumentError, ValueError) as error:
+            ended = self._ended_early(str(error))
         except Exception as error:
             logger.exception("The run failed unexpectedly.")
-            ended = self._ended_by(
-                error,
+            ended = self._ended_early(
                 f"The run failed unexpectedly ({type(error).__name__}: {error}): "
                 "everything measured so far is saved; see the log for details.",
             )
@@ -182,7 +180,7 @@ class Runner:
         self._record(ended)
         return ended
 
-    def _ended_by(self, error: Exception, message: str) -> RunEnded:
+    def _ended_early(self, message: str) -> RunEnded:
         # Breaking off an exposure makes the camera fail: that is the stop, not a failure.
         if self._stop.is_set():
             return RunEnded(Outcome.STOPPED, "Stopped: everything measured so far is saved.")
@@ -275,7 +273,7 @@ class Runner:
         self._dose = self._dose.add(exposure_s, self._instrument.beam_current_a)
 
     def _wait_while_paused(self) -> None:
-        if not self._go.is_set():
+        if not self._go.is_set() and not self._stop.is_set():
             self._record(RunPaused(True))
             self._go.wait()
             if not self._stop.is_set():

@@ -195,6 +195,21 @@ def test_a_pause_holds_until_it_is_lifted() -> None:
     assert events[-1].outcome is Outcome.FINISHED
 
 
+def test_a_pause_after_a_stop_holds_nothing() -> None:
+    instrument = SimulatedInstrument()
+
+    def record(event: Event) -> None:
+        if isinstance(event, StepCompleted) and event.step == 2:
+            runner.stop()
+            runner.pause()
+
+    runner = Runner(instrument, PLAN, record)
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 def test_the_darkest_places_are_those_of_the_hole() -> None:
     instrument = SimulatedInstrument()
     survey = instrument.acquire_survey()

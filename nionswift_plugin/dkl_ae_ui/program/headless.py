@@ -84,7 +84,8 @@ def open_swift(project: Project) -> Iterator[HeadlessSwift]:
     Facade.initialize()
     application = Application.Application(_Interface(str(folder)))
     # Swift adds a handler that repeats its log on the terminal, where the progress bar is.
-    root.handlers[:] = [logging.FileHandler(folder / "log.txt", encoding="utf-8")]
+    log = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    root.handlers[:] = [log]
     try:
         application.initialize(use_root_dir=False)
         application.start(profile_dir=project.folder)
@@ -101,3 +102,4 @@ def open_swift(project: Project) -> Iterator[HeadlessSwift]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        log.close()
