@@ -39,15 +39,15 @@ def save_picture(
     height, width = (side * survey.pixel_size_nm for side in survey.shape)
     extent = (0.0, width, height, 0.0)
 
-    def show(axis: typing.Any, image: typing.Any, title: str, unit: str, colours: str) -> None:
-        shown = axis.imshow(image, extent=extent, cmap=colours)
+    def show(axis: typing.Any, image: typing.Any, title: str, unit: str, colours: str, most: float = 100) -> None:
+        shown = axis.imshow(image, extent=extent, cmap=colours, vmax=numpy.nanpercentile(image, most))
         axis.set(title=title, xlabel="x (nm)", ylabel="y (nm)")
         figure.colorbar(shown, ax=axis, label=unit, shrink=0.85)
 
     rows = numpy.array([m.position_read_back.y for m in measurements]) * height
     columns = numpy.array([m.position_read_back.x for m in measurements]) * width
     seeds = numpy.array([m.proposal.origin is Origin.SEED for m in measurements], numpy.bool_)
-    show(axes[0, 0], survey.image, "Survey and path", "HAADF intensity", "gray")
+    show(axes[0, 0], survey.image, "Survey and path", "HAADF intensity", "gray", most=99)
     axes[0, 0].plot(columns, rows, color="#f0be5a", linewidth=0.5)
     axes[0, 0].plot(columns[seeds], rows[seeds], "o", color="#3ca0ff", markersize=4, label="seeds")
     axes[0, 0].plot(columns[~seeds], rows[~seeds], "o", color="#ff2828", markersize=3, label="model")

@@ -205,6 +205,10 @@ class Recorder:
         item = DataItem.DataItem(large_format=True)
         self._append(role, title, item)
         item.reserve_data(data_shape=shape, data_dtype=numpy.dtype(dtype), data_descriptor=descriptor)
+        # A write brings these along, but an item of a run that ends early may never be written to.
+        item.metadata = self._description(role, **description)
+        item.set_dimensional_calibrations(calibrations)
+        item.set_intensity_calibration(Calibration.Calibration(units=unit))
         item.increment_data_ref_count()
         self._at_end.callback(item.decrement_data_ref_count)
         self._reserved[role] = DataAndMetadata.DataMetadata(

@@ -284,6 +284,18 @@ def test_stop_keeps_what_was_measured(simulator, open_panel) -> None:
     assert 5 <= measured(simulator) < 203
 
 
+def test_a_run_that_ends_before_the_model_speaks_is_as_complete(simulator, open_panel) -> None:
+    handler = open_panel(simulator, seed_points="100")
+    handler.start_button.on_clicked()
+    pump(simulator, lambda: handler.step_text.value >= "Step 2 of 103")
+    handler.stop_button.on_clicked()
+    pump(simulator, lambda: handler.idle.value)
+    items = items_of(simulator)
+    assert set(items) == ROLES
+    assert [c.units for c in items["maps"].dimensional_calibrations] == ["", "", "nm", "nm"]
+    assert items["patterns"].intensity_calibration.units == "counts"
+
+
 def test_stop_breaks_off_a_long_exposure(simulator, open_panel) -> None:
     handler = open_panel(simulator, exposure_ms="20000")
     handler.start_button.on_clicked()
