@@ -46,7 +46,7 @@ class Instrument(typing.Protocol):
         """Break off an exposure under way; safe to call from another thread at any time."""
 
     def blank(self) -> None:
-        """Blank the beam (or park the probe where the operator said)."""
+        """Blank the beam; without a blanker, park the probe where nothing will be measured."""
 
     def restore(self) -> None:
         """Leave the scan and camera as they were found, the beam blanked."""

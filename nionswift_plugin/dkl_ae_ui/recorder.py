@@ -202,16 +202,7 @@ class Recorder:
         unit: str = "",
         **description: typing.Any,
     ) -> None:
-        item = DataItem.DataItem(large_format=True)
-        self._append(role, title, item)
-        item.reserve_data(data_shape=shape, data_dtype=numpy.dtype(dtype), data_descriptor=descriptor)
-        # A write brings these along, but an item of a run that ends early may never be written to.
-        item.metadata = self._description(role, **description)
-        item.set_dimensional_calibrations(calibrations)
-        item.set_intensity_calibration(Calibration.Calibration(units=unit))
-        item.increment_data_ref_count()
-        self._at_end.callback(item.decrement_data_ref_count)
-        self._reserved[role] = DataAndMetadata.DataMetadata(
+        reserved = DataAndMetadata.DataMetadata(
             data_shape=shape,
             data_dtype=numpy.dtype(dtype),
             data_descriptor=descriptor,
@@ -219,6 +210,16 @@ class Recorder:
             dimensional_calibrations=list(calibrations),
             metadata=self._description(role, **description),
         )
+        item = DataItem.DataItem(large_format=True)
+        self._append(role, title, item)
+        item.reserve_data(data_shape=shape, data_dtype=numpy.dtype(dtype), data_descriptor=descriptor)
+        # A write brings these along, but an item of a run that ends early may never be written to.
+        item.metadata = reserved.metadata
+        item.set_dimensional_calibrations(reserved.dimensional_calibrations)
+        item.set_intensity_calibration(reserved.intensity_calibration)
+        item.increment_data_ref_count()
+        self._at_end.callback(item.decrement_data_ref_count)
+        self._reserved[role] = reserved
 
     def _write(self, role: str, index: int, data: Array) -> None:
         """Write data into places index, index + 1, ... of a reserved item's first axis."""
@@ -250,13 +251,13 @@ class Recorder:
 
     def _add_map_history(self) -> None:
         assert self._survey is not None
-        kept = len(kept_steps(self._plan))
+        kept = kept_steps(self._plan)
         pixel = self._survey.pixel_size_nm
         shape = self._inside(self._survey.image).shape
         self._add_reserved(
             "maps",
             "Maps at each step",
-            (kept, 3, *shape),
+            (len(kept), 3, *shape),
             numpy.float32,
             DataAndMetadata.DataDescriptor(False, 2, 2),
             [
@@ -264,7 +265,7 @@ class Recorder:
                 Calibration.Calibration(),
                 *(_centred(side, pixel, "nm") for side in shape),
             ],
-            steps=list(kept_steps(self._plan)),
+            steps=list(kept),
             maps=["prediction", "uncertainty", "acquisition"],
         )
 

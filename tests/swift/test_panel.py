@@ -41,6 +41,13 @@ def run_to_end(context: Any, handler: Any) -> None:
     pump(context, lambda: handler.idle.value)
 
 
+def run_to_step(context: Any, handler: Any, step: int) -> None:
+    """Press Start and wait until this many points are measured."""
+    handler.start_button.on_clicked()
+    # The panel says "Step 5 of 70".
+    pump(context, lambda: int((handler.step_text.value or "Step 0").split()[1]) >= step)
+
+
 def measured(context: Any) -> int:
     """Number of measured rows; the rest must be untouched."""
     rows = numpy.array(items_of(context)["measurements"].xdata.data)
@@ -274,8 +281,7 @@ def test_a_survey_without_beam_is_refused(simulator, open_panel) -> None:
 
 def test_stop_keeps_what_was_measured(simulator, open_panel) -> None:
     handler = open_panel(simulator, steps="200")
-    handler.start_button.on_clicked()
-    pump(simulator, lambda: handler.step_text.value >= "Step 5 of 203")
+    run_to_step(simulator, handler, 5)
     handler.stop_button.on_clicked()
     pump(simulator, lambda: handler.idle.value)
     assert handler.message.value == "Stopped: everything measured so far is saved."
@@ -286,8 +292,7 @@ def test_stop_keeps_what_was_measured(simulator, open_panel) -> None:
 
 def test_a_run_that_ends_before_the_model_speaks_is_as_complete(simulator, open_panel) -> None:
     handler = open_panel(simulator, seed_points="100")
-    handler.start_button.on_clicked()
-    pump(simulator, lambda: handler.step_text.value >= "Step 2 of 103")
+    run_to_step(simulator, handler, 2)
     handler.stop_button.on_clicked()
     pump(simulator, lambda: handler.idle.value)
     items = items_of(simulator)
@@ -310,8 +315,7 @@ def test_stop_breaks_off_a_long_exposure(simulator, open_panel) -> None:
 
 def test_a_pause_holds_the_run_with_the_beam_blanked(simulator, open_panel) -> None:
     handler = open_panel(simulator, steps="200")
-    handler.start_button.on_clicked()
-    pump(simulator, lambda: handler.step_text.value >= "Step 4 of 203")
+    run_to_step(simulator, handler, 4)
     handler.pause_button.on_clicked()
     pump(simulator, lambda: handler.message.value == "Paused, the beam is blanked.")
     assert simulator.instrument.GetVal("C_Blank") == 1.0
@@ -328,8 +332,7 @@ def test_a_pause_holds_the_run_with_the_beam_blanked(simulator, open_panel) -> N
 
 def test_a_camera_that_fails_ends_the_run_and_keeps_what_was_measured(simulator, open_panel, monkeypatch) -> None:
     handler = open_panel(simulator, steps="200")
-    handler.start_button.on_clicked()
-    pump(simulator, lambda: handler.step_text.value >= "Step 5 of 203")
+    run_to_step(simulator, handler, 5)
 
     def fail(*args: Any, **named: Any) -> Any:
         raise RuntimeError("the detector lost its cooling")
@@ -345,8 +348,7 @@ def test_a_camera_that_fails_ends_the_run_and_keeps_what_was_measured(simulator,
 
 def test_a_camera_that_hangs_ends_the_run(simulator, open_panel, monkeypatch) -> None:
     handler = open_panel(simulator)
-    handler.start_button.on_clicked()
-    pump(simulator, lambda: handler.step_text.value >= "Step 2 of 6")
+    run_to_step(simulator, handler, 2)
     released = threading.Event()
     get_frame_data = PatternDetector.get_frame_data
 
@@ -390,8 +392,7 @@ def test_a_probe_that_is_dragged_ends_the_run(simulator, open_panel) -> None:
 
 def test_a_beam_that_is_lost_ends_the_run(simulator, open_panel) -> None:
     handler = open_panel(simulator, steps="200")
-    handler.start_button.on_clicked()
-    pump(simulator, lambda: handler.step_text.value >= "Step 5 of 203")
+    run_to_step(simulator, handler, 5)
     simulator.instrument.SetVal("BeamCurrent", 0.0)
     pump(simulator, lambda: handler.idle.value)
     assert handler.message.value.startswith("The last 3 patterns held 0 electrons where about 187")
@@ -464,8 +465,7 @@ def test_without_a_blanker_the_probe_waits_in_the_corner_and_the_panel_says_so(
 
 def test_closing_the_panel_during_a_run_ends_it_safely(simulator, open_panel) -> None:
     handler = open_panel(simulator, steps="200")
-    handler.start_button.on_clicked()
-    pump(simulator, lambda: handler.step_text.value >= "Step 5 of 203")
+    run_to_step(simulator, handler, 5)
     handler.close()
     assert simulator.instrument.GetVal("C_Blank") == 1.0
     assert not any(thread.name == "dkl-ae run" for thread in threading.enumerate())
