@@ -40,10 +40,19 @@ setup(
     ],
     package_data={
         "dkl_ae": ["py.typed"],
+        "dkl_ae.simulation": ["lobato.csv"],
         "nionswift_plugin.dkl_ae_ui": ["manifest.json"],
         "nionswift_plugin.dkl_ae_usim": ["manifest.json"],
     },
-    install_requires=["gpytorch>=1.14", "matplotlib>=3.8", "numpy>=2.0", "scipy>=1.13", "torch>=2.4"],
+    install_requires=[
+        "ase>=3.23",
+        "gpytorch>=1.14",
+        "h5py>=3.10",
+        "matplotlib>=3.8",
+        "numpy>=2.0",
+        "scipy>=1.13",
+        "torch>=2.4",
+    ],
     extras_require={"swift": SWIFT, "test": [*SWIFT, *TEST]},
     entry_points={"console_scripts": ["dkl-ae = dkl_ae.cli:main"]},
     classifiers=[

@@ -14,7 +14,8 @@ import tempfile
 import numpy
 
 from dkl_ae.runner import Event, PointMeasured, StepCompleted, SurveyAcquired
-from dkl_ae.specimen import PatternSimulator, graphene_with_silicon
+from dkl_ae.simulation.images import ImageSimulator
+from dkl_ae.simulation.presets import graphene_with_silicon
 from dkl_ae.survey import FloatArray, Patches
 from nionswift_plugin.dkl_ae_ui import panel
 from nionswift_plugin.dkl_ae_ui.program.headless import open_swift
@@ -27,7 +28,7 @@ def true_map(side: int) -> FloatArray:
     """|CoM| in mrad at each pixel of a survey of the whole specimen."""
     specimen = graphene_with_silicon()
     places = (numpy.arange(side) + 0.5) * specimen.extent_nm / side
-    com = PatternSimulator(specimen).com_map(places, places)
+    com = ImageSimulator(specimen).deflection(places[:, None], places)
     magnitude: FloatArray = numpy.hypot(com[..., 0], com[..., 1])
     return magnitude
 

@@ -213,7 +213,7 @@ def test_a_pause_after_a_stop_holds_nothing() -> None:
 def test_the_darkest_places_are_those_of_the_hole() -> None:
     instrument = SimulatedInstrument()
     survey = instrument.acquire_survey()
-    y, x = instrument.simulator.specimen.sites["hole"]
+    y, x = instrument.column.specimen.sites["hole"]
     for row, column in darkest_places(survey, 4):
         distance = numpy.hypot((row + 0.5) * survey.pixel_size_nm - y, (column + 0.5) * survey.pixel_size_nm - x)
         assert distance < 0.7

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from nionswift_plugin.dkl_ae_usim import configuration
+from nionswift_plugin.dkl_ae_usim import configuration, panel
 
 
 def run() -> None:
-    """Register the microscope. Swift calls this once all plug-ins are loaded, before its panels are made."""
-    configuration.MicroscopeConfiguration().run()
+    """Register the microscope and its panel. Swift calls this once all plug-ins are loaded, before it makes panels."""
+    microscope = configuration.MicroscopeConfiguration()
+    microscope.run()
+    panel.register(microscope)

@@ -8,14 +8,17 @@ from nion.device_kit import CameraDevice
 from nion.instrumentation import HardwareSource
 from nion.utils import Registry
 
-from dkl_ae.specimen import PatternSimulator, Specimen, graphene_with_silicon
-from nionswift_plugin.dkl_ae_usim.camera import PatternDetector, camera_settings
+from dkl_ae.simulation.column import Column
+from nionswift_plugin.dkl_ae_usim.camera import PatternCamera, camera_settings
 from nionswift_plugin.dkl_ae_usim.instrument import PRIORITY, Instrument
-from nionswift_plugin.dkl_ae_usim.scan import ScanModule
+from nionswift_plugin.dkl_ae_usim.scan import ScanModule, show_whole_field
+from nionswift_plugin.dkl_ae_usim.settings import SimulatorSettings
 
 INSTRUMENT_ID = "dkl_ae_stem"
 SCAN_DEVICE_ID = "dkl_ae_scan"
 CAMERA_ID = "dkl_ae_ronchigram"
+
+_PATIENCE_S = 5.0
 
 
 class MicroscopeConfiguration:
@@ -24,30 +27,16 @@ class MicroscopeConfiguration:
     It has the attributes of nion.instrumentation's AcquisitionTestContextConfigurationLike, so it
     can be passed to AcquisitionTestContext.
 
-    seed: of the counting noise of the scan and the camera.
+    column: what is in it at first; what the panel offers first when None.
     """
 
-    def __init__(
-        self,
-        specimen: Specimen | None = None,
-        *,
-        seed: int = 0,
-        configuration_location: str = "",
-    ) -> None:
+    def __init__(self, column: Column | None = None, *, configuration_location: str = "") -> None:
         self.configuration_location = configuration_location
         self.instrument_id = INSTRUMENT_ID
-        self.instrument = Instrument(INSTRUMENT_ID, PatternSimulator(specimen or graphene_with_silicon()))
-        self.scan_module = ScanModule(SCAN_DEVICE_ID, "4D-STEM Simulator Scan", self.instrument, seed)
+        self.instrument = Instrument(INSTRUMENT_ID, column or SimulatorSettings().make_column())
+        self.scan_module = ScanModule(SCAN_DEVICE_ID, "4D-STEM Simulator Scan", self.instrument)
         self.ronchigram_camera_device_id = CAMERA_ID
-        self.ronchigram_camera_device = CameraDevice.Camera(
-            CAMERA_ID,
-            "ronchigram",
-            "4D-STEM Simulator Camera",
-            PatternDetector(self.instrument, seed + 1),
-            self.instrument,
-        )
-        # Swift chooses the panel for a camera by this attribute.
-        setattr(self.ronchigram_camera_device, "camera_panel_type", "ronchigram")  # noqa: B010
+        self.ronchigram_camera_device = PatternCamera(CAMERA_ID, "4D-STEM Simulator Camera", self.instrument)
         self.ronchigram_camera_settings = camera_settings(CAMERA_ID)
         # AcquisitionTestContext looks up an EELS camera; an id that does not exist yields None.
         self.eels_camera_device_id = "dkl_ae_no_eels_camera"
@@ -55,6 +44,22 @@ class MicroscopeConfiguration:
             INSTRUMENT_ID, self.ronchigram_camera_device, self.ronchigram_camera_settings
         )
         self._camera_module.priority = PRIORITY
+
+    def load(self, column: Column, beam_current_a: float) -> None:
+        """Put another specimen or recording in, and set the scan to show all of it. Live views end.
+
+        Raises ValueError while the scan or the camera records.
+        """
+        devices = [_hardware_source(SCAN_DEVICE_ID), _hardware_source(CAMERA_ID)]
+        for device in devices:
+            if device.is_recording:
+                raise ValueError(f"{device.display_name} is recording: wait until it has finished, then load again.")
+        for device in devices:
+            if device.is_playing:
+                device.abort_playing(sync_timeout=_PATIENCE_S)
+        self.instrument.load(column)
+        self.instrument.SetVal("BeamCurrent", beam_current_a)
+        show_whole_field(devices[0], self.instrument)
 
     def run(self) -> None:
         """Register the instrument, then its scan and camera, and tie them together.
@@ -75,6 +80,7 @@ class MicroscopeConfiguration:
         Registry.unregister_component(self._camera_module, {"camera_module"})
         Registry.unregister_component(self.scan_module, {"scan_module"})
         Registry.unregister_component(self.instrument, {"instrument_controller", "stem_controller"})
+        self.instrument.column.close()
 
 
 def _hardware_source(hardware_source_id: str) -> HardwareSource.HardwareSource:

@@ -1,4 +1,4 @@
-"""The instrument: its controls, and the specimen as those controls make it look."""
+"""The instrument: its controls, and the column that they change."""
 
 from __future__ import annotations
 
@@ -12,47 +12,73 @@ from nion.device_kit import InstrumentDevice
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry, Stream
 
-from dkl_ae.specimen import PatternSimulator
+from dkl_ae.simulation.column import Column
+from dkl_ae.simulation.dry_run import BEAM_CURRENT_A
+from dkl_ae.simulation.electrons import ELEMENTARY_CHARGE_C
+from dkl_ae.simulation.optics import Optics
 
 PRIORITY = 10
 """Below Nion's simulator (20) and below hardware (50): nothing may pick this microscope unasked."""
 
-_ELECTRON_CHARGE = 1.602176634e-19
+
+@dataclasses.dataclass(frozen=True)
+class _OpticsControl:
+    """A control that changes the probe."""
+
+    field: str
+    """Of Optics."""
+    unit: float
+    """Of that field, per SI unit."""
+    component: int | None = None
+    """Of a field that has two."""
+
+    def read(self, optics: Optics) -> float:
+        value = getattr(optics, self.field)
+        return float(value if self.component is None else value[self.component]) / self.unit
+
+    def changed(self, optics: Optics, value: float) -> Optics:
+        """Raises ValueError for a value that no probe can be made of."""
+        new: typing.Any = value * self.unit
+        if self.component is not None:
+            new = tuple(new if i == self.component else old for i, old in enumerate(getattr(optics, self.field)))
+        return dataclasses.replace(optics, **{self.field: new})
+
 
 _OPTICS_CONTROLS: typing.Final = {
-    "EHT": ("high_tension_v", 1.0),
-    "C10": ("defocus_nm", 1e9),
-    "ConvergenceAngle": ("convergence_mrad", 1e3),
+    "EHT": _OpticsControl("high_tension_v", 1.0),
+    "ConvergenceAngle": _OpticsControl("convergence_mrad", 1e3),
+    "C10": _OpticsControl("defocus_nm", 1e9),
+    "C12.x": _OpticsControl("astigmatism_nm", 1e9, 0),
+    "C12.y": _OpticsControl("astigmatism_nm", 1e9, 1),
+    "C21.x": _OpticsControl("coma_nm", 1e9, 0),
+    "C21.y": _OpticsControl("coma_nm", 1e9, 1),
+    "C23.x": _OpticsControl("threefold_nm", 1e9, 0),
+    "C23.y": _OpticsControl("threefold_nm", 1e9, 1),
+    "C30": _OpticsControl("spherical_um", 1e6),
 }
-"""For each control that changes the probe: the field of Optics, and that field's unit per SI
-unit."""
 
 
 class Controls(InstrumentDevice.ValueManagerLike):
-    """Controls by name, in SI units, and the simulator that agrees with them.
+    """Controls by name, in SI units, and the column that agrees with them.
 
     A control that does not exist, or a value that no probe can be made of, is refused with False.
     """
 
-    def __init__(self, simulator: PatternSimulator) -> None:
-        optics = simulator.optics
-        pixel = simulator.mrad_per_pixel * 1e-3
-        # Swift's calibrations refer to the edges of pixels: the middle of the detector is at pixels
-        # / 2.
-        offset = -pixel * simulator.detector_pixels / 2
-        self._values = {
-            "BeamCurrent": 30e-12,
-            "C_Blank": 0.0,
-            "CSH.y": 0.0,
-            "CSH.x": 0.0,
-            "ronchigram_y_scale": pixel,
-            "ronchigram_y_offset": offset,
-            "ronchigram_x_scale": pixel,
-            "ronchigram_x_offset": offset,
-        } | {name: getattr(optics, field) / factor for name, (field, factor) in _OPTICS_CONTROLS.items()}
+    def __init__(self, column: Column) -> None:
+        self._values = {"BeamCurrent": BEAM_CURRENT_A, "C_Blank": 0.0, "CSH.y": 0.0, "CSH.x": 0.0}
         self._streams: dict[str, Stream.ValueStream[typing.Any]] = {}
         self._lock = threading.RLock()
-        self.simulator = simulator
+        self.column = column
+        self._values |= _values_of(column)
+
+    def load(self, column: Column) -> None:
+        """Take another column, and its optics and calibrations."""
+        with self._lock:
+            self.column = column
+            self._values |= _values_of(column)
+            streams = dict(self._streams)
+        for name, stream in streams.items():
+            stream.value = self._try_value(name)
 
     def get_value(self, name: str) -> float | None:
         return self._values.get(name)
@@ -62,11 +88,9 @@ class Controls(InstrumentDevice.ValueManagerLike):
             if name not in self._values:
                 return False
             if name in _OPTICS_CONTROLS and value != self._values[name]:
-                field, factor = _OPTICS_CONTROLS[name]
-                change: dict[str, typing.Any] = {field: value * factor}
                 try:
-                    optics = dataclasses.replace(self.simulator.optics, **change)
-                    self.simulator = self.simulator.with_optics(optics)
+                    optics = _OPTICS_CONTROLS[name].changed(self.column.optics or Optics(), value)
+                    self.column.set_optics(optics)
                 except ValueError as error:
                     logging.warning("%s stays at %g: %s", name, self._values[name], error)
                     return False
@@ -121,6 +145,17 @@ class Controls(InstrumentDevice.ValueManagerLike):
         return stem_controller.TryValue(value, error)
 
 
+def _values_of(column: Column) -> dict[str, float]:
+    """The controls that follow from what is in the column."""
+    optics = column.optics or Optics()
+    values = {name: control.read(optics) for name, control in _OPTICS_CONTROLS.items()}
+    for axis, pixels, mrad in zip("yx", column.detector_shape, column.mrad_per_pixel, strict=True):
+        values[f"ronchigram_{axis}_scale"] = mrad * 1e-3
+        # Swift's calibrations refer to the edges of pixels: the middle of the detector is at pixels / 2.
+        values[f"ronchigram_{axis}_offset"] = -mrad * 1e-3 * pixels / 2
+    return values
+
+
 class Axes(InstrumentDevice.AxisManagerLike):
     """All axes are those of the scan."""
 
@@ -138,17 +173,23 @@ class Axes(InstrumentDevice.AxisManagerLike):
 
 
 class Instrument(InstrumentDevice.Instrument):
-    """The microscope's column. Its scan's centre is the centre of the specimen's field."""
+    """The microscope. Its scan's centre is the centre of the column's field."""
 
-    def __init__(self, instrument_id: str, simulator: PatternSimulator) -> None:
-        self._controls = Controls(simulator)
+    def __init__(self, instrument_id: str, column: Column) -> None:
+        self._controls = Controls(column)
         super().__init__(instrument_id, self._controls, Axes())
         self.priority = PRIORITY
 
     @property
-    def simulator(self) -> PatternSimulator:
-        """The specimen under the present optics."""
-        return self._controls.simulator
+    def column(self) -> Column:
+        """What is in it now."""
+        return self._controls.column
+
+    def load(self, column: Column) -> None:
+        """Put another specimen or recording in; the one before is closed."""
+        previous = self.column
+        self._controls.load(column)
+        previous.close()
 
     @property
     def is_blanked(self) -> bool:
@@ -156,24 +197,23 @@ class Instrument(InstrumentDevice.Instrument):
 
     def electrons(self, seconds: float) -> float:
         """How many the beam brings in that time, blanked or not."""
-        return self.GetVal("BeamCurrent") * seconds / _ELECTRON_CHARGE
+        return self.GetVal("BeamCurrent") * seconds / ELEMENTARY_CHARGE_C
 
     def field_position_nm(self, y_nm: typing.Any, x_nm: typing.Any) -> tuple[typing.Any, typing.Any]:
-        """Scan coordinates (numbers or arrays) as coordinates of the specimen, beam shift
-        included."""
+        """Scan coordinates (numbers or arrays) as coordinates of the field, beam shift included."""
         shift = self.GetVal2D("CSH") * 1e9
-        middle = self.simulator.specimen.extent_nm / 2
-        return y_nm + shift.y + middle, x_nm + shift.x + middle
+        height, width = self.column.extent_nm
+        return y_nm + shift.y + height / 2, x_nm + shift.x + width / 2
+
+    def scan_position_nm(self, y_nm: float, x_nm: float) -> tuple[float, float]:
+        """The inverse of field_position_nm."""
+        y, x = self.field_position_nm(0.0, 0.0)
+        return y_nm - y, x_nm - x
 
     # The base class has the size of Nion's own simulated sensors.
 
     def camera_sensor_dimensions(self, camera_type: str) -> tuple[int, int]:
-        pixels = self.simulator.detector_pixels
-        return pixels, pixels
+        return self.column.detector_shape
 
     def camera_readout_area(self, camera_type: str) -> tuple[int, int, int, int]:
-        return 0, 0, *self.camera_sensor_dimensions(camera_type)
-
-    @property
-    def counts_per_electron(self) -> int:
-        return 1
+        return 0, 0, *self.column.detector_shape

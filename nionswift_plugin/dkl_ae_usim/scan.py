@@ -1,4 +1,4 @@
-"""The scan: where its pixels and the parked probe are, and the survey's detector."""
+"""The scan: where its pixels and the parked probe are, and the detectors of its channels."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nion.device_kit import InstrumentDevice, ScanDevice
 from nion.instrumentation import scan_base, stem_controller
 from nion.utils import Geometry
 
+from dkl_ae.simulation.optics import DETECTORS
 from nionswift_plugin.dkl_ae_usim.instrument import PRIORITY, Instrument
 
 FLYBACK_FRAMES = 2
 """Camera frames that a synchronized scan spends at the start of each line; they are thrown away."""
 
-_SIDE_PIXELS = 128
 _PIXEL_TIMES_US: typing.Final = {"Fast": 40, "Slow": 80, "Record": 160}
 
 
@@ -33,6 +33,13 @@ def parked_position_nm(context: stem_controller.ScanContext, position: Geometry.
         x=(position.x - 0.5) * context.size.width * pixel_nm,
     )
     return (context.center_nm + offset.rotate(context.rotation_rad)).as_tuple()
+
+
+def probe_fraction(context: stem_controller.ScanContext, y_nm: float, x_nm: float) -> tuple[float, float]:
+    """The inverse of parked_position_nm: (y, x) as fractions of the scan context."""
+    pixel_nm = context.fov_nm / max(context.size)
+    offset = (Geometry.FloatPoint(y_nm, x_nm) - context.center_nm).rotate(-context.rotation_rad)
+    return offset.y / (context.size.height * pixel_nm) + 0.5, offset.x / (context.size.width * pixel_nm) + 0.5
 
 
 def scan_positions_nm(
@@ -110,28 +117,30 @@ class PixelClock(ScanDevice.ScanSimulatorLike):
 
 
 class ScanBox(ScanDevice.Device):
-    """Scans the beam; one channel, HAADF, counts electrons.
+    """Scans the beam; its channels count electrons on the annular and bright-field detectors.
 
     A frame takes the blanker, the current and the optics as they are when it starts.
     """
 
-    def __init__(self, device_id: str, name: str, instrument: Instrument, seed: int) -> None:
+    def __init__(self, device_id: str, name: str, instrument: Instrument) -> None:
         self._clock = PixelClock()
         super().__init__(device_id, name, instrument, self._clock)
         self._instrument = instrument
-        self._random = numpy.random.default_rng(seed)
         # Otherwise the scan of any other instrument may be taken for this one.
         self.scan_device_is_secondary = True
 
-    # The base class has three more channels, which this microscope has no detectors for.
+    # The base class has four channels with names of its own.
 
     @property
     def channel_count(self) -> int:
-        return 1
+        return len(DETECTORS)
 
     @property
     def channels_enabled(self) -> tuple[bool, ...]:
-        return super().channels_enabled[:1]
+        return super().channels_enabled[: len(DETECTORS)]
+
+    def get_channel_name(self, channel_index: int) -> str:
+        return DETECTORS[channel_index]
 
     def calculate_flyback_pixels(self, frame_parameters: scan_base.ScanFrameParameters) -> int:
         return FLYBACK_FRAMES
@@ -148,32 +157,46 @@ class ScanBox(ScanDevice.Device):
         channel: int | ScanDevice.Channel,
     ) -> numpy.typing.NDArray[numpy.float32]:
         size = frame_parameters.scan_size
-        if self._instrument.is_blanked:
+        column = self._instrument.column
+        index = channel if isinstance(channel, int) else channel.channel_id
+        if self._instrument.is_blanked or DETECTORS[index] not in column.channels:
             return numpy.zeros(size.as_tuple(), numpy.float32)
-        rows, columns = numpy.ogrid[: size.height, : size.width]
+        rows, columns = numpy.indices(size.as_tuple())
         y, x = self._instrument.field_position_nm(*scan_positions_nm(frame_parameters, rows, columns))
-        electrons = self._instrument.electrons(frame_parameters.pixel_time_us * 1e-6)
-        expected = electrons * self._instrument.simulator.haadf(y, x)
-        return self._random.poisson(expected).astype(numpy.float32)
+        pixel_time_s = frame_parameters.pixel_time_us * 1e-6
+        electrons = self._instrument.electrons(pixel_time_s)
+        image = column.scan(DETECTORS[index], y, x, electrons, pixel_time_s)
+        # All channels of a frame share its dose; the frames of a camera that clocks the scan count their own.
+        is_last = index == max(i for i, enabled in enumerate(self.channels_enabled) if enabled)
+        if is_last and not self._clock.external_clock:
+            column.irradiate(y, x, electrons)
+        return image.astype(numpy.float32)
 
 
 class ScanModule(scan_base.ScanModule):
-    """The scan box with its three profiles, square and as large as the specimen's field."""
+    """The scan box with its three profiles."""
 
-    def __init__(self, device_id: str, name: str, instrument: Instrument, seed: int) -> None:
+    def __init__(self, device_id: str, name: str, instrument: Instrument) -> None:
         self.stem_controller_id = instrument.instrument_id
-        self.device = ScanBox(device_id, name, instrument, seed)
+        self.device = ScanBox(device_id, name, instrument)
         self.priority = PRIORITY
         modes = [
-            scan_base.ScanSettingsMode(
-                mode,
-                mode.lower(),
-                ScanDevice.ScanFrameParameters(
-                    pixel_size=(_SIDE_PIXELS, _SIDE_PIXELS),
-                    pixel_time_us=pixel_time_us,
-                    fov_nm=instrument.simulator.specimen.extent_nm,
-                ),
-            )
+            scan_base.ScanSettingsMode(mode, mode.lower(), frame_parameters(instrument, pixel_time_us))
             for mode, pixel_time_us in _PIXEL_TIMES_US.items()
         ]
         self.settings = scan_base.ScanSettings(device_id, modes, ScanDevice.ScanFrameParameters, 0, len(modes) - 1)
+
+
+def frame_parameters(instrument: Instrument, pixel_time_us: float) -> ScanDevice.ScanFrameParameters:
+    """A scan of the whole field of what is in the instrument, with its usual sampling."""
+    column = instrument.column
+    return ScanDevice.ScanFrameParameters(
+        pixel_size=column.scan_shape, pixel_time_us=pixel_time_us, fov_nm=max(column.extent_nm)
+    )
+
+
+def show_whole_field(hardware_source: typing.Any, instrument: Instrument) -> None:
+    """Set every profile of the scan to the field of what is in the instrument now, and forget a subscan."""
+    for profile, pixel_time_us in enumerate(_PIXEL_TIMES_US.values()):
+        hardware_source.set_frame_parameters(profile, frame_parameters(instrument, pixel_time_us))
+    hardware_source.set_current_frame_parameters(hardware_source.get_frame_parameters(0))

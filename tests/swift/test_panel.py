@@ -110,7 +110,7 @@ def test_a_pattern_is_exposed_after_the_probe_has_arrived(simulator, open_panel)
     items = items_of(simulator)
     rows = numpy.array(items["measurements"].xdata.data)
     extent = items["survey"].data_shape[0] * items["survey"].dimensional_calibrations[0].scale
-    truth = simulator.configuration.instrument.simulator
+    truth = simulator.configuration.instrument.column.patterns
     index = MEASUREMENT_COLUMNS.index("y read back")
     for row, pattern in zip(rows, numpy.array(items["patterns"].xdata.data), strict=True):
         expected = truth.pattern(row[index] * extent, row[index + 1] * extent) * pattern.sum()
@@ -217,7 +217,7 @@ def test_a_selected_item_of_another_scan_is_refused(simulator, open_panel) -> No
     scan.set_current_frame_parameters(parameters)
     handler = open_panel(simulator, survey_source="selected")
     run_to_end(simulator, handler)
-    assert handler.message.value.startswith("The selected data item shows 3 nm in 64 x 64 px but the scan is now")
+    assert handler.message.value.startswith("The selected data item shows 4 nm in 64 x 64 px but the scan is now")
     assert simulator.instrument.GetVal("C_Blank") == 1.0
 
 

@@ -17,7 +17,9 @@ pytest.importorskip("nion.instrumentation")
 from nion.instrumentation.test import AcquisitionTestContext
 from nion.utils import Geometry, Registry
 
-from dkl_ae.specimen import CARBON, SILICON, Specimen
+from dkl_ae.simulation.column import VirtualColumn
+from dkl_ae.simulation.presets import CARBON, SILICON
+from dkl_ae.simulation.specimen import Specimen
 from nionswift_plugin.dkl_ae_usim import configuration, scan
 
 pytestmark = pytest.mark.swift
@@ -32,12 +34,12 @@ ELECTRON_CHARGE = 1.602176634e-19
 def two_atoms() -> Specimen:
     """A silicon and a carbon, far apart, neither at the centre nor on a symmetry line of the field."""
     places = [(10 * x, 10 * y, 0.0) for y, x in (SILICON_NM, CARBON_NM)]
-    return Specimen("two atoms", numpy.array(places), numpy.array([SILICON, CARBON]), EXTENT_NM, {})
+    return Specimen("two atoms", numpy.array(places), numpy.array([SILICON, CARBON]), EXTENT_NM)
 
 
 @pytest.fixture
 def microscope(tmp_path: Any) -> Iterator[Any]:
-    microscope = configuration.MicroscopeConfiguration(two_atoms(), configuration_location=str(tmp_path))
+    microscope = configuration.MicroscopeConfiguration(VirtualColumn(two_atoms()), configuration_location=str(tmp_path))
     with AcquisitionTestContext.AcquisitionTestContext(microscope, is_app=True) as context:
         yield context
 
@@ -103,7 +105,7 @@ def test_survey_shows_the_atoms_with_shot_noise_of_the_stated_dose(microscope: A
     pixel_nm = EXTENT_NM / 128
     assert math.dist(((row + 0.5) * pixel_nm, (column + 0.5) * pixel_nm), SILICON_NM) < 0.06
     positions = (numpy.arange(128) + 0.5) * pixel_nm
-    fraction = microscope.instrument.simulator.haadf(positions[:, None], positions)
+    fraction = microscope.instrument.column.images.image("HAADF", positions[:, None], positions)
     expected = fraction * 3e-9 * 30e-6 / ELECTRON_CHARGE
     numpy.testing.assert_allclose(image.sum(), expected.sum(), rtol=5 / math.sqrt(expected.sum()))
     bright = expected > 1
@@ -186,10 +188,10 @@ def test_synchronized_scan_records_the_pattern_of_each_pixel(microscope: Any) ->
         )
 
     recorded = in_thread(microscope, acquire)[1][0].data
-    simulator = microscope.instrument.simulator
+    patterns = microscope.instrument.column.patterns
     for row, column in ((0, 0), (0, 15), (5, 9), (9, 5), (15, 15)):
         position = microscope.instrument.field_position_nm(*scan.scan_positions_nm(parameters, row, column))
-        expected = simulator.pattern(*position) * 30e-9 * 2e-3 / ELECTRON_CHARGE
+        expected = patterns.pattern(*position) * 30e-9 * 2e-3 / ELECTRON_CHARGE
         bright = expected > 10
         error = (recorded[row, column] - expected)[bright] ** 2 / expected[bright]
         assert error.mean() == pytest.approx(1, abs=0.2)
@@ -221,7 +223,7 @@ def test_optics_controls_change_the_pattern(microscope: Any) -> None:
     instrument = microscope.instrument
     in_focus = pattern_at(microscope, 0.35, 0.65)
     assert instrument.SetVal("C10", 20e-9)
-    assert instrument.simulator.optics.defocus_nm == pytest.approx(20)
+    assert instrument.column.optics.defocus_nm == pytest.approx(20)
     defocused = pattern_at(microscope, 0.35, 0.65)
     assert numpy.abs(defocused - in_focus).sum() > 3 * math.sqrt(2 * in_focus.sum())
     assert instrument.SetVal("ConvergenceAngle", 20e-3)
@@ -238,11 +240,11 @@ def test_unknown_control_is_refused(microscope: Any) -> None:
 
 
 def test_camera_outlives_an_error(microscope: Any, monkeypatch: Any, caplog: Any) -> None:
-    def fail(y_nm: float, x_nm: float) -> None:
+    def fail(*arguments: float) -> None:
         raise RuntimeError("the detector is on fire")
 
     with monkeypatch.context() as patch:
-        patch.setattr(microscope.instrument.simulator, "pattern", fail)
+        patch.setattr(microscope.instrument.column, "expose", fail)
         assert not record(microscope).data.any()
     assert "the detector is on fire" in caplog.text
     assert record(microscope).data.any()
@@ -269,7 +271,7 @@ def test_nions_simulator_stays_preferred_and_nothing_is_left_behind(tmp_path: An
     with AcquisitionTestContext.AcquisitionTestContext(usim, is_app=True):
         before = registered()
         for ours_first in (False, True):
-            microscope = configuration.MicroscopeConfiguration(two_atoms())
+            microscope = configuration.MicroscopeConfiguration(VirtualColumn(two_atoms()))
             microscope.run()
             if ours_first:
                 # The order of registration must not matter either.
