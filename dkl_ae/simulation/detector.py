@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import typing
 
 import numpy
 import numpy.typing
@@ -29,6 +28,8 @@ class Geometry:
     """Long over short axis of what should be a circle; areas are kept."""
     ellipse_axis_deg: float = 0.0
     """Direction of the long axis, from the scan's x towards its y."""
+    offset_mrad: tuple[float, float] = (0.0, 0.0)
+    """(y, x) of the unscattered beam from the detector's middle."""
     descan_mrad_per_nm: Matrix = _NO_SHIFT
     """By how much the pattern moves over the detector with the probe: rows (y, x) of the shift, columns (y, x) of the
     displacement from the middle of the scan."""
@@ -43,6 +44,7 @@ class Geometry:
         for label, value, unit in (
             ("detector's rotation", self.rotation_deg, "degrees"),
             ("ellipse's axis", self.ellipse_axis_deg, "degrees"),
+            *(("beam's offset", value, "mrad") for value in self.offset_mrad),
             *(("descan", value, "mrad/nm") for row in self.descan_mrad_per_nm for value in row),
         ):
             if not math.isfinite(value):
@@ -50,8 +52,9 @@ class Geometry:
 
     @property
     def centre_pixels(self) -> tuple[float, float]:
-        """(y, x) of the unscattered beam in the middle of the scan: the middle of the detector."""
-        return (self.pixels - 1) / 2, (self.pixels - 1) / 2
+        """(y, x) of the unscattered beam in the middle of the scan."""
+        y, x = ((self.pixels - 1) / 2 + offset / self.mrad_per_pixel for offset in self.offset_mrad)
+        return y, x
 
     @functools.cached_property
     def distortion(self) -> FloatArray:
@@ -60,9 +63,16 @@ class Geometry:
         axis = _turn(self.ellipse_axis_deg)
         return _turn(self.rotation_deg) @ axis @ stretch @ axis.T
 
-    def descan_mrad(self, displacement_nm: FloatArray) -> FloatArray:
-        """Shift of the pattern, shape (n, 2), for displacements (n, 2) from the middle of the scan; (y, x) both."""
-        return typing.cast(FloatArray, displacement_nm @ numpy.array(self.descan_mrad_per_nm).T)
+    @property
+    def moves_beam(self) -> bool:
+        """Whether the beam is ever anywhere but in the detector's middle."""
+        return any(self.offset_mrad) or bool(numpy.any(self.descan_mrad_per_nm))
+
+    def beam_mrad(self, displacement_nm: FloatArray) -> FloatArray:
+        """The beam's place on the detector, from its middle, for displacements of the probe from the middle of the
+        scan; both of shape (n, 2), (y, x)."""
+        place: FloatArray = displacement_nm @ numpy.array(self.descan_mrad_per_nm).T + numpy.array(self.offset_mrad)
+        return place
 
 
 @dataclasses.dataclass(frozen=True)

@@ -131,16 +131,17 @@ class PatternSimulator:
         return numpy.concatenate([numpy.empty((0, pixels, pixels)), *batches])
 
     def com_map(self, rows_nm: numpy.typing.ArrayLike, columns_nm: numpy.typing.ArrayLike) -> FloatArray:
-        """Centre of mass of the noise-free pattern at each (row, column), in mrad from the detector's middle.
+        """Centre of mass of the noise-free pattern at each (row, column), in mrad.
 
-        Shape (rows, columns, 2); the last axis is (y, x).
+        Shape (rows, columns, 2); the last axis is (y, x). Zero is where the beam falls in the middle of the scan.
         """
         rows, columns = numpy.asarray(rows_nm, float), numpy.asarray(columns_nm, float)
-        angles = (numpy.arange(self.geometry.pixels) - self.geometry.centre_pixels[0]) * self.geometry.mrad_per_pixel
+        geometry = self.geometry
+        y, x = ((numpy.arange(geometry.pixels) - centre) * geometry.mrad_per_pixel for centre in geometry.centre_pixels)
         result = numpy.empty((len(rows), len(columns), 2))
-        for row, y in enumerate(rows):
-            patterns = self.patterns(numpy.full(len(columns), y), columns)
-            moments = numpy.stack([patterns.sum(axis=2) @ angles, patterns.sum(axis=1) @ angles], axis=-1)
+        for row, place in enumerate(rows):
+            patterns = self.patterns(numpy.full(len(columns), place), columns)
+            moments = numpy.stack([patterns.sum(axis=2) @ y, patterns.sum(axis=1) @ x], axis=-1)
             result[row] = moments / patterns.sum(axis=(1, 2))[:, None]
         return result
 
@@ -165,8 +166,8 @@ class PatternSimulator:
             )
 
     # Indices of the wave's spectrum are shifted by half the detector, and by half a step: so what the detector sees are
-    # the first `_detected` of them, and the beam's centre is the detector's. The ramp that this multiplies the wave by
-    # is not seen in the other half of the transform.
+    # the first `_detected` of them, and the beam falls on the detector's middle. The ramp that this multiplies the wave
+    # by is not seen in the other half of the transform.
 
     def _frequencies(self, indices: FloatArray) -> FloatArray:
         """On the detector, in steps of its (oversampled) pixels."""
@@ -212,8 +213,8 @@ class PatternSimulator:
                 wave[index] *= transmission[top : top + size, left : left + size]
             if number < len(slices) - 1:
                 wave = backend.fft.ifft2(backend.fft.fft2(wave) * self._propagator)
-        if numpy.any(self.geometry.descan_mrad_per_nm):
-            wave = wave * self._descan_ramp(positions_nm)
+        if self.geometry.moves_beam:
+            wave = wave * self._beam_ramp(positions_nm)
         wave = backend.fft.fft(wave, None, -2)[:, :detected, :]
         wave = backend.fft.fft(wave, None, -1)[:, :, :detected]
         intensity = wave.real**2 + wave.imag**2
@@ -235,9 +236,9 @@ class PatternSimulator:
         ramps = [self._backend.put(numpy.exp(1j * phases[:, axis]).astype(numpy.complex64)) for axis in range(2)]
         return [(int(top), int(left)) for top, left in starts], ramps
 
-    def _descan_ramp(self, positions_nm: FloatArray) -> typing.Any:
+    def _beam_ramp(self, positions_nm: FloatArray) -> typing.Any:
         """Multiplies the wave, so that its pattern moves over the detector."""
-        shift = self.geometry.descan_mrad(positions_nm - self.specimen.extent_nm / 2)
+        shift = self.geometry.beam_mrad(positions_nm - self.specimen.extent_nm / 2)
         steps = shift / self.geometry.mrad_per_pixel * self._oversampling
         phases = 2 * math.pi / self._size * steps[:, :, None] * numpy.arange(self._size)
         y, x = (self._backend.put(numpy.exp(1j * phases[:, axis]).astype(numpy.complex64)) for axis in range(2))

@@ -193,7 +193,7 @@ def register(microscope: MicroscopeConfiguration) -> None:
     """Put the panel for one microscope into Swift's panel menu."""
     make = typing.cast(type[SimulatorPanel], functools.partial(SimulatorPanel, microscope=microscope))
     Workspace.WorkspaceManager().register_panel(
-        make, PANEL_ID, PANEL_TITLE, ["left", "right"], "left", {"min-width": 320}
+        make, PANEL_ID, PANEL_TITLE, ["left", "right"], "right", {"min-width": 320}
     )
 
 
@@ -251,7 +251,7 @@ def _build_view() -> Declarative.UIDescriptionResult:
         spacing=6,
     )
     description = u.create_label(
-        text="@binding(description.value)", word_wrap=True, width=_LABEL_WIDTH + _FIELD_WIDTH, height=2 * _LINE_HEIGHT
+        text="@binding(description.value)", word_wrap=True, width=_LABEL_WIDTH + _FIELD_WIDTH, height=3 * _LINE_HEIGHT
     )
     return u.create_column(
         _choice_row(u, "specimen", "Specimen", "What the beam meets."),

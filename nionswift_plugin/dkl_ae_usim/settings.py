@@ -153,5 +153,6 @@ def _misaligned(geometry: Geometry) -> Geometry:
         rotation_deg=12.0,
         ellipticity=1.02,
         ellipse_axis_deg=30.0,
+        offset_mrad=(1.4, -2.3),
         descan_mrad_per_nm=((0.15, -0.05), (0.1, 0.2)),
     )

@@ -20,6 +20,29 @@ import pytest
 ARTIFACTS = pathlib.Path(__file__).parents[1] / "artifacts"
 TOOLS = ("Xvfb", "openbox", "xdotool", "import")
 
+_PLACE_OF_BUTTON = """
+from nion.ui import UserInterface
+from nion.utils import Geometry
+
+def within(widget):
+    yield widget
+    inner = list(getattr(widget, "children", ()))
+    try:
+        inner.append(widget.content_widget)
+    except (AttributeError, AssertionError):
+        pass
+    for child in inner:
+        yield from within(child)
+
+button = next(
+    widget
+    for widget in within(window.find_dock_panel(panel_id).widget)
+    if isinstance(widget, UserInterface.PushButtonWidget) and widget.text == text
+)
+place = button.map_to_global(Geometry.IntPoint(x=20, y=10))
+result = [place.x, place.y]
+"""
+
 
 @pytest.fixture(scope="session")
 def display() -> Iterator[str]:
@@ -89,10 +112,10 @@ class Swift:
         return answer["result"]
 
     def evaluate(self, expression: str) -> Any:
-        """Evaluate an expression in the window's thread; `panel` is our panel's handler."""
+        """Evaluate an expression in the window's thread; `panel` and `simulator` are our panels' handlers."""
         return self.call(
-            "dock = window.find_dock_panel('dkl-ae-panel')\n"
-            "panel = getattr(dock, 'handler', None)\n"
+            "panel, simulator = (getattr(window.find_dock_panel(name), 'handler', None)"
+            " for name in ('dkl-ae-panel', 'dkl-ae-simulator-panel'))\n"
             f"result = {expression}"
         )
 
@@ -102,26 +125,35 @@ class Swift:
             assert time.monotonic() < deadline, f"not in time: {expression}"
             time.sleep(0.1)
 
-    def click(self, widget: str, offset: tuple[int, int] = (20, 10)) -> None:
-        """A real click on a widget of our panel."""
+    def click(self, widget: str, offset: tuple[int, int] = (20, 10), panel: str = "panel") -> None:
+        """A real click on a widget of one of our panels."""
         x, y = self.evaluate(
-            f"[*map(int, (lambda p: (p.x, p.y))(panel.{widget}.map_to_global("
+            f"[*map(int, (lambda p: (p.x, p.y))({panel}.{widget}.map_to_global("
             f"__import__('nion.utils.Geometry', fromlist=['x']).IntPoint(x={offset[0]}, y={offset[1]}))))]"
         )
+        self._click_at(x, y)
+
+    def click_button_of(self, panel_id: str, text: str) -> None:
+        """A real click on the first button with this text in one of Swift's own panels, which is shown."""
+        self.call(f"window.find_dock_panel({panel_id!r}).show()\nresult = None")
+        time.sleep(0.5)
+        self._click_at(*self.call(f"panel_id, text = {panel_id!r}, {text!r}\n{_PLACE_OF_BUTTON}"))
+
+    def _click_at(self, x: int, y: int) -> None:
         self._xdotool("mousemove", str(x), str(y), "click", "1")
         time.sleep(0.3)
 
-    def type_into(self, widget: str, text: str) -> None:
+    def type_into(self, widget: str, text: str, panel: str = "panel") -> None:
         """Click into a line edit, replace its text, and leave it with Tab."""
-        self.click(widget)
+        self.click(widget, panel=panel)
         self._xdotool("key", "ctrl+a")
-        self._xdotool("type", "--delay", "30", text)
+        self._xdotool("type", "--delay", "30", "--", text)
         self._xdotool("key", "Tab")
         time.sleep(0.2)
 
-    def choose(self, widget: str, index: int) -> None:
+    def choose(self, widget: str, index: int, panel: str = "panel") -> None:
         """Open a combo box with a click and walk to an item with the keyboard."""
-        self.click(widget)
+        self.click(widget, panel=panel)
         self._xdotool("key", "Home", *["Down"] * index, "Return")
         time.sleep(0.3)
 

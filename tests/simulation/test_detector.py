@@ -76,6 +76,7 @@ def test_no_pixel_reads_more_than_it_holds() -> None:
         (lambda: Geometry(mrad_per_pixel=0.0), r"pixel is 0 mrad"),
         (lambda: Geometry(ellipticity=3), r"ellipticity is 3"),
         (lambda: Geometry(rotation_deg=float("inf")), r"rotation is inf degrees"),
+        (lambda: Geometry(offset_mrad=(0.0, float("nan"))), r"beam's offset is nan mrad"),
         (lambda: Geometry(descan_mrad_per_nm=((0, float("nan")), (0, 0))), r"descan is nan mrad/nm"),
         (lambda: Optics(convergence_mrad=-1), r"convergence angle is -1 mrad"),
         (lambda: Optics(high_tension_v=float("nan")), r"high tension is nan V"),

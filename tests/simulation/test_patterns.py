@@ -227,6 +227,17 @@ def test_descan_moves_the_pattern_with_the_probe(y_nm: float, x_nm: float) -> No
     numpy.testing.assert_allclose(shift, numpy.array(matrix) @ [y_nm - 1, x_nm - 1], atol=0.01)
 
 
+@given(y_mrad=st.floats(-8, 8), x_mrad=st.floats(-8, 8))
+@settings(max_examples=20, deadline=None)
+def test_the_beam_falls_where_its_offset_says(y_mrad: float, x_mrad: float) -> None:
+    geometry = Geometry(offset_mrad=(y_mrad, x_mrad))
+    pattern = PatternSimulator(few_atoms(), geometry=geometry).pattern(1.0, 1.0)
+    y, x = numpy.indices(pattern.shape)
+    seen = (pattern * y).sum() / pattern.sum(), (pattern * x).sum() / pattern.sum()
+    assert seen == pytest.approx(geometry.centre_pixels, abs=0.005)
+    assert seen == pytest.approx((31.5 + y_mrad / 2.5, 31.5 + x_mrad / 2.5), abs=0.005)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

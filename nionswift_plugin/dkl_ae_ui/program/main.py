@@ -1,4 +1,4 @@
-"""Swift in its own window with a ready project, the panel open and the simulated microscope chosen.
+"""Swift in its own window with a ready project, both panels open and the simulated microscope chosen.
 
 The native launcher imports this module, calls `main`, and starts the application that it returns.
 """
@@ -13,7 +13,7 @@ from nion.ui import Application as UserInterfaceApplication
 from nion.ui import UserInterface
 
 from nionswift_plugin.dkl_ae_ui import panel
-from nionswift_plugin.dkl_ae_ui.program.project import SIMULATOR_ID
+from nionswift_plugin.dkl_ae_ui.program.project import SIMULATOR_ID, SIMULATOR_PANEL_ID
 
 
 class ReadyApplication(Application.Application):
@@ -29,6 +29,9 @@ class ReadyApplication(Application.Application):
             found = panel.find_panel(window)
             found.handler.set_text("instrument_id", SIMULATOR_ID)
             found.show()
+            simulator = window.find_dock_panel(SIMULATOR_PANEL_ID)
+            if simulator is not None:
+                simulator.show()
         return started
 
 
