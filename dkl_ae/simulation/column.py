@@ -53,7 +53,7 @@ class Column(typing.Protocol):
     def expose(self, y_nm: float, x_nm: float, electrons: float, exposure_s: float) -> Counts:
         """One frame of the camera with the probe at a place, of `detector_shape`.
 
-        Raises ValueError for a place outside the field, where nothing is known.
+        Raises ValueError where nothing is known, which is outside a recording.
         """
 
     def scan(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from nion.data import DataAndMetadata
 from nion.swift import DocumentController
+from nion.utils import Registry
 
 from dkl_ae.instrument import InstrumentError
 from dkl_ae.runner import Event, RunEnded, Runner
@@ -18,8 +19,9 @@ from nionswift_plugin.dkl_ae_ui.settings import USE_SELECTED_SURVEY, Settings
 
 T = typing.TypeVar("T")
 
-_current: RunControl | None = None
-"""The run under way in this process: two would fight over the probe."""
+RUN_COMPONENT = "dkl_ae_run"
+"""The run under way is registered with Swift under this name: two would fight over the probe, and whoever else would
+touch the microscope can ask."""
 
 
 class RunControl:
@@ -37,8 +39,7 @@ class RunControl:
         on_event: Callable[[Event], None],
         on_trouble: Callable[[str], None],
     ) -> None:
-        global _current  # noqa: PLW0603
-        if _current is not None:
+        if Registry.get_component(RUN_COMPONENT) is not None:
             raise ValueError("A run is under way already: stop it before you start another.")
         instrument = microscope.SwiftInstrument(
             _chosen_microscope(settings),
@@ -57,7 +58,7 @@ class RunControl:
             "the survey's corner, unblanked."
         )
         self._thread = threading.Thread(target=self._runner.run, name="dkl-ae run", daemon=True)
-        _current = self
+        Registry.register_component(self, {RUN_COMPONENT})
         self._thread.start()
 
     def pause(self) -> None:
@@ -82,9 +83,8 @@ class RunControl:
         self._listener(event)
 
     def _forget(self) -> None:
-        global _current  # noqa: PLW0603
-        if _current is self:
-            _current = None
+        if Registry.get_component(RUN_COMPONENT) is self:
+            Registry.unregister_component(self, {RUN_COMPONENT})
 
 
 def _chosen_microscope(settings: Settings) -> microscope.Microscope:

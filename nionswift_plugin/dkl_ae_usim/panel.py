@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from nion.swift import DocumentController, Panel, Workspace
 from nion.ui import Declarative
-from nion.utils import Geometry, Model
+from nion.utils import Geometry, Model, Registry
 
 from dkl_ae.simulation.column import Column, VirtualColumn
 from dkl_ae.simulation.presets import PRESETS
@@ -27,6 +27,8 @@ from nionswift_plugin.dkl_ae_usim.settings import (
 
 PANEL_ID = "dkl-ae-simulator-panel"
 PANEL_TITLE = "4D-STEM Simulator"
+RUN_COMPONENT = "dkl_ae_run"
+"""Under which an automated experiment that is running is registered with Swift."""
 
 _LABEL_WIDTH = 96
 _FIELD_WIDTH = 200
@@ -105,6 +107,8 @@ class SimulatorHandler(Declarative.Handler):
             self.message.value = str(error)
             return
         try:
+            if Registry.get_component(RUN_COMPONENT) is not None:
+                raise ValueError("An automated experiment is running: stop it, then load again.")
             self._microscope.load(column, settings.beam_current_pa * 1e-12)
         except ValueError as error:
             column.close()

@@ -100,6 +100,20 @@ class Swift:
             assert time.monotonic() < deadline, f"Swift did not open:\n{self.log.read_text()}"
             time.sleep(0.1)
         self.wait_for("window.workspace_controller is not None")
+        # Wherever the program put it: all of it must be on the display to be clicked.
+        self._xdotool(
+            "search",
+            "--sync",
+            "--onlyvisible",
+            "--name",
+            "Nion Swift",
+            "windowmove",
+            "0",
+            "0",
+            "windowsize",
+            "1900",
+            "1360",
+        )
         time.sleep(1.0)
 
     def call(self, code: str) -> Any:

@@ -136,6 +136,18 @@ def test_nothing_is_loaded_while_the_camera_records(simulator: Any, panel: Any) 
     in_thread(simulator, lambda: task.grab_xdatas(timeout=5))
 
 
+def test_nothing_is_loaded_during_an_automated_experiment(simulator: Any, panel: Any, open_panel: Any) -> None:
+    experiment = open_panel(simulator, steps="50")
+    experiment.start_button.on_clicked()
+    pump(simulator, lambda: experiment.progress.value > 0)
+    load(panel, specimen="mnps3")
+    assert panel.message.value == "An automated experiment is running: stop it, then load again."
+    experiment.stop_button.on_clicked()
+    pump(simulator, lambda: experiment.idle.value)
+    panel.load_button.on_clicked()
+    assert panel.message.value.startswith("Loaded: MnPS3")
+
+
 def test_live_views_end_and_the_scan_shows_the_new_field(simulator: Any, panel: Any) -> None:
     scan, camera = simulator.scan_hardware_source, simulator.camera_hardware_source
     scan.start_playing()
