@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("nion.instrumentation")
 
 from nion.instrumentation.test import AcquisitionTestContext
-from nion.utils import Geometry
+from nion.utils import Geometry, Registry
 
 from dkl_ae.experiment import Plan
 from dkl_ae.recording import open_recording
@@ -294,3 +294,37 @@ def test_live_equals_offline(replay: Any, open_panel: Any, recorded_file: pathli
         for name, reading in one.measurement.readings.items():
             assert reading.value == pytest.approx(other.measurement.readings[name].value, rel=1e-9, nan_ok=True)
             assert reading.sigma == pytest.approx(other.measurement.readings[name].sigma, rel=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("ours_first", [False, True])
+def test_beside_another_microscope_each_run_uses_the_devices_of_its_own(
+    nion_simulator: Any, open_panel: Any, ours_first: bool
+) -> None:
+    ours = configuration.MicroscopeConfiguration()
+    ours.run()
+    try:
+        theirs = nion_simulator.instrument.instrument_id
+        assert Registry.get_component("stem_controller") is nion_simulator.instrument
+        order = [configuration.INSTRUMENT_ID, theirs] if ours_first else [theirs, configuration.INSTRUMENT_ID]
+        handler = open_panel(nion_simulator, seed_points="2", steps="0", patch_size="5")
+        for name in order:
+            events: list[Event] = []
+            handler.watch(events.append)
+            handler.set_text("instrument_id", name)
+            handler.start_button.on_clicked()
+            pump(nion_simulator, lambda: handler.idle.value)
+            assert handler.message.value == "Finished: 2 points measured."
+            shapes = {event.frame.pattern.shape for event in events if isinstance(event, PointMeasured)}
+            survey_nm = next(
+                event.survey.shape[0] * event.survey.pixel_size_nm
+                for event in events
+                if isinstance(event, SurveyAcquired)
+            )
+            if name == configuration.INSTRUMENT_ID:
+                assert (shapes, survey_nm) == ({(64, 64)}, pytest.approx(4.0))
+            else:
+                assert shapes == {(256, 256)}
+                assert survey_nm > 10
+            handler._watchers.clear()
+    finally:
+        ours.stop()
