@@ -1,12 +1,16 @@
 """The deep-kernel Gaussian process: a network and a kernel trained together on the marginal likelihood.
 
 Wilson, Hu, Salakhutdinov & Xing, "Deep kernel learning", AISTATS 2016. gpytorch defines the model.
+
+The kernel is averaged over the symmetries of the reading: sum over g of sign(g) k(p, g p') / |G| (Haasdonk and
+Burkhardt, "Invariant kernel functions for pattern analysis and machine learning", Machine Learning 68 (2007) 35).
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import math
 import typing
 from collections.abc import Iterator
@@ -16,61 +20,136 @@ import numpy
 import numpy.typing
 import torch
 
-from dkl_ae.embedding import ResidualNetwork, structured_base
+from dkl_ae.embedding import LearnedFeatures, structured_base
 from dkl_ae.surrogate import Posterior
 from dkl_ae.survey import FloatArray, IntArray
+from dkl_ae.symmetry import Symmetry, elements
 
-LEARNING_RATE = 0.05
-CYCLES_COLD = 100
-CYCLES_WARM = 12
-"""Most optimiser cycles of a fit from scratch, and of one that goes on from the last."""
-CYCLES_BETWEEN_COLD_FITS = 20
-"""A single warm-started deep kernel drifts: a fit starts afresh after this many."""
+CYCLES_COLD = 30
+CYCLES_WARM = 8
+"""Most optimiser cycles of a training from scratch, and of one that goes on from the last."""
+TRAININGS_BETWEEN_COLD_ONES = 8
+"""A single warm-started deep kernel drifts: a training starts afresh after this many."""
+GROWTH_BEFORE_TRAINING = 1.1
+"""Training waits until the data have grown by this factor; until then they only condition the model."""
+SURPRISE = 3.0
+"""A reading farther from its prediction than this many standard deviations brings a training at once."""
+MOST_TRAINED_ON = 300
+"""A training sees at most this many measurements, drawn at random: its cost grows with their cube, and a few numbers
+need no more. The prediction always rests on all of them."""
 CONVERGED = 1e-3
-"""A fit ends when the loss per point fell less than this in five cycles."""
-WEIGHT_PRECISION = 10.0
+"""A training ends when a cycle changes the loss per point by less than this."""
+WEIGHT_PRECISION = 3.0
 """Precision of the Gaussian prior on the network's weights: with less the network overfits few points."""
-LEAST_NOISE = 1e-4
-"""Least variance of the noise in units of the target's variance; less makes the Cholesky factor fail."""
+_CACHED_NUMBERS = 100_000
+LEAST_NOISE = 1e-6
+"""Least variance of the noise in units of the target's variance, beside the learned one."""
+
+
+class ImageKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
+    """Average of a kernel over the images of a patch, each with its sign. Inputs: (n, images * dimensions)."""
+
+    def __init__(self, base_kernel: gpytorch.kernels.Kernel, signs: torch.Tensor) -> None:
+        super().__init__()
+        self.base_kernel = base_kernel
+        self.register_buffer("signs", signs)
+
+    def forward(self, x1: torch.Tensor, x2: torch.Tensor, diag: bool = False, **parameters: typing.Any) -> typing.Any:
+        own = x1.reshape(len(x1), len(self.signs), -1)[:, 0]
+        images = x2.reshape(len(x2), len(self.signs), -1).unbind(1)
+        terms = []
+        for sign, image in zip(self.signs, images, strict=True):
+            term = self.base_kernel(own, image, diag=diag, **parameters)
+            terms.append(sign * (term if diag else term.to_dense()))
+        return torch.stack(terms).mean(0)
 
 
 class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
-    """Constant mean; covariance of the embedding: Matern 5/2 plus linear.
+    """Constant mean; covariance of the latent points: Matern 3/2 plus linear, averaged over a patch's images, plus a
+    Matern 3/2 of the patches as they are.
 
-    The linear part is a trend, and it makes the prior variance of a patch grow with its distance from the mean patch:
-    the rare structures of a specimen are the uncertain ones, and are looked at.
+    The last part is what breaks the symmetry (a tilted beam, an astigmatic probe); its strength is learned, so the
+    evidence weighs how far the symmetry holds. The linear part is a trend, and it makes the prior variance of a patch
+    grow with its distance from the mean patch: the rare structures of a specimen are the uncertain ones, and are looked
+    at.
     """
 
     def __init__(
-        self, embedding: torch.nn.Module, likelihood: gpytorch.likelihoods.FixedNoiseGaussianLikelihood
+        self,
+        embedding: torch.nn.Module,
+        signs: torch.Tensor,
+        likelihood: gpytorch.likelihoods.FixedNoiseGaussianLikelihood,
     ) -> None:
         super().__init__(None, None, likelihood)
         self.embedding = embedding
-        self.mean_module = gpytorch.means.ConstantMean()
-        self.local_kernel = gpytorch.kernels.ScaleKernel(
-            gpytorch.kernels.MaternKernel(nu=2.5, lengthscale_prior=gpytorch.priors.GammaPrior(3.0, 6.0)),
-            outputscale_prior=gpytorch.priors.GammaPrior(2.0, 1.0),
+        self.register_buffer("signs", signs)
+        self.mean_module = gpytorch.means.ConstantMean(constant_prior=gpytorch.priors.NormalPrior(0.0, 0.3))
+        matern = gpytorch.kernels.MaternKernel(nu=1.5, lengthscale_prior=_around(0.6, 1.0))
+        self.local_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(1.0, 1.0))
+        self.trend_kernel = gpytorch.kernels.LinearKernel(variance_prior=_around(0.1, 1.0))
+        self.free_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(0.03, 1.0))
+        as_it_is = torch.eye(len(signs), dtype=torch.float64)[0] * len(signs)
+        self.covar_module = ImageKernel(self.local_kernel + self.trend_kernel, signs) + ImageKernel(
+            self.free_kernel, as_it_is
         )
-        self.trend_kernel = gpytorch.kernels.LinearKernel(variance_prior=gpytorch.priors.GammaPrior(2.0, 10.0))
-        self.covar_module = self.local_kernel + self.trend_kernel
+        likelihood.second_noise_covar.register_prior("noise_prior", _around(1e-2, 2.0), lambda noise: noise.noise)
         self.to(torch.float64)
         self.local_kernel.outputscale = 1.0
-        self.local_kernel.base_kernel.lengthscale = 0.5
+        self.local_kernel.base_kernel.lengthscale = 0.6
         self.trend_kernel.variance = 0.1
+        self.free_kernel.outputscale = 0.03
+        likelihood.second_noise = 1e-2
 
     def forward(self, base: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
+        """base: shape (symmetries, n, dimensions)."""
         latent = self.embedding(base)
-        return gpytorch.distributions.MultivariateNormal(self.mean_module(latent), self.covar_module(latent))
+        flat = latent.transpose(0, 1).flatten(1)
+        return gpytorch.distributions.MultivariateNormal(self.mean_module(flat), self.covar_module(flat))
+
+
+def _around(mode: float, spread: float) -> gpytorch.priors.LogNormalPrior:
+    """A prior on a positive number, Gaussian in its logarithm but for the Jacobian, with its peak at the mode."""
+    return gpytorch.priors.LogNormalPrior(math.log(mode) + spread**2, spread)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Data:
+    """What was measured, in the model's units."""
+
+    candidates: IntArray
+    targets: torch.Tensor
+    known: torch.Tensor
+    """Variance of each target."""
+
+
+@dataclasses.dataclass(eq=False)
+class _Solution:
+    """The posterior of one set of parameters; measurements are appended to it."""
+
+    latent: torch.Tensor
+    """Shape (symmetries, n, latent dimensions), of the measured."""
+    factor: torch.Tensor
+    """Lower Cholesky factor L of the data's covariance K + D."""
+    whitened: torch.Tensor
+    """L^-1 (y - m)."""
+    explained: torch.Tensor
+    """L^-1 times the covariance of measured and all candidates, for the first rows of L; shape (rows, candidates)."""
+    candidates: torch.Tensor
+    """Latent points of all candidates."""
+    prior: torch.Tensor
+    """Prior variance of all candidates."""
 
 
 class DeepKernel:
     """Learns from measurements and predicts every candidate. See `dkl_ae.surrogate.Surrogate`.
 
-    The target is standardised; the noise of each measurement is its known variance plus a learned one. A fit goes on
-    from the last one until it converges. Everything is computed in float64, on one thread on the CPU: the matrices
-    are small.
+    The target is standardised; the noise of each measurement is its known variance plus a learned one. Each measurement
+    conditions the model at once, which costs little; the parameters are trained when the data have grown, or surprise.
+    A training goes on from the last one until it converges. Everything is computed in float64, on one thread on the
+    CPU: the matrices are small.
 
     features: shape (candidates, patch_size ** 2).
+    symmetry: what the reading does when the specimen is turned or mirrored.
     device: "cpu", "gpu" or "auto", which takes the GPU when there is one.
 
     Raises ValueError when a GPU is asked for and there is none.
@@ -82,16 +161,21 @@ class DeepKernel:
         *,
         patch_size: int,
         seed: int,
+        symmetry: Symmetry = Symmetry.NONE,
         device: str = "auto",
     ) -> None:
-        self._base = torch.as_tensor(structured_base(features, patch_size))
+        images = elements(symmetry, patch_size)
+        self._base = torch.as_tensor(structured_base(features, patch_size, images))
+        self._signs = torch.tensor([image.sign for image in images], dtype=torch.float64)
+        self._centred = symmetry not in (Symmetry.X, Symmetry.Y)
         self._seed = seed
-        self._fits = 0
+        self._trainings = 0
+        self._trained_on = 0
         self._notices: list[str] = []
         self._centre, self._scale = 0.0, 1.0
         self._model = self._fresh_model()
-        self._solved: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
-        """Latent training points, Cholesky factor of their covariance, and (K + D)^-1 (y - m)."""
+        self._data: _Data | None = None
+        self._solution: _Solution | None = None
         self._move(_choose_device(device))
 
     @property
@@ -110,115 +194,193 @@ class DeepKernel:
         if not numpy.isfinite(values).all() or not numpy.isfinite(sigmas).all():
             raise ValueError("A measured value is not a number: leave it out before the model is fitted.")
         self._notices.clear()
-        self._centre = float(values.mean())
-        deviation = float(values.std())
-        # Equal values may differ by rounding, which is no scale to measure anything by.
-        self._scale = deviation if deviation > 1e-12 * float(numpy.abs(values).max()) else 1.0
         try:
             self._fit(candidates, values, sigmas)
         except torch.OutOfMemoryError:
             self._leave_gpu()
             self._fit(candidates, values, sigmas)
-
-    def _fit(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> None:
-        with one_thread():
-            base = self._base[torch.as_tensor(candidates, device=self._base.device)]
-            targets = self._tensor((values - self._centre) / self._scale)
-            known = self._tensor((sigmas / self._scale) ** 2 + LEAST_NOISE)
-            self._learn(base, targets, known)
 
     def predict(self) -> Posterior:
         """Predict every candidate, without the noise of a measurement.
 
         Raises RuntimeError when nothing was learned yet.
         """
-        if self._solved is None:
+        if self._solution is None:
             raise RuntimeError("The model has learned nothing yet: fit it first.")
         try:
-            return self._predict(*self._solved)
+            return self._predict(self._solution)
         except torch.OutOfMemoryError:
             self._leave_gpu()
-            return self._predict(*self._solved)
+            return self._predict(self._solution)
 
-    def _predict(self, latent: torch.Tensor, factor: torch.Tensor, weights: torch.Tensor) -> Posterior:
+    def _fit(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> None:
+        with one_thread():
+            if self._data is not None and self._extends(candidates, values, sigmas):
+                first_new = len(self._data.candidates)
+                self._data = self._in_model_units(candidates, values, sigmas)
+                grown = len(candidates) >= self._trained_on * GROWTH_BEFORE_TRAINING
+                if not grown and not self._append(first_new):
+                    return
+            self._rescale(values)
+            self._data = self._in_model_units(candidates, values, sigmas)
+            self._learn(self._data)
+
+    def _extends(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> bool:
+        """Whether the data are those of before and some more."""
+        assert self._data is not None
+        count = len(self._data.candidates)
+        if self._solution is None or len(candidates) <= count:
+            return False
+        before = self._in_model_units(candidates[:count], values[:count], sigmas[:count])
+        return (
+            bool((before.candidates == self._data.candidates).all())
+            and torch.equal(before.targets, self._data.targets)
+            and torch.equal(before.known, self._data.known)
+        )
+
+    def _rescale(self, values: FloatArray) -> None:
+        # The mean of a component is zero by symmetry.
+        self._centre = float(values.mean()) if self._centred else 0.0
+        deviation = float(numpy.sqrt(numpy.mean((values - self._centre) ** 2)))
+        # Equal values may differ by rounding, which is no scale to measure anything by.
+        self._scale = deviation if deviation > 1e-12 * float(numpy.abs(values).max()) else 1.0
+
+    def _in_model_units(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> _Data:
+        return _Data(
+            numpy.array(candidates),
+            self._tensor((values - self._centre) / self._scale),
+            self._tensor((sigmas / self._scale) ** 2 + LEAST_NOISE),
+        )
+
+    def _predict(self, solution: _Solution) -> Posterior:
         with one_thread(), torch.no_grad():
-            model = self._model
-            candidates = model.embedding(self._base)
-            cross = covariance(model, candidates, latent)
-            mean = model.mean_module.constant + cross @ weights
-            explained = torch.linalg.solve_triangular(factor, cross.T, upper=False).square().sum(0)
-            variance = (prior_variance(model, candidates) - explained).clamp_min(1e-10)
-            sigma = variance.sqrt()
+            done, count = len(solution.explained), len(solution.factor)
+            if done < count:
+                cross = self._cross_covariance(solution.latent[:, done:], solution.candidates)
+                cross -= solution.factor[done:, :done] @ solution.explained
+                new = torch.linalg.solve_triangular(solution.factor[done:, done:], cross, upper=False)
+                solution.explained = torch.cat([solution.explained, new])
+            mean = self._model.mean_module.constant + solution.whitened @ solution.explained
+            variance = solution.prior - solution.explained.square().sum(0)
+            sigma = variance.clamp_min(1e-10).sqrt()
         return Posterior(
             mean=mean.cpu().numpy() * self._scale + self._centre,
             sigma=sigma.cpu().numpy() * self._scale,
         )
 
-    def _learn(self, base: torch.Tensor, targets: torch.Tensor, known: torch.Tensor) -> None:
+    def _cross_covariance(self, measured: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        """Shape (measured, candidates); in pieces that stay in the processor's cache."""
+        piece = max(_CACHED_NUMBERS // (len(measured) * measured.shape[1]), 1)
+        parts = torch.split(candidates, piece, 1)
+        return torch.cat([covariance(self._model, measured, part) for part in parts], dim=1)
+
+    def _append(self, first_new: int) -> bool:
+        """Condition the model on the data from one on; whether they surprise it."""
+        assert self._data is not None
+        solution, data = self._solution, self._data
+        assert solution is not None
+        with torch.no_grad():
+            latent = self._model.embedding(self._base_of(data.candidates[first_new:]))
+            noise = data.known[first_new:] + self._model.likelihood.second_noise
+            across = torch.linalg.solve_triangular(
+                solution.factor, covariance(self._model, solution.latent, latent), upper=False
+            )
+            remaining = covariance(self._model, latent, latent) - across.T @ across
+            corner = safe_cholesky(remaining, noise)
+            residual = data.targets[first_new:] - self._model.mean_module.constant - solution.whitened @ across
+            whitened = torch.linalg.solve_triangular(corner, residual.unsqueeze(1), upper=False).squeeze(1)
+            solution.factor = torch.cat(
+                [
+                    torch.cat([solution.factor, torch.zeros_like(across)], dim=1),
+                    torch.cat([across.T, corner], dim=1),
+                ]
+            )
+            solution.whitened = torch.cat([solution.whitened, whitened])
+            solution.latent = torch.cat([solution.latent, latent], dim=1)
+        return bool(whitened.abs().max() > SURPRISE)
+
+    def _learn(self, data: _Data) -> None:
         """Train, and solve for the prediction; keeps the last good model when that fails."""
         last_good = copy.deepcopy(self._model.state_dict())
         try:
-            if self._fits % CYCLES_BETWEEN_COLD_FITS == 0:
-                self._refit_from_scratch(base, targets, known)
+            seen = self._seen_in_training(data)
+            if self._trainings % TRAININGS_BETWEEN_COLD_ONES == 0:
+                self._train_from_scratch(seen)
             else:
-                self._train(self._model, base, targets, known, CYCLES_WARM)
-            self._solve(base, targets, known)
-            self._fits += 1
+                self._train(self._model, seen, CYCLES_WARM)
+            self._solution = self._solve(data)
+            self._trainings += 1
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             self._model.load_state_dict(last_good)
-            self._solve(base, targets, known)
+            self._solution = self._solve(data)
             self._notices.append(
                 "The model could not be trained on the last measurement: its last good settings are used."
             )
+        self._trained_on = len(data.candidates)
 
-    def _solve(self, base: torch.Tensor, targets: torch.Tensor, known: torch.Tensor) -> None:
+    def _seen_in_training(self, data: _Data) -> _Data:
+        count = len(data.candidates)
+        if count <= MOST_TRAINED_ON:
+            return data
+        chosen = numpy.random.default_rng((self._seed, count)).choice(count, MOST_TRAINED_ON, replace=False)
+        return _Data(data.candidates[chosen], data.targets[chosen], data.known[chosen])
+
+    def _base_of(self, candidates: IntArray) -> torch.Tensor:
+        return self._base[:, torch.as_tensor(candidates, device=self._base.device)]
+
+    def _solve(self, data: _Data) -> _Solution:
         with torch.no_grad():
-            latent = self._model.embedding(base)
-            noise = known + self._model.likelihood.second_noise
-            factor = safe_cholesky(covariance(self._model, latent, latent), noise)
-            centred = (targets - self._model.mean_module.constant).unsqueeze(1)
-            weights = torch.cholesky_solve(centred, factor).squeeze(1)
-            self._solved = latent, factor, weights
+            model = self._model
+            latent, candidates = model.embedding(self._base_of(data.candidates)), model.embedding(self._base)
+            noise = data.known + model.likelihood.second_noise
+            factor = safe_cholesky(covariance(model, latent, latent), noise)
+            residual = (data.targets - model.mean_module.constant).unsqueeze(1)
+            return _Solution(
+                latent=latent,
+                factor=factor,
+                whitened=torch.linalg.solve_triangular(factor, residual, upper=False).squeeze(1),
+                explained=self._base.new_empty((0, self._base.shape[1])),
+                candidates=candidates,
+                prior=prior_variance(model, candidates),
+            )
 
-    def _refit_from_scratch(self, base: torch.Tensor, targets: torch.Tensor, known: torch.Tensor) -> None:
+    def _train_from_scratch(self, data: _Data) -> None:
         """Train a fresh model; keep it unless the warm one explains the data better."""
-        fresh = self._fresh_model().to(base.device)
-        loss = self._train(fresh, base, targets, known, CYCLES_COLD)
-        if self._fits:
-            warm_loss = self._train(self._model, base, targets, known, CYCLES_WARM)
+        fresh = self._fresh_model().to(self._base.device)
+        loss = self._train(fresh, data, CYCLES_COLD)
+        if self._trainings:
+            warm_loss = self._train(self._model, data, CYCLES_WARM)
             if warm_loss <= loss:
                 return
         self._model = fresh
 
-    def _train(
-        self,
-        model: DeepKernelModel,
-        base: torch.Tensor,
-        targets: torch.Tensor,
-        known: torch.Tensor,
-        cycles: int,
-    ) -> float:
-        """Adam until converged; returns the last loss."""
-        optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    def _train(self, model: DeepKernelModel, data: _Data, cycles: int) -> float:
+        """L-BFGS until converged; returns the last loss."""
+        optimiser = torch.optim.LBFGS(
+            model.parameters(),
+            max_iter=cycles,
+            tolerance_change=CONVERGED,
+            line_search_fn="strong_wolfe",
+        )
         losses: list[float] = []
-        for _ in range(cycles):
+        base = self._base_of(data.candidates)
+
+        def closure() -> torch.Tensor:
             optimiser.zero_grad()
-            loss = negative_log_posterior(model, base, targets, known)
+            loss = negative_log_posterior(model, base, data.targets, data.known)
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
             losses.append(float(loss.detach()))
-            if len(losses) > 5 and losses[-6] - losses[-1] < CONVERGED:
-                break
-        return losses[-1]
+            return loss
+
+        optimiser.step(closure)  # type: ignore[no-untyped-call]
+        return min(losses)
 
     def _fresh_model(self) -> DeepKernelModel:
         generator = torch.Generator().manual_seed(self._seed)
         likelihood = gpytorch.likelihoods.FixedNoiseGaussianLikelihood(
             torch.ones(1, dtype=torch.float64), learn_additional_noise=True
         )
-        model = DeepKernelModel(ResidualNetwork(self._base.shape[1], generator), likelihood)
-        likelihood.second_noise = 1e-2
-        return model
+        return DeepKernelModel(LearnedFeatures(self._base.shape[-1], generator), self._signs, likelihood)
 
     def _tensor(self, values: FloatArray) -> torch.Tensor:
         return torch.as_tensor(values, dtype=torch.float64, device=self._base.device)
@@ -228,11 +390,18 @@ class DeepKernel:
         self._notices.append("The GPU is out of memory: the model continues on the CPU.")
 
     def _move(self, device: torch.device) -> None:
-        self._base = self._base.to(device)
+        self._base, self._signs = self._base.to(device), self._signs.to(device)
         self._model.to(device)
-        if self._solved is not None:
-            latent, factor, weights = self._solved
-            self._solved = latent.to(device), factor.to(device), weights.to(device)
+        if self._data is not None:
+            self._data = dataclasses.replace(
+                self._data, targets=self._data.targets.to(device), known=self._data.known.to(device)
+            )
+        if self._solution is not None:
+            moved = {
+                field.name: getattr(self._solution, field.name).to(device)
+                for field in dataclasses.fields(self._solution)
+            }
+            self._solution = _Solution(**moved)
 
 
 @contextlib.contextmanager
@@ -247,20 +416,37 @@ def one_thread() -> Iterator[None]:
 
 
 def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Prior covariance of latent points, shape (n, m); equal to the model's own, without its overhead."""
-    scale = math.sqrt(5) / model.local_kernel.base_kernel.lengthscale
-    products = left @ right.T
-    squares = left.square().sum(1, keepdim=True) + right.square().sum(1) - 2 * products
+    """Prior covariance of latent points, shape (n, m); equal to the model's own, without its overhead.
+
+    left, right: shape (symmetries, n or m, latent dimensions).
+    """
+    scale = math.sqrt(3) / model.local_kernel.base_kernel.lengthscale
+    own = left[0]
+    products = own @ right.transpose(1, 2)
+    squares = own.square().sum(1, keepdim=True) + right.square().sum(2).unsqueeze(1) - 2 * products
     # The root has no gradient at zero.
-    distance = (squares.clamp_min(1e-15)).sqrt() * scale
-    local = (1 + distance + distance.square() / 3) * torch.exp(-distance)
-    return typing.cast(torch.Tensor, model.local_kernel.outputscale * local + model.trend_kernel.variance * products)
+    distance = squares.clamp_min(1e-15).sqrt() * scale
+    strengths, trends = _strengths(model)
+    local = torch.tensordot(strengths, (1 + distance) * torch.exp(-distance), 1)
+    total: torch.Tensor = local + torch.tensordot(trends, products, 1)
+    return total
 
 
 def prior_variance(model: DeepKernelModel, latent: torch.Tensor) -> torch.Tensor:
     """Diagonal of the prior covariance, shape (n,)."""
-    trend = model.trend_kernel.variance.squeeze() * latent.square().sum(1)
-    return typing.cast(torch.Tensor, model.local_kernel.outputscale + trend)
+    scale = math.sqrt(3) / model.local_kernel.base_kernel.lengthscale
+    distance = (latent[0] - latent).square().sum(-1).clamp_min(1e-15).sqrt() * scale.squeeze()
+    strengths, trends = _strengths(model)
+    total: torch.Tensor = strengths @ ((1 + distance) * torch.exp(-distance)) + trends @ (latent[0] * latent).sum(-1)
+    return total
+
+
+def _strengths(model: DeepKernelModel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the Matern and of the linear part, for each image of a patch."""
+    shares = model.signs / len(model.signs)
+    strengths = model.local_kernel.outputscale * shares
+    as_it_is = torch.nn.functional.pad(model.free_kernel.outputscale.reshape(1), (0, len(shares) - 1))
+    return strengths + as_it_is, model.trend_kernel.variance.squeeze() * shares
 
 
 def safe_cholesky(matrix: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

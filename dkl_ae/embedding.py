@@ -1,42 +1,77 @@
-"""How a patch becomes the point in latent space on which the kernel acts: a fixed base and a learned residual."""
+"""How a patch becomes the points in latent space on which the kernel acts: a fixed base and learned features.
+
+A patch has one point for each symmetry of its reading: its own, and those of its turned and mirrored images.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy
 import numpy.typing
 import torch
 
-COMPONENTS = 16
-"""Principal components kept of the windowed patches."""
+from dkl_ae.symmetry import Element
+
+COMPONENTS = 12
+"""Most principal components kept of the windowed patches: in more there is little but the survey's noise."""
+_SAME = 1e-6
+"""Eigenvalues this close, beside the largest, are equal."""
+WINDOW = 0.22
+"""Standard deviation of the Gaussian window, in patch sizes."""
 
 HIDDEN_UNITS = 32
+LEARNED_FEATURES = 8
+INITIAL_WEIGHT = 0.1
+"""Deviation of the last layer's weights at the start. At zero their gradient vanishes, and they would stay there."""
 
 
 def structured_base(
-    features: numpy.typing.NDArray[numpy.float32], patch_size: int
+    features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]
 ) -> numpy.typing.NDArray[numpy.float64]:
-    """Windowed patches on their principal components, shape (candidates, components), of mean squared norm 1.
+    """Windowed patches on the principal components of all their images, shape (symmetries, candidates, components), of
+    mean squared norm 1.
 
     A Gaussian window weighs the patch's centre more than its rim, so distances in this space are distances of the
-    local structure.
+    local structure. The distance of two images is that of two patches changed alike: the components of all images
+    together are those of any one of them.
 
     features: shape (candidates, patch_size ** 2).
     """
     offset = numpy.arange(patch_size) - patch_size // 2
-    window = numpy.exp(-0.5 * (offset / (patch_size / 5)) ** 2)
+    window = numpy.exp(-0.5 * (offset / (WINDOW * patch_size)) ** 2)
     windowed = features.astype(numpy.float64) * numpy.outer(window, window).ravel()
-    windowed -= windowed.mean(axis=0)
-    _, directions = numpy.linalg.eigh(windowed.T @ windowed)
-    base: numpy.typing.NDArray[numpy.float64] = windowed @ directions[:, : -COMPONENTS - 1 : -1]
-    norm = numpy.sqrt(numpy.mean(numpy.sum(base**2, axis=1)))
+    mean = numpy.mean([windowed.mean(axis=0)[element.pixels] for element in symmetries], axis=0)
+    windowed -= mean
+    products = windowed.T @ windowed
+    together = sum(products[numpy.ix_(element.pixels, element.pixels)] for element in symmetries)
+    kept = _leading_directions(together)
+    base: numpy.typing.NDArray[numpy.float64] = numpy.stack(
+        [windowed @ kept[numpy.argsort(element.pixels)] for element in symmetries]
+    )
+    norm = numpy.sqrt(numpy.mean(numpy.sum(base**2, axis=-1)))
     return base / norm if norm > 0 else base
 
 
-class ResidualNetwork(torch.nn.Module):
-    """latent = base + network(base).
+def _leading_directions(products: numpy.typing.NDArray[numpy.float64]) -> numpy.typing.NDArray[numpy.float64]:
+    """Eigenvectors of the largest eigenvalues, shape (pixels, at most COMPONENTS).
 
-    The last layer starts at zero: an untrained network is the identity, and the deep kernel starts as the Gaussian
-    process on the base.
+    By symmetry many eigenvalues come in pairs. Of a pair both are kept or none: images would not keep their distances
+    in half of the plane in which they turn.
+    """
+    values, directions = numpy.linalg.eigh(products)
+    values, directions = values[::-1], directions[:, ::-1]
+    count = min(COMPONENTS, len(values))
+    while 1 < count < len(values) and values[count - 1] - values[count] < _SAME * values[0]:
+        count -= 1
+    return directions[:, :count]
+
+
+class LearnedFeatures(torch.nn.Module):
+    """latent = (base, network(base)): features that a network learns join the base's coordinates.
+
+    The network's answer is averaged over the images of a patch, so that images keep their distances and the kernel
+    stays a kernel. With a last layer of zero the deep kernel is the Gaussian process on the base.
     """
 
     def __init__(self, dimensions: int, generator: torch.Generator) -> None:
@@ -45,8 +80,11 @@ class ResidualNetwork(torch.nn.Module):
             torch.randn(dimensions, HIDDEN_UNITS, generator=generator, dtype=torch.float64) * (2 / dimensions**0.5)
         )
         self.bias = torch.nn.Parameter(torch.randn(HIDDEN_UNITS, generator=generator, dtype=torch.float64) * 0.5)
-        self.last = torch.nn.Parameter(torch.zeros(HIDDEN_UNITS, dimensions, dtype=torch.float64))
+        self.last = torch.nn.Parameter(
+            torch.randn(HIDDEN_UNITS, LEARNED_FEATURES, generator=generator, dtype=torch.float64) * INITIAL_WEIGHT
+        )
 
     def forward(self, base: torch.Tensor) -> torch.Tensor:
-        """Shape (n, dimensions) -> (n, dimensions)."""
-        return base + torch.tanh(base @ self.first + self.bias) @ self.last
+        """Shape (symmetries, n, dimensions) -> (symmetries, n, dimensions + LEARNED_FEATURES)."""
+        learned = torch.tanh(base @ self.first + self.bias).mean(0) @ self.last
+        return torch.cat([base, learned.expand(len(base), -1, -1)], dim=-1)

@@ -19,8 +19,11 @@ from dkl_ae.measurement import Measurement, Origin, Position, Proposal
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.surrogate import Posterior, Surrogate
 from dkl_ae.survey import FloatArray, Patches
+from dkl_ae.symmetry import Symmetry
 
 DEVICES = ("auto", "gpu", "cpu")
+
+MakeSurrogate = Callable[[numpy.typing.NDArray[numpy.float32], int, Symmetry], Surrogate]
 
 _LOWEST: typing.Final = {
     "patch_size": ("patch size", 1),
@@ -110,7 +113,8 @@ class Experiment:
     A circular reading (an angle) is modelled through its cosine and its sine, never across the branch cut; the
     acquisition function then acts on the cosine, so the run seeks the direction +x.
 
-    make_surrogate: features of all candidates, shape (candidates, patch_size ** 2), and a seed -> a surrogate.
+    make_surrogate: features of all candidates, shape (candidates, patch_size ** 2), a seed, and what the modelled
+        number does when the specimen is turned or mirrored -> a surrogate.
 
     Raises ValueError when there are fewer candidates than points to measure.
     """
@@ -119,7 +123,7 @@ class Experiment:
         self,
         plan: Plan,
         patches: Patches,
-        make_surrogate: Callable[[numpy.typing.NDArray[numpy.float32], int], Surrogate],
+        make_surrogate: MakeSurrogate,
     ) -> None:
         if plan.points > patches.count:
             raise ValueError(
@@ -131,9 +135,10 @@ class Experiment:
         self._scalarizer = SCALARIZERS[plan.scalarizer]
         random = numpy.random.default_rng(plan.random_seed)
         self._seeds = random.choice(patches.count, size=plan.seed_points, replace=False)
-        components = 2 if self._scalarizer.circular else 1
+        symmetries = [Symmetry.X, Symmetry.Y] if self._scalarizer.circular else [self._scalarizer.symmetry]
         self._surrogates = [
-            make_surrogate(patches.features, plan.random_seed + component) for component in range(components)
+            make_surrogate(patches.features, plan.random_seed + component, symmetry)
+            for component, symmetry in enumerate(symmetries)
         ]
         self._allowed = numpy.ones(patches.count, numpy.bool_)
         self._measurements: list[Measurement] = []

@@ -18,12 +18,13 @@ import numpy
 import numpy.typing
 import scipy.ndimage
 
-from dkl_ae.experiment import Experiment, Maps, Plan
+from dkl_ae.experiment import Experiment, MakeSurrogate, Maps, Plan
 from dkl_ae.instrument import Frame, Instrument, InstrumentError
 from dkl_ae.measurement import Measurement, Position, Proposal
 from dkl_ae.scalarizers import Reference, find_reference, scalarize
 from dkl_ae.surrogate import Surrogate
 from dkl_ae.survey import IntArray, Patches, Survey
+from dkl_ae.symmetry import Symmetry
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class Runner:
         instrument: Instrument,
         plan: Plan,
         record: Callable[[Event], None],
-        make_surrogate: Callable[[numpy.typing.NDArray[numpy.float32], int], Surrogate] | None = None,
+        make_surrogate: MakeSurrogate | None = None,
     ) -> None:
         self._instrument = instrument
         self._plan = plan
@@ -281,11 +282,13 @@ class Runner:
         if self._stop.is_set():
             raise StopRequestedError
 
-    def _deep_kernel(self, features: numpy.typing.NDArray[numpy.float32], seed: int) -> Surrogate:
+    def _deep_kernel(self, features: numpy.typing.NDArray[numpy.float32], seed: int, symmetry: Symmetry) -> Surrogate:
         # torch takes seconds to import: the panel must not wait for it.
         from dkl_ae.deep_kernel import DeepKernel
 
-        return DeepKernel(features, patch_size=self._plan.patch_size, seed=seed, device=self._plan.device)
+        return DeepKernel(
+            features, patch_size=self._plan.patch_size, seed=seed, symmetry=symmetry, device=self._plan.device
+        )
 
 
 def darkest_places(survey: Survey, count: int) -> IntArray:

@@ -39,14 +39,16 @@ class Surrogate(typing.Protocol):
 
 
 class ExactGP:
-    """The Gaussian process that the deep kernel is when its network is the identity: the oracle of the tests.
+    """The Gaussian process that the deep kernel is when its network is silent: the oracle of the tests.
 
-    Constant mean; covariance output_scale * Matern 5/2 + trend * <x, x'>; nothing is learned but the posterior
+    Constant mean; covariance output_scale * Matern 3/2 + trend * <x, x'>, averaged over the images of a patch with
+    their signs, plus free_scale * Matern 3/2 of the patches themselves; nothing is learned but the posterior
     (Rasmussen & Williams, "Gaussian processes for machine learning", 2006, equations 2.25, 2.26 and 4.17).
     Covariances are in the square of the readings' unit.
 
-    points: shape (candidates, dimensions), where each candidate lies.
+    points: shape (images, candidates, dimensions), where each image of each candidate lies, the candidate's own first.
     noise: variance of each measurement beyond its known one.
+    signs: of each image; 1 when None.
     """
 
     def __init__(
@@ -55,17 +57,21 @@ class ExactGP:
         *,
         length: float,
         output_scale: float = 1.0,
+        free_scale: float = 0.0,
         trend: float = 0.0,
         mean: float = 0.0,
         noise: float = 0.0,
+        signs: FloatArray | None = None,
     ) -> None:
         self._points = points
         self._length = length
         self._output_scale = output_scale
+        self._free_scale = free_scale
         self._trend = trend
         self._mean = mean
         self._noise = noise
-        self._measured: FloatArray = points[:0]
+        self._signs = numpy.ones(len(points)) if signs is None else signs
+        self._measured: IntArray = numpy.empty(0, int)
         self._lower: FloatArray = numpy.empty((0, 0))
         self._whitened: FloatArray = numpy.empty(0)
 
@@ -75,24 +81,32 @@ class ExactGP:
 
     def fit(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> None:
         """Replace all data; see `Surrogate.fit`."""
-        self._measured = self._points[candidates]
+        self._measured = numpy.asarray(candidates)
         covariance = self._covariance(self._measured, self._measured) + numpy.diag(sigmas**2 + self._noise)
         self._lower = numpy.asarray(scipy.linalg.cholesky(covariance, lower=True), numpy.float64)
         self._whitened = scipy.linalg.solve_triangular(self._lower, values - self._mean, lower=True)
 
     def predict(self) -> Posterior:
         """Predict every candidate; the prior when nothing was measured."""
-        cross = self._covariance(self._measured, self._points)
+        everywhere = numpy.arange(self._points.shape[1])
+        cross = self._covariance(self._measured, everywhere)
         explained = scipy.linalg.solve_triangular(self._lower, cross, lower=True) if cross.size else cross
-        prior = self._output_scale + self._trend * numpy.sum(self._points**2, axis=1)
+        prior = numpy.array([self._covariance(one, one)[0, 0] for one in everywhere[:, None]])
         variance = prior - numpy.sum(explained**2, axis=0)
         return Posterior(
             mean=self._mean + explained.T @ self._whitened,
-            sigma=numpy.sqrt(numpy.maximum(variance, 1e-12 * prior)),
+            sigma=numpy.sqrt(numpy.maximum(variance, 1e-12 * (self._output_scale + self._free_scale))),
         )
 
-    def _covariance(self, left: FloatArray, right: FloatArray) -> FloatArray:
-        distance = numpy.linalg.norm(left[:, None] - right[None], axis=2) * (numpy.sqrt(5) / self._length)
-        local = (1 + distance + distance**2 / 3) * numpy.exp(-distance)
-        covariance: FloatArray = self._output_scale * local + self._trend * (left @ right.T)
+    def _covariance(self, left: IntArray, right: IntArray) -> FloatArray:
+        own = self._points[0, left]
+        covariance: FloatArray = self._free_scale * self._matern(own, self._points[0, right])
+        for sign, image in zip(self._signs, self._points[:, right], strict=True):
+            part = self._output_scale * self._matern(own, image) + self._trend * (own @ image.T)
+            covariance += sign * part / len(self._signs)
         return covariance
+
+    def _matern(self, left: FloatArray, right: FloatArray) -> FloatArray:
+        distance = numpy.linalg.norm(left[:, None] - right[None], axis=2) * (numpy.sqrt(3) / self._length)
+        local: FloatArray = (1 + distance) * numpy.exp(-distance)
+        return local

@@ -9,11 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkl_ae import deep_kernel
+from dkl_ae import deep_kernel, embedding
 from dkl_ae.deep_kernel import DeepKernel
-from dkl_ae.embedding import COMPONENTS, ResidualNetwork, structured_base
+from dkl_ae.embedding import COMPONENTS, LEARNED_FEATURES, LearnedFeatures, structured_base
 from dkl_ae.surrogate import ExactGP, Posterior
 from dkl_ae.survey import Patches, Survey
+from dkl_ae.symmetry import Symmetry, elements
 from tests.strategies import Data, data_sets
 
 SIZE = 5
@@ -32,8 +33,21 @@ PATCHES = Patches(lattice(), SIZE)
 TRUTH = PATCHES.windows[:, :, SIZE // 2, SIZE // 2].ravel() - PATCHES.windows[:, :, 1, 1].ravel()
 
 
-def deep_kernel_of(features=PATCHES.features, size: int = SIZE, seed: int = 0) -> DeepKernel:
-    return DeepKernel(features, patch_size=size, seed=seed, device="cpu")
+def deep_kernel_of(
+    features=PATCHES.features, size: int = SIZE, seed: int = 0, symmetry: Symmetry = Symmetry.SCALAR
+) -> DeepKernel:
+    return DeepKernel(features, patch_size=size, seed=seed, symmetry=symmetry, device="cpu")
+
+
+def base_of(symmetry: Symmetry = Symmetry.SCALAR) -> numpy.ndarray:
+    return structured_base(PATCHES.features, SIZE, elements(symmetry, SIZE))
+
+
+def untrained(patch: pytest.MonkeyPatch) -> None:
+    """Leave every parameter as it starts, and the network silent."""
+    patch.setattr(embedding, "INITIAL_WEIGHT", 0.0)
+    for name in ("CYCLES_COLD", "CYCLES_WARM"):
+        patch.setattr(deep_kernel, name, 0)
 
 
 def measured(count: int, seed: int = 0, sigma: float = 0.05) -> Data:
@@ -47,12 +61,14 @@ def fit(model: DeepKernel, data: Data) -> Posterior:
     return model.predict()
 
 
-def oracle(model: DeepKernel, data: Data) -> Posterior:
+def oracle(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -> Posterior:
     """What the exact GP says with the hyperparameters that the model has, in the unit of the readings."""
-    centre, scale = data.values.mean(), data.values.std()
+    centre, scale = model._centre, model._scale
     parts = model._model
     process = ExactGP(
-        structured_base(PATCHES.features, SIZE),
+        base_of(symmetry),
+        signs=numpy.array([element.sign for element in elements(symmetry, SIZE)]),
+        free_scale=parts.free_kernel.outputscale.item() * scale**2,
         length=parts.local_kernel.base_kernel.lengthscale.item(),
         output_scale=parts.local_kernel.outputscale.item() * scale**2,
         trend=parts.trend_kernel.variance.item() * scale**2,
@@ -75,34 +91,39 @@ def assert_sound(prediction: Posterior) -> None:
     assert (prediction.sigma > 0).all()
 
 
-# The network as the identity
+# The network silent
+
+
+@settings(max_examples=10)
+@given(data_sets(PATCHES.count, least=3, most=30), st.sampled_from(list(Symmetry)))
+def test_with_a_silent_network_it_is_the_exact_gp(data, symmetry) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        untrained(patch)
+        model = deep_kernel_of(symmetry=symmetry)
+        assert_equal(fit(model, data), oracle(model, data, symmetry), 1e-6)
 
 
 @settings(max_examples=10)
 @given(data_sets(PATCHES.count, least=3, most=30))
-def test_an_untrained_network_makes_it_the_exact_gp(data) -> None:
+def test_with_trained_hyperparameters_and_a_silent_network_it_is_the_exact_gp(data) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deep_kernel, "LEARNING_RATE", 0.0)
-        model = deep_kernel_of()
-        assert_equal(fit(model, data), oracle(model, data), 1e-6)
-
-
-@settings(max_examples=10)
-@given(data_sets(PATCHES.count, least=3, most=30))
-def test_with_trained_hyperparameters_and_the_identity_it_is_the_exact_gp(data) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ResidualNetwork, "forward", lambda network, base: base + 0 * network.last.sum())
+        patch.setattr(LearnedFeatures, "forward", lambda network, base: base + 0 * network.last.sum())
         model = deep_kernel_of()
         prediction = fit(model, data)
         assert_equal(prediction, oracle(model, data), 1e-6)
 
 
-def test_the_network_learns() -> None:
-    model = deep_kernel_of()
-    data = measured(60)
-    prediction = fit(model, data)
-    assert model._model.embedding.last.abs().max() > 1e-3
-    assert numpy.abs(prediction.mean - oracle(model, data).mean).max() > 1e-4
+def test_the_network_earns_its_place_where_distances_do_not_suffice() -> None:
+    """A reading that swings along one component is far from its neighbours: the learned features bring it together."""
+    truth = numpy.sin(6 * base_of()[0, :, 0])
+    candidates = numpy.random.default_rng(0).choice(PATCHES.count, 60, replace=False)
+    data = Data(candidates, truth[candidates], numpy.full(60, 0.01))
+    explained = []
+    for weight in (0.0, embedding.INITIAL_WEIGHT):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(embedding, "INITIAL_WEIGHT", weight)
+            explained.append(1 - numpy.mean((fit(deep_kernel_of(), data).mean - truth) ** 2) / truth.var())
+    assert explained[1] > explained[0] + 0.1
 
 
 @settings(max_examples=10)
@@ -111,12 +132,14 @@ def test_covariance_and_evidence_are_those_of_gpytorch(data) -> None:
     model = deep_kernel_of()
     fit(model, data)
     parts = model._model
-    base = model._base[data.candidates]
+    base = model._base[:, data.candidates]
     targets, known = torch.as_tensor(data.values), torch.as_tensor(data.sigmas**2)
     with torch.no_grad():
         prior = parts.forward(base)
         latent = parts.embedding(base)
         ours = deep_kernel.covariance(parts, latent, latent)
+        torch.testing.assert_close(ours, ours.T, rtol=0, atol=1e-9)
+        assert torch.linalg.eigvalsh(ours).min() > -1e-9
         torch.testing.assert_close(ours, prior.covariance_matrix, rtol=0, atol=1e-6)
         torch.testing.assert_close(deep_kernel.prior_variance(parts, latent), prior.variance, rtol=0, atol=1e-9)
         noise = torch.diag(known + parts.likelihood.second_noise)
@@ -137,26 +160,47 @@ def test_it_is_defined_by_gpytorch() -> None:
 
 
 def test_the_base_is_principal_components_of_mean_squared_norm_one() -> None:
-    base = structured_base(PATCHES.features, SIZE)
-    assert base.shape == (PATCHES.count, COMPONENTS)
-    assert numpy.mean(numpy.sum(base**2, axis=1)) == pytest.approx(1)
-    covariance = base.T @ base
-    numpy.testing.assert_allclose(covariance, numpy.diag(covariance.diagonal()), atol=1e-6)
-    assert (numpy.diff(covariance.diagonal()) <= 1e-9).all()
+    for symmetry in Symmetry:
+        base = base_of(symmetry)
+        assert base.shape[:2] == (len(elements(symmetry, SIZE)), PATCHES.count)
+        assert COMPONENTS - 1 <= base.shape[2] <= COMPONENTS
+        assert numpy.mean(numpy.sum(base**2, axis=2)) == pytest.approx(1)
+        images = base.reshape(-1, base.shape[2])
+        covariance = images.T @ images
+        numpy.testing.assert_allclose(covariance, numpy.diag(covariance.diagonal()), atol=1e-6)
+        assert (numpy.diff(covariance.diagonal()) <= 1e-9).all()
+
+
+@given(st.integers(1, SIZE**2), st.sampled_from(list(Symmetry)))
+@settings(max_examples=40)
+def test_images_keep_their_distances(components, symmetry) -> None:
+    """What two patches are apart, their images under one symmetry are; else the averaged kernel were none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedding, "COMPONENTS", components)
+        base = base_of(symmetry)
+    first, second = base[:, :50], base[:, 50:100]
+    distances = numpy.linalg.norm(first - second, axis=2)
+    numpy.testing.assert_allclose(distances, distances[:1].repeat(len(base), 0), atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_small_patches_have_fewer_components(size) -> None:
     patches = Patches(lattice(), size)
-    assert structured_base(patches.features, size).shape == (patches.count, size**2)
+    base = structured_base(patches.features, size, elements(Symmetry.X, size))
+    assert base.shape[1:] == (patches.count, min(size**2, base.shape[2]))
     data = Data(numpy.arange(5), numpy.arange(5.0), numpy.full(5, 0.1))
     assert numpy.isfinite(fit(deep_kernel_of(patches.features, size), data).mean).all()
 
 
-def test_a_new_network_is_the_identity() -> None:
-    base = torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    network = ResidualNetwork(4, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(network(base), base, rtol=0, atol=0)
+def test_the_network_says_the_same_of_every_image() -> None:
+    base = torch.randn(8, 7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    network = LearnedFeatures(4, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network(base)[..., :4], base, rtol=0, atol=0)
+    latent = network(base)
+    assert latent.shape == (8, 7, 4 + LEARNED_FEATURES)
+    assert latent[0, :, 4:].abs().max() > 0.01
+    for image in latent:
+        torch.testing.assert_close(image[:, 4:], latent[0, :, 4:], rtol=0, atol=0)
 
 
 # Learning
@@ -205,13 +249,96 @@ def test_another_unit_of_the_reading_changes_only_the_unit(gain, offset) -> None
 
 def test_noisier_readings_are_believed_less(monkeypatch) -> None:
     # With hyperparameters that learn, an exact outlier may raise the noise of all readings.
-    monkeypatch.setattr(deep_kernel, "LEARNING_RATE", 0.0)
+    untrained(monkeypatch)
     exact, noisy = measured(20), measured(20)
     exact.sigmas[0], noisy.sigmas[0] = 0.01, 3.0
     exact.values[0] = noisy.values[0] = exact.values.mean() + 3
     place = exact.candidates[0]
     assert fit(deep_kernel_of(), exact).mean[place] > fit(deep_kernel_of(), noisy).mean[place]
     assert fit(deep_kernel_of(), exact).sigma[place] < fit(deep_kernel_of(), noisy).sigma[place]
+
+
+# Conditioning between trainings
+
+
+@settings(max_examples=10)
+@given(st.integers(21, 29), st.integers(1, 8), st.sampled_from(list(Symmetry)))
+def test_appended_measurements_equal_a_solution_from_scratch(start, steps, symmetry) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deep_kernel, "GROWTH_BEFORE_TRAINING", 100.0)
+        patch.setattr(deep_kernel, "SURPRISE", 1e9)
+        data = measured(start + steps)
+        model = deep_kernel_of(symmetry=symmetry)
+        fit(model, data.first(start))
+        for count in range(start + 1, start + steps):
+            model.fit(*(getattr(data.first(count), name) for name in ("candidates", "values", "sigmas")))
+            if count % 2:
+                model.predict()
+        appended = fit(model, data)
+        assert model._trainings == 1
+        assert model._data is not None
+        model._solution = model._solve(model._data)
+        assert_equal(appended, model.predict(), 1e-7)
+
+
+def test_training_waits_for_more_data_or_a_surprise() -> None:
+    model, data = deep_kernel_of(), measured(60)
+    fit(model, data.first(50))
+    fit(model, data.first(51))
+    fit(model, data.first(54))
+    assert model._trainings == 1
+    fit(model, data.first(56))
+    assert model._trainings == 2
+    values = data.values.copy()
+    values[56] += 50
+    fit(model, Data(data.candidates[:57], values[:57], data.sigmas[:57]))
+    assert model._trainings == 3
+
+
+def test_other_data_are_never_taken_for_more_of_the_same() -> None:
+    data = measured(40)
+    for change in ("candidates", "values", "sigmas"):
+        model = deep_kernel_of()
+        fit(model, data.first(39))
+        changed = {name: getattr(data, name).copy() for name in ("candidates", "values", "sigmas")}
+        changed[change][3] += 1
+        fit(model, Data(**changed))
+        assert model._trainings == 2
+
+
+# Symmetry
+
+
+def rolled(symmetry: Symmetry) -> numpy.ndarray:
+    """A reading with that symmetry: brightness around the centre, or its slope along x or y."""
+    y, x = numpy.indices((SIZE, SIZE)) - SIZE // 2
+    weight = {Symmetry.SCALAR: numpy.exp(-(x**2 + y**2) / 2), Symmetry.X: x, Symmetry.Y: y}[symmetry]
+    reading = PATCHES.features.astype(float) @ weight.ravel()
+    return numpy.tanh(reading / reading.std())
+
+
+@pytest.mark.parametrize("symmetry", [Symmetry.SCALAR, Symmetry.X, Symmetry.Y])
+def test_knowing_the_symmetry_helps(symmetry) -> None:
+    truth = rolled(symmetry)
+    errors = {known: [] for known in (symmetry, Symmetry.NONE)}
+    for seed in range(4):
+        candidates = numpy.random.default_rng(seed).choice(PATCHES.count, 15, replace=False)
+        data = Data(candidates, truth[candidates], numpy.full(15, 0.01))
+        for known, found in errors.items():
+            prediction = fit(deep_kernel_of(symmetry=known), data)
+            found.append(numpy.mean((prediction.mean - truth) ** 2) / truth.var())
+    assert numpy.mean(errors[symmetry]) < numpy.mean(errors[Symmetry.NONE])
+
+
+def test_a_symmetry_that_does_not_hold_is_given_up() -> None:
+    """A slope along x told to be a scalar: the evidence finds the part of the kernel that breaks the symmetry."""
+    truth = rolled(Symmetry.X)
+    candidates = numpy.random.default_rng(0).choice(PATCHES.count, 120, replace=False)
+    data = Data(candidates, truth[candidates], numpy.full(120, 0.01))
+    model = deep_kernel_of(symmetry=Symmetry.SCALAR)
+    error = numpy.mean((fit(model, data).mean - truth) ** 2) / truth.var()
+    assert error < 0.1
+    assert model._model.free_kernel.outputscale > model._model.local_kernel.outputscale
 
 
 # Determinism, and the state of others
@@ -307,7 +434,6 @@ def test_equal_patches_are_no_trouble() -> None:
 
 
 def test_hundreds_of_measurements_are_no_trouble(monkeypatch) -> None:
-    monkeypatch.setattr(deep_kernel, "CYCLES_COLD", 3)
     patches = Patches(lattice(40, 40), SIZE)
     candidates = numpy.arange(1000)
     values = patches.features[candidates, 12].astype(float)
@@ -352,6 +478,7 @@ def test_a_failed_training_keeps_the_last_good_model(monkeypatch) -> None:
         raise torch.linalg.LinAlgError("not positive definite")
 
     monkeypatch.setattr(deep_kernel, "negative_log_posterior", ruin)
+    monkeypatch.setattr(deep_kernel, "GROWTH_BEFORE_TRAINING", 1.0)
     prediction = fit(model, data)
     assert_sound(prediction)
     assert model.notices == (
@@ -371,13 +498,15 @@ def test_parameters_ruined_by_the_last_training_step_are_taken_back(monkeypatch)
     data = measured(20)
     fit(model, data.first(19))
 
-    class Ruinous(torch.optim.Adam):
-        def step(self) -> None:
+    class Ruinous(torch.optim.LBFGS):
+        def step(self, closure) -> torch.Tensor:
+            loss = closure()
             for parameter in self.param_groups[0]["params"]:
                 parameter.data.fill_(torch.nan)
+            return loss
 
-    monkeypatch.setattr(torch.optim, "Adam", Ruinous)
-    monkeypatch.setattr(deep_kernel, "CYCLES_WARM", 1)
+    monkeypatch.setattr(torch.optim, "LBFGS", Ruinous)
+    monkeypatch.setattr(deep_kernel, "GROWTH_BEFORE_TRAINING", 1.0)
     assert_sound(fit(model, data))
     assert len(model.notices) == 1
 

@@ -16,6 +16,7 @@ from dkl_ae.measurement import Measurement, Origin, Proposal, Reading
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.surrogate import Posterior
 from dkl_ae.survey import Patches, Survey
+from dkl_ae.symmetry import Symmetry
 
 SURVEY = Survey(numpy.random.default_rng(0).random((9, 10)), 0.1)
 
@@ -23,7 +24,7 @@ SURVEY = Survey(numpy.random.default_rng(0).random((9, 10)), 0.1)
 class NearestNeighbour:
     """The least surrogate that learns: the value of the nearest measured patch, its distance as sigma."""
 
-    def __init__(self, features: numpy.ndarray, seed: int) -> None:
+    def __init__(self, features: numpy.ndarray, seed: int, symmetry: Symmetry) -> None:
         self._features = features.astype(float)
 
     def fit(self, candidates: numpy.ndarray, values: numpy.ndarray, sigmas: numpy.ndarray) -> None:

@@ -12,7 +12,7 @@ from dkl_ae.surrogate import ExactGP, Posterior
 from tests.strategies import Data, Hyperparameters, data_sets, hyperparameters, seeds
 
 CANDIDATES = 40
-POINTS = numpy.random.default_rng(1).normal(size=(CANDIDATES, 3))
+POINTS = numpy.random.default_rng(1).normal(size=(1, CANDIDATES, 3))
 
 
 def posterior(data: Data, settings: Hyperparameters, points=POINTS) -> Posterior:
@@ -22,7 +22,7 @@ def posterior(data: Data, settings: Hyperparameters, points=POINTS) -> Posterior
 
 
 def prior_sigma(settings: Hyperparameters):
-    return numpy.sqrt(settings.output_scale + settings.trend * numpy.sum(POINTS**2, axis=1))
+    return numpy.sqrt(settings.output_scale + settings.trend * numpy.sum(POINTS[0] ** 2, axis=1))
 
 
 @given(hyperparameters())
@@ -102,13 +102,13 @@ def test_a_repeated_measurement_counts_as_the_mean_of_both() -> None:
 
 
 def test_one_measurement_by_hand() -> None:
-    """Two points one length apart: correlation (1 + sqrt 5 + 5/3) exp(-sqrt 5) = 0.5239941088318203."""
-    process = ExactGP(numpy.array([[0.0], [2.0]]), length=2.0, output_scale=4.0, mean=1.0)
+    """Two points one length apart: correlation (1 + sqrt 3) exp(-sqrt 3) = 0.4833577245965077."""
+    process = ExactGP(numpy.array([[[0.0], [2.0]]]), length=2.0, output_scale=4.0, mean=1.0)
     process.fit(numpy.array([0]), numpy.array([3.0]), numpy.array([1.0]))
     prediction = process.predict()
-    gain = 4 * 0.5239941088318203 / 5
+    gain = 4 * 0.4833577245965077 / 5
     assert prediction.mean[1] == pytest.approx(1 + gain * 2, rel=1e-12)
-    assert prediction.sigma[1] ** 2 == pytest.approx(4 - gain * 4 * 0.5239941088318203, rel=1e-12)
+    assert prediction.sigma[1] ** 2 == pytest.approx(4 - gain * 4 * 0.4833577245965077, rel=1e-12)
 
 
 @given(data_sets(CANDIDATES, most=5), hyperparameters())
@@ -118,7 +118,7 @@ def test_it_is_the_conditional_of_a_joint_normal(data, settings) -> None:
     process.fit(data.candidates, data.values, data.sigmas)
     prediction = process.predict()
     new = next(c for c in range(CANDIDATES) if c not in data.candidates)
-    everything = POINTS[[*data.candidates, new]]
+    everything = numpy.array([*data.candidates, new])
     covariance = process._covariance(everything, everything)
     covariance[:-1, :-1] += numpy.diag(data.sigmas**2 + settings.noise)
     value = prediction.mean[new] + 0.7 * prediction.sigma[new]
@@ -129,3 +129,18 @@ def test_it_is_the_conditional_of_a_joint_normal(data, settings) -> None:
     conditional = multivariate_normal(prediction.mean[new], prediction.sigma[new] ** 2)
     expected = joint.logpdf([*data.values, value]) - marginal.logpdf(data.values)
     assert conditional.logpdf(value) == pytest.approx(expected, abs=1e-5)
+
+
+@given(data_sets(CANDIDATES, most=10), hyperparameters(), st.sampled_from([1.0, -1.0]))
+def test_an_image_of_a_patch_reads_the_same_or_the_opposite(data, settings, sign) -> None:
+    """Candidates come in pairs that are each other's mirror image; the mean is zero, as it must be for a sign."""
+    random = numpy.random.default_rng(5)
+    halves = random.normal(size=(CANDIDATES // 2, 3))
+    own = numpy.stack([halves, halves * [1, 1, -1]], axis=1).reshape(CANDIDATES, 3)
+    other = own.reshape(-1, 2, 3)[:, ::-1].reshape(CANDIDATES, 3)
+    arguments = {**settings.as_arguments(), "mean": 0.0, "signs": numpy.array([1.0, sign])}
+    process = ExactGP(numpy.stack([own, other]), **arguments)
+    process.fit(data.candidates, data.values, data.sigmas)
+    mean, sigma = process.predict().mean.reshape(-1, 2).T, process.predict().sigma.reshape(-1, 2).T
+    numpy.testing.assert_allclose(mean[1], sign * mean[0], atol=1e-6)
+    numpy.testing.assert_allclose(sigma[1], sigma[0], atol=1e-5)

@@ -17,6 +17,7 @@ import numpy.typing
 from dkl_ae.measurement import Reading
 from dkl_ae.scalarizers.moments import FloatArray, Moments, moments
 from dkl_ae.scalarizers.reference import Reference, find_reference
+from dkl_ae.symmetry import Symmetry
 
 __all__ = [
     "SCALARIZERS",
@@ -44,6 +45,8 @@ class Scalarizer:
     description: str
     evaluate: Callable[[Moments], ValueAndSigma]
     """Moments of patterns -> value and one-sigma error, arrays of one shape."""
+    symmetry: Symmetry
+    """What it does when the specimen is turned or mirrored; of an angle, what its cosine does."""
     circular: bool = False
     """True for an angle in radian, whose values -pi and pi are the same."""
 
@@ -92,6 +95,7 @@ SCALARIZERS: Mapping[str, Scalarizer] = {
             "mrad",
             "How far the centre of mass of the pattern moved: the strength of the projected electric field.",
             _com_magnitude,
+            Symmetry.SCALAR,
         ),
         Scalarizer(
             "com_x",
@@ -99,6 +103,7 @@ SCALARIZERS: Mapping[str, Scalarizer] = {
             "mrad",
             "Centre of mass of the pattern along its columns; minus the field along x.",
             _com_x,
+            Symmetry.X,
         ),
         Scalarizer(
             "com_y",
@@ -106,6 +111,7 @@ SCALARIZERS: Mapping[str, Scalarizer] = {
             "mrad",
             "Centre of mass of the pattern along its rows; minus the field along y.",
             _com_y,
+            Symmetry.Y,
         ),
         Scalarizer(
             "com_angle",
@@ -113,6 +119,7 @@ SCALARIZERS: Mapping[str, Scalarizer] = {
             "rad",
             "Direction of the centre of mass, from +x towards +y; the run seeks places where it points along +x.",
             _com_angle,
+            Symmetry.X,
             circular=True,
         ),
         Scalarizer(
@@ -121,6 +128,7 @@ SCALARIZERS: Mapping[str, Scalarizer] = {
             "fraction of the beam",
             "Electrons between half the bright-field disc's radius and its radius, over all that were counted.",
             _abf,
+            Symmetry.SCALAR,
         ),
     )
 }
