@@ -133,11 +133,16 @@ class _Solution:
     whitened: torch.Tensor
     """L^-1 (y - m)."""
     explained: torch.Tensor
-    """L^-1 times the covariance of measured and all candidates, for the first rows of L; shape (rows, candidates)."""
+    """L^-1 times the covariance of measured and all candidates, shape (room, candidates); with room for more rows than
+    the map holds."""
     candidates: torch.Tensor
     """Latent points of all candidates."""
-    prior: torch.Tensor
-    """Prior variance of all candidates."""
+    mean: torch.Tensor
+    """Of all candidates, as far as the map holds the measurements."""
+    variance: torch.Tensor
+    """Likewise."""
+    mapped: int = 0
+    """How many measurements the map holds."""
 
 
 class DeepKernel:
@@ -219,7 +224,7 @@ class DeepKernel:
                 first_new = len(self._data.candidates)
                 self._data = self._in_model_units(candidates, values, sigmas)
                 grown = len(candidates) >= self._trained_on * GROWTH_BEFORE_TRAINING
-                if not grown and not self._append(first_new):
+                if not grown and self._append(first_new):
                     return
             self._rescale(values)
             self._data = self._in_model_units(candidates, values, sigmas)
@@ -254,28 +259,36 @@ class DeepKernel:
 
     def _predict(self, solution: _Solution) -> Posterior:
         with one_thread(), torch.no_grad():
-            done, count = len(solution.explained), len(solution.factor)
-            if done < count:
-                cross = self._cross_covariance(solution.latent[:, done:], solution.candidates)
-                cross -= solution.factor[done:, :done] @ solution.explained
-                new = torch.linalg.solve_triangular(solution.factor[done:, done:], cross, upper=False)
-                solution.explained = torch.cat([solution.explained, new])
-            mean = self._model.mean_module.constant + solution.whitened @ solution.explained
-            variance = solution.prior - solution.explained.square().sum(0)
-            sigma = variance.clamp_min(1e-10).sqrt()
+            if solution.mapped < len(solution.factor):
+                self._map(solution)
+            sigma = solution.variance.clamp_min(1e-10).sqrt()
         return Posterior(
-            mean=mean.cpu().numpy() * self._scale + self._centre,
+            mean=solution.mean.cpu().numpy() * self._scale + self._centre,
             sigma=sigma.cpu().numpy() * self._scale,
         )
 
-    def _cross_covariance(self, measured: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
-        """Shape (measured, candidates); in pieces that stay in the processor's cache."""
-        piece = max(_CACHED_NUMBERS // (len(measured) * measured.shape[1]), 1)
-        parts = torch.split(candidates, piece, 1)
-        return torch.cat([covariance(self._model, measured, part) for part in parts], dim=1)
+    def _map(self, solution: _Solution) -> None:
+        """Bring the measurements that are new into the map."""
+        done, count = solution.mapped, len(solution.factor)
+        if count > len(solution.explained):
+            room = solution.explained.new_empty((count + count // 8 + 1, solution.explained.shape[1]))
+            room[:done] = solution.explained[:done]
+            solution.explained = room
+        latent, whitened = solution.latent[:, done:], solution.whitened[done:]
+        # In pieces that stay in the processor's cache.
+        step = max(_CACHED_NUMBERS // (latent.shape[0] * latent.shape[1]), 1)
+        for start in range(0, len(solution.mean), step):
+            part = slice(start, start + step)
+            cross = covariance(self._model, latent, solution.candidates[:, part])
+            cross -= solution.factor[done:, :done] @ solution.explained[:done, part]
+            new = torch.linalg.solve_triangular(solution.factor[done:, done:], cross, upper=False)
+            solution.explained[done:count, part] = new
+            solution.mean[part] += whitened @ new
+            solution.variance[part] -= new.square().sum(0)
+        solution.mapped = count
 
     def _append(self, first_new: int) -> bool:
-        """Condition the model on the data from one on; whether they surprise it."""
+        """Condition the model on the data from one on; whether that sufficed, or they surprise it."""
         assert self._data is not None
         solution, data = self._solution, self._data
         assert solution is not None
@@ -286,7 +299,10 @@ class DeepKernel:
                 solution.factor, covariance(self._model, solution.latent, latent), upper=False
             )
             remaining = covariance(self._model, latent, latent) - across.T @ across
-            corner = safe_cholesky(remaining, noise)
+            try:
+                corner = safe_cholesky(remaining, noise)
+            except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+                return False
             residual = data.targets[first_new:] - self._model.mean_module.constant - solution.whitened @ across
             whitened = torch.linalg.solve_triangular(corner, residual.unsqueeze(1), upper=False).squeeze(1)
             solution.factor = torch.cat(
@@ -297,7 +313,7 @@ class DeepKernel:
             )
             solution.whitened = torch.cat([solution.whitened, whitened])
             solution.latent = torch.cat([solution.latent, latent], dim=1)
-        return bool(whitened.abs().max() > SURPRISE)
+        return bool(whitened.abs().max() <= SURPRISE)
 
     def _learn(self, data: _Data) -> None:
         """Train, and solve for the prediction; keeps the last good model when that fails."""
@@ -331,7 +347,9 @@ class DeepKernel:
     def _solve(self, data: _Data) -> _Solution:
         with torch.no_grad():
             model = self._model
-            latent, candidates = model.embedding(self._base_of(data.candidates)), model.embedding(self._base)
+            latent = model.embedding(self._base_of(data.candidates))
+            parts = torch.split(self._base, _CACHED_NUMBERS // 8, 1)
+            candidates = torch.cat([model.embedding(part) for part in parts], dim=1)
             noise = data.known + model.likelihood.second_noise
             factor = safe_cholesky(covariance(model, latent, latent), noise)
             residual = (data.targets - model.mean_module.constant).unsqueeze(1)
@@ -341,7 +359,8 @@ class DeepKernel:
                 whitened=torch.linalg.solve_triangular(factor, residual, upper=False).squeeze(1),
                 explained=self._base.new_empty((0, self._base.shape[1])),
                 candidates=candidates,
-                prior=prior_variance(model, candidates),
+                mean=model.mean_module.constant.repeat(candidates.shape[1]),
+                variance=prior_variance(model, candidates),
             )
 
     def _train_from_scratch(self, data: _Data) -> None:
@@ -397,11 +416,9 @@ class DeepKernel:
                 self._data, targets=self._data.targets.to(device), known=self._data.known.to(device)
             )
         if self._solution is not None:
-            moved = {
-                field.name: getattr(self._solution, field.name).to(device)
-                for field in dataclasses.fields(self._solution)
-            }
-            self._solution = _Solution(**moved)
+            for name, value in vars(self._solution).items():
+                if isinstance(value, torch.Tensor):
+                    setattr(self._solution, name, value.to(device))
 
 
 @contextlib.contextmanager

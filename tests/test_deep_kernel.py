@@ -493,6 +493,23 @@ def test_a_failed_training_keeps_the_last_good_model(monkeypatch) -> None:
     assert model.notices == (), "a notice belongs to one fit"
 
 
+def test_a_measurement_that_cannot_be_appended_brings_a_training(monkeypatch) -> None:
+    model, data = deep_kernel_of(), measured(31)
+    fit(model, data.first(30))
+    honest, calls = deep_kernel.safe_cholesky, []
+
+    def once_singular(*arguments) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 1:
+            raise torch.linalg.LinAlgError("not positive definite")
+        return honest(*arguments)
+
+    monkeypatch.setattr(deep_kernel, "safe_cholesky", once_singular)
+    assert_sound(fit(model, data))
+    assert model._trainings == 2
+    assert not model.notices
+
+
 def test_parameters_ruined_by_the_last_training_step_are_taken_back(monkeypatch) -> None:
     model = deep_kernel_of()
     data = measured(20)
