@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import pathlib
 import sys
 import typing
@@ -15,8 +17,11 @@ _BAR_WIDTH = 40
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     options = _parser().parse_args(arguments)
+    terminal = _Terminal(sys.stdout)
+    if options.command == "benchmark":
+        return _benchmark(options, terminal)
     try:
-        return _run(options, _Terminal(sys.stdout))
+        return _run(options, terminal)
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("nion"):
             raise
@@ -51,6 +56,27 @@ def _run(options: argparse.Namespace, terminal: _Terminal) -> int:
     return 0
 
 
+def _benchmark(options: argparse.Namespace, terminal: _Terminal) -> int:
+    # torch takes seconds to import: only this command needs it.
+    from dkl_ae.benchmarks import engine, learning
+
+    try:
+        if options.benchmark == "learning":
+            for line in learning.report(options.files):
+                terminal.say(line)
+        elif options.json:
+            terminal.say(json.dumps([dataclasses.asdict(row) for row in engine.engine_rows()], indent=1))
+        else:
+            for line in engine.table(engine.engine_rows()):
+                terminal.say(line)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dkl-ae", description="Autonomous 4D-STEM with deep-kernel learning.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -61,6 +87,13 @@ def _parser() -> argparse.ArgumentParser:
         "demo", help="do the main job on the simulated microscope, in Swift's window where there is a display"
     )
     demo.add_argument("--headless", action="store_true", help="without a window even where there is a display")
+    kinds = commands.add_parser(
+        "benchmark", help="how fast the model is and how well it learns, on this computer"
+    ).add_subparsers(dest="benchmark", required=True)
+    engine = kinds.add_parser("engine", help="time of a step, beside the published way; takes some minutes")
+    engine.add_argument("--json", action="store_true", help="a list of rows for programs")
+    learning = kinds.add_parser("learning", help="accuracy and calibration on noise-free recorded sets")
+    learning.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE")
     for command in (swift, demo):
         command.add_argument(
             "--folder",

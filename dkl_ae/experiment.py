@@ -22,6 +22,8 @@ from dkl_ae.survey import FloatArray, Patches
 from dkl_ae.symmetry import Symmetry
 
 DEVICES = ("auto", "gpu", "cpu")
+LARGEST = "largest"
+SMALLEST = "smallest"
 
 MakeSurrogate = Callable[[numpy.typing.NDArray[numpy.float32], int, Symmetry], Surrogate]
 
@@ -40,6 +42,8 @@ class Plan:
 
     scalarizer: str = "com_magnitude"
     """Name of the scalarizer that drives the run; the others are logged."""
+    goal: str = LARGEST
+    """Whether the run seeks the largest or the smallest reading."""
     patch_size: int = 13
     """Side of the patches in survey pixels, odd."""
     seed_points: int = 10
@@ -55,6 +59,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         _require_choice("scalarizer", self.scalarizer, SCALARIZERS)
+        _require_choice("goal", self.goal, (LARGEST, SMALLEST))
         _require_choice("acquisition function", self.acquisition, ACQUISITIONS)
         _require_choice("device", self.device, DEVICES)
         for name, (label, lowest) in _LOWEST.items():
@@ -111,7 +116,7 @@ class Experiment:
     a number counts as measured: its candidate is not proposed again, and the model does not see it.
 
     A circular reading (an angle) is modelled through its cosine and its sine, never across the branch cut; the
-    acquisition function then acts on the cosine, so the run seeks the direction +x.
+    acquisition function then acts on the cosine, so the run seeks the direction +x, or -x for the smallest.
 
     make_surrogate: features of all candidates, shape (candidates, patch_size ** 2), a seed, and what the modelled
         number does when the specimen is turned or mirrored -> a surrogate.
@@ -133,6 +138,7 @@ class Experiment:
         self.plan = plan
         self.patches = patches
         self._scalarizer = SCALARIZERS[plan.scalarizer]
+        self._sign = 1.0 if plan.goal == LARGEST else -1.0
         random = numpy.random.default_rng(plan.random_seed)
         self._seeds = random.choice(patches.count, size=plan.seed_points, replace=False)
         symmetries = [Symmetry.X, Symmetry.Y] if self._scalarizer.circular else [self._scalarizer.symmetry]
@@ -160,7 +166,7 @@ class Experiment:
 
     @property
     def best(self) -> Measurement | None:
-        """The measurement with the largest driving reading (for an angle: the closest to +x)."""
+        """The measurement with the reading that comes closest to the goal."""
         valid = [m for m in self._measurements if math.isfinite(self._driving(m)[0])]
         return max(valid, key=lambda m: self._objective(self._driving(m)[0]), default=None)
 
@@ -214,7 +220,8 @@ class Experiment:
         return reading.value, reading.sigma
 
     def _objective(self, value: float) -> float:
-        return math.cos(value) if self._scalarizer.circular else value
+        """What the run makes as large as it can."""
+        return self._sign * (math.cos(value) if self._scalarizer.circular else value)
 
     def _worth(self) -> FloatArray:
         assert self._scores is not None
@@ -238,9 +245,9 @@ class Experiment:
         for surrogate, (target, error) in zip(self._surrogates, targets, strict=True):
             surrogate.fit(candidates, target, error)
             posteriors.append(surrogate.predict())
-        objective = targets[0][0]
+        objective = self._sign * targets[0][0]
         belief = Belief(
-            mean=posteriors[0].mean,
+            mean=self._sign * posteriors[0].mean,
             sigma=posteriors[0].sigma,
             best_observed=float(objective.max()),
             scale=float(objective.std()),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 
 import numpy
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dkl_ae.acquisition import ACQUISITIONS
-from dkl_ae.experiment import Experiment, Plan
+from dkl_ae.experiment import LARGEST, SMALLEST, Experiment, Plan
 from dkl_ae.measurement import Measurement, Origin, Proposal, Reading
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.surrogate import Posterior
@@ -54,6 +55,7 @@ values = st.one_of(st.floats(-3, 3), st.just(math.nan))
 plans = st.builds(
     Plan,
     scalarizer=st.sampled_from(list(SCALARIZERS)),
+    goal=st.sampled_from([LARGEST, SMALLEST]),
     patch_size=st.sampled_from([1, 3, 5]),
     seed_points=st.integers(1, 6),
     steps=st.integers(0, 12),
@@ -90,6 +92,29 @@ def test_the_same_plan_and_readings_take_the_same_path(plan, readings) -> None:
             subject.tell(measurement(subject, path[-1], readings[len(path) - 1]))
         paths.append(path)
     assert paths[0] == paths[1]
+
+
+@given(plans, st.lists(st.floats(-3, 3), min_size=18, max_size=18))
+def test_to_seek_the_smallest_is_to_seek_the_largest_of_the_opposite(plan, readings) -> None:
+    assume(not SCALARIZERS[plan.scalarizer].circular)
+    opposite = [-reading for reading in readings]
+    paths = []
+    for goal, told in ((LARGEST, readings), (SMALLEST, opposite)):
+        subject = experiment(dataclasses.replace(plan, goal=goal))
+        path = []
+        while not subject.finished:
+            path.append(subject.ask().candidate)
+            subject.tell(measurement(subject, subject.ask(), told[len(path) - 1]))
+        paths.append((path, subject.best.proposal.candidate))
+    assert paths[0] == paths[1]
+
+
+def test_the_best_is_the_one_that_is_sought() -> None:
+    for goal, expected in ((LARGEST, 2), (SMALLEST, 0)):
+        subject = experiment(Plan(patch_size=5, seed_points=3, steps=0, goal=goal))
+        for value in (-1.0, 0.5, 2.0):
+            subject.tell(measurement(subject, subject.ask(), value))
+        assert subject.best is subject.measurements[expected]
 
 
 @given(plans)
@@ -155,6 +180,7 @@ def test_the_best_angle_points_along_x() -> None:
         ({"seed_points": 0}, "The number of seed points is 0: choose 1 or more."),
         ({"steps": -1}, "The number of steps is -1: choose 0 or more."),
         ({"scalarizer": "colour"}, "There is no scalarizer 'colour': choose one of com_magnitude, "),
+        ({"goal": "middle"}, "There is no goal 'middle': choose one of largest, smallest."),
         ({"acquisition": "luck"}, "There is no acquisition function 'luck': choose one of "),
         ({"device": "abacus"}, "There is no device 'abacus': choose one of auto, gpu, cpu."),
         ({"acquisition_parameter": -1.0}, "The acquisition parameter is -1.0: choose a number"),

@@ -32,6 +32,7 @@ from nionswift_plugin.dkl_ae_ui.panel_view import build_view
 from nionswift_plugin.dkl_ae_ui.run_control import RunControl
 from nionswift_plugin.dkl_ae_ui.settings import (
     DEVICE_LABELS,
+    GOALS,
     NUMBER_FIELDS,
     SURVEY_SOURCES,
     Settings,
@@ -90,6 +91,7 @@ class Handler(Declarative.Handler):
             "channel": Choice({}, ""),
             "survey_source": Choice(SURVEY_SOURCES, texts["survey_source"]),
             "scalarizer": Choice({s.name: f"{s.label} ({s.unit})" for s in SCALARIZERS.values()}, texts["scalarizer"]),
+            "goal": Choice(GOALS, texts["goal"]),
             "acquisition": Choice({a.name: a.label for a in ACQUISITIONS.values()}, texts["acquisition"]),
             "device": Choice(DEVICE_LABELS, texts["device"]),
         }

@@ -8,13 +8,17 @@ import typing
 from collections.abc import Callable, Mapping
 
 from dkl_ae.acquisition import ACQUISITIONS
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import LARGEST, SMALLEST, Plan
 
 ACQUIRE_SURVEY = "acquire"
 USE_SELECTED_SURVEY = "selected"
 SURVEY_SOURCES: Mapping[str, str] = {
     ACQUIRE_SURVEY: "Acquire a new frame",
     USE_SELECTED_SURVEY: "Use the selected data item",
+}
+GOALS: Mapping[str, str] = {
+    LARGEST: "The largest reading",
+    SMALLEST: "The smallest reading",
 }
 DEVICE_LABELS: Mapping[str, str] = {
     "auto": "Automatic",

@@ -1,17 +1,17 @@
 """How well the model learns recorded sets: from random points, and when it chooses its points itself.
 
-Run as `OMP_NUM_THREADS=1 python benchmarks/learning.py FILE...`, each a noise-free recorded set with its survey and a
-pattern of vacuum (`vacuum`). Patterns are counted at 1.87e6 electrons. For each driving number: R2, mean negative log
-density (against the variance of the map) and coverage of the 95 % and 68 % intervals over what was not measured, at
-1, 3 and 10 % random points, means of three seeds; and, after 10 random points and 50 by expected improvement, how many
-of the best 1 % were found, and the same of the final map, medians of five seeds.
+A file is a noise-free recorded set with its survey and a pattern of vacuum (`vacuum`). Patterns are counted at 1.87e6
+electrons. For each driving number: R2, mean negative log density (against the variance of the map) and coverage of the
+95 % and 68 % intervals over what was not measured, at 1, 3 and 10 % random points, means of three seeds; and, after 10
+random points and 50 by expected improvement, how many of the best 1 % were found, and the same of the final map,
+medians of five seeds.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
-import sys
+from collections.abc import Iterator, Sequence
 
 import h5py
 import numpy
@@ -41,8 +41,14 @@ class Target:
 
 
 def targets(file: pathlib.Path) -> tuple[Patches, list[Target]]:
+    """The survey's patches, and each number that a run could follow.
+
+    Raises ValueError for a file that cannot be used.
+    """
     recording = open_recording(file)
     with h5py.File(file) as opened:
+        if "vacuum" not in opened or not recording.is_noise_free:
+            raise ValueError(f"{file.name} is not a noise-free set with a pattern of vacuum: choose another.")
         vacuum = numpy.array(opened["vacuum"], float) * ELECTRONS
     reference = find_reference(vacuum, recording.mrad_per_pixel)
     patches = Patches(Survey(recording.survey, recording.nm_per_pixel), PATCH_SIZE)
@@ -109,18 +115,15 @@ def active(patches: Patches, target: Target) -> FloatArray:
     return medians
 
 
-def main() -> None:
-    for file in map(pathlib.Path, sys.argv[1:]):
+def report(files: Sequence[pathlib.Path]) -> Iterator[str]:
+    """Lines for people. Raises ValueError for a file that cannot be used."""
+    for file in files:
         patches, all_targets = targets(file)
-        print(f"{file.name}, {patches.count} candidates   R2, negative log density, coverage of 95 % and 68 %")
+        yield f"{file.name}, {patches.count} candidates   R2, negative log density, coverage of 95 % and 68 %"
         for target in all_targets:
             for fraction in FRACTIONS:
                 count = round(fraction * patches.count)
-                print(f"  {target.name:14} {count:4} random  {numpy.round(passive(patches, target, count), 2)}")
+                yield f"  {target.name:14} {count:4} random  {numpy.round(passive(patches, target, count), 2)}"
             found, *final = active(patches, target)
             of = int(0.01 * patches.count)
-            print(f"  {target.name:14} 10 + 50 chosen {numpy.round(final, 2)}  best 1 %: {found:.0f} of {of}")
-
-
-if __name__ == "__main__":
-    main()
+            yield f"  {target.name:14} 10 + 50 chosen {numpy.round(final, 2)}  best 1 %: {found:.0f} of {of}"

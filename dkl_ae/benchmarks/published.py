@@ -1,0 +1,92 @@
+"""The model of the source paper, as its public tool has it, to compare with.
+
+Roccapriore et al., ACS Nano 16 (2022) 7605, used AtomAI's `dklGPR` (Ziatdinov et al., Nature Machine Intelligence
+4 (2022) 1101): a network of 1000, 500, 50 and 2 units and a Gaussian process whose kernel is interpolated on a grid of
+50 x 50 (KISS-GP), trained from scratch after every measurement by 200 cycles of Adam. Written here in gpytorch from
+that description.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import typing
+import warnings
+
+import gpytorch
+import numpy.typing
+import torch
+
+from dkl_ae.survey import FloatArray, IntArray
+
+CYCLES = 200
+LEARNING_RATE = 0.01
+GRID = 50
+
+
+class _Model(gpytorch.models.ExactGP):  # type: ignore[misc]
+    def __init__(self, patches: torch.Tensor, targets: torch.Tensor) -> None:
+        super().__init__(patches, targets, gpytorch.likelihoods.GaussianLikelihood())
+        sizes = (patches.shape[1], 1000, 500, 50)
+        layers: list[torch.nn.Module] = []
+        for inputs, outputs in itertools.pairwise(sizes):
+            layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
+        self.network = torch.nn.Sequential(*layers, torch.nn.Linear(sizes[-1], 2))
+        self.to_grid = gpytorch.utils.grid.ScaleToBounds(-1.0, 1.0)
+        self.mean_module = gpytorch.means.ConstantMean()
+        kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel(ard_num_dims=2))
+        self.covar_module = gpytorch.kernels.GridInterpolationKernel(kernel, num_dims=2, grid_size=GRID)
+
+    def forward(self, patches: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
+        latent = self.to_grid(self.network(patches))
+        return gpytorch.distributions.MultivariateNormal(self.mean_module(latent), self.covar_module(latent))
+
+
+class PublishedWay:
+    """One fit from scratch, and the map.
+
+    features: shape (candidates, pixels).
+    device: a torch device.
+    """
+
+    def __init__(self, features: numpy.typing.NDArray[numpy.float32], device: str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._features = torch.as_tensor(features, dtype=torch.float64, device=self._device)
+        self._model: _Model | None = None
+
+    def fit(self, candidates: IntArray, values: FloatArray, cycles: int = CYCLES) -> float:
+        """Train for some cycles; the seconds that each took, without the first, which sets everything up."""
+        standardised = (values - values.mean()) / (values.std() or 1.0)
+        targets = torch.as_tensor(standardised, dtype=torch.float64, device=self._device)
+        patches = self._features[torch.as_tensor(candidates, device=self._device)]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self._model = model = _Model(patches, targets).to(self._device, torch.float64)
+        objective = gpytorch.mlls.ExactMarginalLogLikelihood(model.likelihood, model)
+        optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+        model.train()
+        start = 0.0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of linear_operator, about torch
+            for cycle in range(cycles + 1):
+                if cycle == 1:
+                    start = self._now()
+                optimiser.zero_grad()
+                loss = -objective(model(patches), targets)
+                loss.backward()
+                optimiser.step()
+        return (self._now() - start) / cycles
+
+    def predict(self) -> tuple[typing.Any, typing.Any]:
+        """Mean and standard deviation of every candidate, standardised."""
+        assert self._model is not None, "fit it first"
+        self._model.eval()
+        with torch.no_grad(), gpytorch.settings.fast_pred_var(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            distribution = self._model(self._features)
+            return distribution.mean.cpu().numpy(), distribution.variance.clamp_min(0).sqrt().cpu().numpy()
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
