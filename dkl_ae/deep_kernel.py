@@ -65,13 +65,13 @@ class ImageKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
 
 
 class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
-    """Constant mean; covariance of the latent points: Matern 3/2 plus linear, averaged over a patch's images, plus a
-    Matern 3/2 of the patches as they are.
+    """Constant mean; covariance of the latent points: Matern 3/2 averaged over a patch's images, plus Matern 3/2 and
+    linear of the patches as they are.
 
-    The last part is what breaks the symmetry (a tilted beam, an astigmatic probe); its strength is learned, so the
-    evidence weighs how far the symmetry holds. The linear part is a trend, and it makes the prior variance of a patch
-    grow with its distance from the mean patch: the rare structures of a specimen are the uncertain ones, and are looked
-    at.
+    The second Matern part is what breaks the symmetry (a tilted beam, an astigmatic probe); its strength is learned, so
+    the evidence weighs how far the symmetry holds. The linear part is a trend, and it makes the prior variance of a
+    patch grow with its distance from the mean patch: the rare structures of a specimen are the uncertain ones, and are
+    looked at. Averaged over the images it would forget all that is rare off the patch's centre.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
         self.trend_kernel = gpytorch.kernels.LinearKernel(variance_prior=_around(0.1, 1.0))
         self.free_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(0.03, 1.0))
         as_it_is = torch.eye(len(signs), dtype=torch.float64)[0] * len(signs)
-        self.covar_module = ImageKernel(self.local_kernel + self.trend_kernel, signs) + ImageKernel(
-            self.free_kernel, as_it_is
+        self.covar_module = ImageKernel(self.local_kernel, signs) + ImageKernel(
+            self.free_kernel + self.trend_kernel, as_it_is
         )
         likelihood.second_noise_covar.register_prior("noise_prior", _around(1e-2, 2.0), lambda noise: noise.noise)
         self.to(torch.float64)
@@ -443,9 +443,8 @@ def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) 
     squares = own.square().sum(1, keepdim=True) + right.square().sum(2).unsqueeze(1) - 2 * products
     # The root has no gradient at zero.
     distance = squares.clamp_min(1e-15).sqrt() * scale
-    strengths, trends = _strengths(model)
-    local = torch.tensordot(strengths, (1 + distance) * torch.exp(-distance), 1)
-    total: torch.Tensor = local + torch.tensordot(trends, products, 1)
+    local = torch.tensordot(_strengths(model), (1 + distance) * torch.exp(-distance), 1)
+    total: torch.Tensor = local + model.trend_kernel.variance.squeeze() * products[0]
     return total
 
 
@@ -453,17 +452,16 @@ def prior_variance(model: DeepKernelModel, latent: torch.Tensor) -> torch.Tensor
     """Diagonal of the prior covariance, shape (n,)."""
     scale = math.sqrt(3) / model.local_kernel.base_kernel.lengthscale
     distance = (latent[0] - latent).square().sum(-1).clamp_min(1e-15).sqrt() * scale.squeeze()
-    strengths, trends = _strengths(model)
-    total: torch.Tensor = strengths @ ((1 + distance) * torch.exp(-distance)) + trends @ (latent[0] * latent).sum(-1)
+    local = _strengths(model) @ ((1 + distance) * torch.exp(-distance))
+    total: torch.Tensor = local + model.trend_kernel.variance.squeeze() * latent[0].square().sum(-1)
     return total
 
 
-def _strengths(model: DeepKernelModel) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the Matern and of the linear part, for each image of a patch."""
-    shares = model.signs / len(model.signs)
-    strengths = model.local_kernel.outputscale * shares
+def _strengths(model: DeepKernelModel) -> torch.Tensor:
+    """Of the Matern part, for each image of a patch."""
+    shares = model.local_kernel.outputscale * model.signs / len(model.signs)
     as_it_is = torch.nn.functional.pad(model.free_kernel.outputscale.reshape(1), (0, len(shares) - 1))
-    return strengths + as_it_is, model.trend_kernel.variance.squeeze() * shares
+    return typing.cast(torch.Tensor, shares + as_it_is)
 
 
 def safe_cholesky(matrix: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

@@ -41,8 +41,8 @@ class Surrogate(typing.Protocol):
 class ExactGP:
     """The Gaussian process that the deep kernel is when its network is silent: the oracle of the tests.
 
-    Constant mean; covariance output_scale * Matern 3/2 + trend * <x, x'>, averaged over the images of a patch with
-    their signs, plus free_scale * Matern 3/2 of the patches themselves; nothing is learned but the posterior
+    Constant mean; covariance output_scale * Matern 3/2, averaged over the images of a patch with their signs, plus
+    free_scale * Matern 3/2 + trend * <x, x'> of the patches themselves; nothing is learned but the posterior
     (Rasmussen & Williams, "Gaussian processes for machine learning", 2006, equations 2.25, 2.26 and 4.17).
     Covariances are in the square of the readings' unit.
 
@@ -100,10 +100,10 @@ class ExactGP:
 
     def _covariance(self, left: IntArray, right: IntArray) -> FloatArray:
         own = self._points[0, left]
-        covariance: FloatArray = self._free_scale * self._matern(own, self._points[0, right])
+        other = self._points[0, right]
+        covariance: FloatArray = self._free_scale * self._matern(own, other) + self._trend * (own @ other.T)
         for sign, image in zip(self._signs, self._points[:, right], strict=True):
-            part = self._output_scale * self._matern(own, image) + self._trend * (own @ image.T)
-            covariance += sign * part / len(self._signs)
+            covariance += self._output_scale * sign * self._matern(own, image) / len(self._signs)
         return covariance
 
     def _matern(self, left: FloatArray, right: FloatArray) -> FloatArray:

@@ -138,7 +138,7 @@ def test_an_image_of_a_patch_reads_the_same_or_the_opposite(data, settings, sign
     halves = random.normal(size=(CANDIDATES // 2, 3))
     own = numpy.stack([halves, halves * [1, 1, -1]], axis=1).reshape(CANDIDATES, 3)
     other = own.reshape(-1, 2, 3)[:, ::-1].reshape(CANDIDATES, 3)
-    arguments = {**settings.as_arguments(), "mean": 0.0, "signs": numpy.array([1.0, sign])}
+    arguments = {**settings.as_arguments(), "mean": 0.0, "trend": 0.0, "signs": numpy.array([1.0, sign])}
     process = ExactGP(numpy.stack([own, other]), **arguments)
     process.fit(data.candidates, data.values, data.sigmas)
     mean, sigma = process.predict().mean.reshape(-1, 2).T, process.predict().sigma.reshape(-1, 2).T
