@@ -6,6 +6,8 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+ELEMENTARY_CHARGE_C = 1.602176634e-19
+
 
 class Origin(enum.StrEnum):
     """Who chose a probe position."""

@@ -20,7 +20,7 @@ import scipy.ndimage
 
 from dkl_ae.experiment import Experiment, MakeSurrogate, Maps, Plan
 from dkl_ae.instrument import Frame, Instrument, InstrumentError
-from dkl_ae.measurement import Measurement, Position, Proposal
+from dkl_ae.measurement import ELEMENTARY_CHARGE_C, Measurement, Position, Proposal
 from dkl_ae.scalarizers import Reference, find_reference, scalarize
 from dkl_ae.surrogate import Surrogate
 from dkl_ae.survey import IntArray, Patches, Survey
@@ -28,7 +28,6 @@ from dkl_ae.symmetry import Symmetry
 
 logger = logging.getLogger(__name__)
 
-ELEMENTARY_CHARGE_C = 1.602176634e-19
 FAILED_READINGS_IN_A_ROW = 3
 """After this many patterns without a reading the run stops: the beam is off or the camera is out, and every
 further step would move the probe over the specimen for nothing."""

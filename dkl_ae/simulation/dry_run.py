@@ -7,9 +7,8 @@ import time
 import numpy
 
 from dkl_ae.instrument import Frame, InstrumentError
-from dkl_ae.measurement import Position
+from dkl_ae.measurement import ELEMENTARY_CHARGE_C, Position
 from dkl_ae.simulation.column import Column
-from dkl_ae.simulation.electrons import ELEMENTARY_CHARGE_C
 from dkl_ae.survey import Survey
 
 BEAM_CURRENT_A = 30e-12

@@ -12,9 +12,9 @@ import typing
 
 import numpy
 
+from dkl_ae.measurement import ELEMENTARY_CHARGE_C
 from dkl_ae.survey import FloatArray
 
-ELEMENTARY_CHARGE_C = 1.602176634e-19
 _LIGHT_SPEED = 299792458.0
 _ELECTRON_MASS = 9.1093837015e-31
 _PLANCK = 6.62607015e-34

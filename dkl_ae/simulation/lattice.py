@@ -7,6 +7,7 @@ import typing
 from collections.abc import Sequence
 
 import numpy
+import numpy.typing
 import scipy.spatial
 
 from dkl_ae.survey import FloatArray
@@ -46,10 +47,12 @@ def tiled(vectors: FloatArray, origin: FloatArray, extent: float) -> FloatArray:
     return typing.cast(FloatArray, origin + i * vectors[0] + j * vectors[1])
 
 
-def in_margin(atoms: FloatArray, extent: float) -> FloatArray:
-    """Those over the square field and its margin."""
-    inside = numpy.abs(atoms[:, :2] - extent / 2).max(axis=1) < extent / 2 + MARGIN_ANGSTROM
-    return typing.cast(FloatArray, atoms[inside])
+def over_margin(atoms: FloatArray, extent: float) -> numpy.typing.NDArray[numpy.bool_]:
+    """Which atoms, (n, 2) or (n, 3), are over the square field and its margin."""
+    inside: numpy.typing.NDArray[numpy.bool_] = (
+        numpy.abs(atoms[:, :2] - extent / 2).max(axis=1) < extent / 2 + MARGIN_ANGSTROM
+    )
+    return inside
 
 
 def graphene(extent: float, angle: float, origin: FloatArray) -> FloatArray:
@@ -57,7 +60,8 @@ def graphene(extent: float, angle: float, origin: FloatArray) -> FloatArray:
     vectors = hexagonal_vectors(GRAPHENE_ANGSTROM, angle)
     cells = tiled(vectors, numpy.asarray(origin, float), extent)
     first, second = (2 * vectors[0] + vectors[1]) / 3, (vectors[0] + 2 * vectors[1]) / 3
-    return in_margin(numpy.concatenate([cells + first, cells + second]), extent)
+    atoms: FloatArray = numpy.concatenate([cells + first, cells + second])
+    return atoms[over_margin(atoms, extent)]
 
 
 def cut_hole(atoms: FloatArray, centre: FloatArray, radius: float) -> FloatArray:

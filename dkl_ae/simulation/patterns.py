@@ -87,6 +87,7 @@ class PatternSimulator:
         if not 0 <= slice_angstrom < math.inf:
             raise ValueError(f"A slice is {slice_angstrom:g} angstrom thick: choose 0 or a positive number.")
         self.slice_angstrom: typing.Final = slice_angstrom
+        self._device = device
         self._backend: Backend
         self._backend = NumpyBackend() if device is None else TorchBackend(device)
         detector_window = self.optics.wavelength_angstrom * 1e3 / self.geometry.mrad_per_pixel
@@ -151,10 +152,9 @@ class PatternSimulator:
         return self._size, self._step, self.optics.high_tension_v
 
     def _changed(self, specimen: Specimen, optics: Optics) -> PatternSimulator:
-        changed = PatternSimulator(specimen, optics, self.geometry, slice_angstrom=self.slice_angstrom)
-        changed._backend = self._backend
-        changed._probe = self._backend.put(changed._normalized_probe())
-        return changed
+        return PatternSimulator(
+            specimen, optics, self.geometry, slice_angstrom=self.slice_angstrom, device=self._device
+        )
 
     def _require_disc_on_detector(self) -> None:
         geometry = self.geometry

@@ -247,7 +247,8 @@ def manganese_phosphorus_trisulfide(extent_nm: float = 6.0, seed: int = 0) -> Sp
         shift = layer * _MNPS3_SHIFT * vectors[0]
         for element, i, j, height in _MNPS3_CELL:
             kept = cells if element == MANGANESE else numpy.delete(cells, _nearest_each(cells, missing), axis=0)
-            places = lattice.in_margin(kept + i * vectors[0] + j * vectors[1] + shift, extent)
+            places = kept + i * vectors[0] + j * vectors[1] + shift
+            places = places[lattice.over_margin(places, extent)]
             places = places[numpy.linalg.norm(places - hole, axis=1) > extent / 6]
             atoms.append((element, places, height + layer * _MNPS3_LAYER_ANGSTROM))
     places_known = {f"missing P2S6 {number}": place for number, place in enumerate(missing, start=1)}

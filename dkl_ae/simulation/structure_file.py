@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import pathlib
 import typing
 
 import numpy
 
-from dkl_ae.simulation.lattice import MARGIN_ANGSTROM
+from dkl_ae.simulation.lattice import MARGIN_ANGSTROM, over_margin, tiled
 from dkl_ae.simulation.specimen import Specimen
 
 CRYSTAL_EXTENT_NM = 5.0
@@ -67,24 +66,19 @@ def _is_crystal(atoms: typing.Any) -> bool:
 def _repeated(
     file: pathlib.Path, positions: typing.Any, numbers: typing.Any, cell: typing.Any, extent: float
 ) -> tuple[typing.Any, typing.Any]:
-    """The cells that reach the field and its margin, from -margin to extent + margin."""
+    """The atoms of every cell over the field and its margin, and their atomic numbers."""
     if numpy.abs(cell[:2, 2]).max() > 1e-3 * numpy.abs(cell[:2, :2]).max():
         raise ValueError(
             f"The first two cell vectors of {file.name} are not perpendicular to z: turn the structure first."
         )
     vectors = cell[:2, :2]
-    reach = numpy.array([-MARGIN_ANGSTROM, extent + MARGIN_ANGSTROM])
-    corners = numpy.array(list(itertools.product(reach, reach)))
-    along = corners @ numpy.linalg.inv(vectors)
-    low, high = numpy.floor(along.min(axis=0)).astype(int) - 1, numpy.ceil(along.max(axis=0)).astype(int) + 1
-    count = len(positions) * int(numpy.prod(high - low + 1))
+    count = round(len(positions) * (extent + 2 * MARGIN_ANGSTROM) ** 2 / abs(numpy.linalg.det(vectors)))
     if count > _MOST_ATOMS:
         raise ValueError(
             f"{file.name} repeated over {extent / 10:g} nm has about {count:,} atoms: choose a smaller extent or a "
             f"thinner cell, so that there are at most {_MOST_ATOMS:,}."
         )
-    i, j = (index.ravel()[:, None] for index in numpy.mgrid[low[0] : high[0] + 1, low[1] : high[1] + 1])
-    offsets = numpy.insert(i * vectors[0] + j * vectors[1], 2, 0.0, axis=1)
+    offsets = numpy.insert(tiled(vectors, numpy.zeros(2), extent), 2, 0.0, axis=1)
     everywhere = (offsets[:, None] + positions[None]).reshape(-1, 3)
-    inside = ((everywhere[:, :2] > reach[0]) & (everywhere[:, :2] < reach[1])).all(axis=1)
+    inside = over_margin(everywhere, extent)
     return everywhere[inside], numpy.tile(numbers, len(offsets))[inside]

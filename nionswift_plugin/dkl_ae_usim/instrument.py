@@ -12,9 +12,9 @@ from nion.device_kit import InstrumentDevice
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry, Stream
 
+from dkl_ae.measurement import ELEMENTARY_CHARGE_C
 from dkl_ae.simulation.column import Column
 from dkl_ae.simulation.dry_run import BEAM_CURRENT_A
-from dkl_ae.simulation.electrons import ELEMENTARY_CHARGE_C
 from dkl_ae.simulation.optics import Optics
 
 PRIORITY = 10
