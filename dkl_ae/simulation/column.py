@@ -198,8 +198,9 @@ class ReplayColumn:
     """A recording in place of a specimen. See Column.
 
     The pattern at a place is that of the recorded pixel there. Counts are served as they were recorded, whatever the
-    current and the exposure. A recording without noise is counted as if it were a specimen; its noise belongs to the
-    seed and the pixel, so that a place gives the same counts each time, as a recording does.
+    current and the exposure, while there is a beam at all. A recording without noise is counted as if it were a
+    specimen; its noise belongs to the seed and the pixel, so that a place gives the same counts each time, as a
+    recording does.
     """
 
     def __init__(self, recording: Recording, *, seed: int = 0) -> None:
@@ -233,6 +234,8 @@ class ReplayColumn:
                 f"The probe is at y {y_nm:.3f}, x {x_nm:.3f} nm, outside the recorded {self.extent_nm[0]:.3f} x "
                 f"{self.extent_nm[1]:.3f} nm: move it back into the field."
             )
+        if electrons == 0:
+            return numpy.zeros(self.detector_shape, numpy.float32)
         pattern = self._recording.pattern(row, column)
         if not self._recording.is_noise_free:
             return pattern.astype(numpy.float32)

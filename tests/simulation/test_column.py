@@ -196,6 +196,11 @@ def test_a_replay_serves_the_recorded_counts_of_the_nearest_pixel() -> None:
             numpy.testing.assert_array_equal(seen, recorded.stored_patterns[row, column_index])
 
 
+def test_without_a_beam_a_replay_is_dark() -> None:
+    for scale in (None, 1e-3):
+        assert not ReplayColumn(recording(scale)).expose(0.25, 0.35, electrons=0.0, exposure_s=1.0).any()
+
+
 def test_a_replayed_scan_is_the_survey_and_dark_outside() -> None:
     recorded = recording()
     column = ReplayColumn(recorded)
