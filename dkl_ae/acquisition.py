@@ -2,7 +2,9 @@
 
 Every score is larger where measuring is worth more, and finite. Expected improvement and the probability of
 improvement are scored by their logarithms, which have the same order and do not underflow (Ament et al., "Unexpected
-improvements to expected improvement for Bayesian optimization", NeurIPS 2023).
+improvements to expected improvement for Bayesian optimization", NeurIPS 2023). A run seeks the largest reading, or the
+one closest to a target: what improves is then minus the distance from it, and the confidence bound is the straddle
+heuristic of Bryan et al., "Active learning for identifying function threshold boundaries", NeurIPS 2005.
 """
 
 from __future__ import annotations
@@ -17,18 +19,30 @@ import scipy.special
 
 from dkl_ae.survey import FloatArray
 
+NEVER = float(numpy.finfo(numpy.float64).min)
+"""Score of a candidate that is not to be chosen."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Belief:
-    """What an acquisition function sees, in the reading's unit."""
+    """What an acquisition function sees, in the reading's unit; of a smallest reading that is sought, the opposite."""
 
     mean: FloatArray
     """Shape (candidates,)."""
     sigma: FloatArray
     """Shape (candidates,), one standard deviation."""
     best_observed: float
+    """The largest reading, or the one closest to the target."""
     scale: float
     """Standard deviation of the readings so far: the unit of the margin xi."""
+    target: float | None = None
+    """The reading that is sought; None for the largest."""
+    draw: FloatArray | None = None
+    """Shape (candidates,): one map drawn from the belief, NaN where it was not drawn; for Thompson sampling."""
+
+    def closeness(self, readings: FloatArray) -> FloatArray:
+        """What is to be as large as it can: the readings, or minus their distances from the target."""
+        return readings if self.target is None else -numpy.abs(readings - self.target)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +58,8 @@ class Acquisition:
     """Belief and parameter -> score of each candidate."""
     logarithmic: bool = False
     """True when the score is the logarithm of what the function is named after."""
+    draws: bool = False
+    """True when it needs a drawn map."""
 
 
 def log_expected_improvement(mean: FloatArray, sigma: FloatArray, threshold: float) -> FloatArray:
@@ -66,27 +82,73 @@ def log_expected_improvement(mean: FloatArray, sigma: FloatArray, threshold: flo
     return improvement + numpy.log(sigma)
 
 
+def log_expected_closeness(mean: FloatArray, sigma: FloatArray, target: float, distance: float) -> FloatArray:
+    """Logarithm of E[max(distance - |f - target|, 0)] for f normal with this mean and sigma: by how much it is expected
+    to come closer to the target than a distance.
+
+    The tent is a sum of three ramps, so this is h(t - d) - 2 h(t) + h(t + d) with h the expected improvement over a
+    threshold. Where the tent is narrow beside sigma the sum cancels, and the density at the target stands for it.
+    """
+    # By symmetry the mean may lie below the target, where the first ramp is the largest.
+    below = target - numpy.abs(mean - target)
+    first, second, third = (log_expected_improvement(below, sigma, target + step) for step in (-distance, 0, distance))
+    with numpy.errstate(all="ignore"):
+        ramps = first + numpy.log1p(numpy.exp(third - first) - 2 * numpy.exp(second - first))
+        u = (below - target) / sigma
+        density = 2 * math.log(distance) - numpy.log(sigma) - 0.5 * u * u - 0.5 * math.log(2 * math.pi)
+        # The tent's width in the length on which the density changes.
+        narrow = distance * (1 + numpy.abs(u)) < 1e-3 * sigma
+    closeness: FloatArray = numpy.where(narrow, density, ramps)
+    return closeness
+
+
 def _expected_improvement(belief: Belief, xi: float) -> FloatArray:
-    threshold = float(belief.mean.max()) + xi * belief.scale
-    return log_expected_improvement(belief.mean, belief.sigma, threshold)
+    return _improvement(belief, float(belief.closeness(belief.mean).max()), xi)
 
 
 def _expected_improvement_observed(belief: Belief, xi: float) -> FloatArray:
-    return log_expected_improvement(belief.mean, belief.sigma, belief.best_observed + xi * belief.scale)
+    return _improvement(belief, float(belief.closeness(numpy.array(belief.best_observed))), xi)
+
+
+def _improvement(belief: Belief, best: float, xi: float) -> FloatArray:
+    threshold = best + xi * belief.scale
+    if belief.target is None:
+        return log_expected_improvement(belief.mean, belief.sigma, threshold)
+    return log_expected_closeness(belief.mean, belief.sigma, belief.target, _distance(belief, threshold))
+
+
+def _distance(belief: Belief, threshold: float) -> float:
+    """From the target, within which a reading improves. Nothing is closer than the target itself: what counts there is
+    to be close at all."""
+    return max(-threshold, 1e-3 * belief.scale, 1e-12)
 
 
 def _probability_of_improvement(belief: Belief, xi: float) -> FloatArray:
-    threshold = belief.best_observed + xi * belief.scale
-    score: FloatArray = scipy.special.log_ndtr((belief.mean - threshold) / belief.sigma)
-    return score
+    threshold = float(belief.closeness(numpy.array(belief.best_observed))) + xi * belief.scale
+    if belief.target is None:
+        score: FloatArray = scipy.special.log_ndtr((belief.mean - threshold) / belief.sigma)
+        return score
+    # The lower end's side has the digits: probabilities near 1 have lost theirs.
+    below = belief.target - numpy.abs(belief.mean - belief.target)
+    distance = _distance(belief, threshold)
+    near, far = ((below - belief.target + step) / belief.sigma for step in (distance, -distance))
+    with numpy.errstate(all="ignore"):
+        first, second = scipy.special.log_ndtr(near), scipy.special.log_ndtr(far)
+        between: FloatArray = first + numpy.log1p(-numpy.exp(second - first))
+    return between
 
 
 def _upper_confidence_bound(belief: Belief, beta: float) -> FloatArray:
-    return belief.mean + beta * belief.sigma
+    return belief.closeness(belief.mean) + beta * belief.sigma
 
 
 def _maximum_uncertainty(belief: Belief, unused: float) -> FloatArray:
     return belief.sigma
+
+
+def _thompson(belief: Belief, unused: float) -> FloatArray:
+    assert belief.draw is not None, "Thompson sampling needs a drawn map"
+    return belief.closeness(belief.draw)
 
 
 _MARGIN = "The parameter is the least improvement that counts, in standard deviations of the readings so far."
@@ -121,7 +183,8 @@ ACQUISITIONS: Mapping[str, Acquisition] = {
         Acquisition(
             "upper_confidence_bound",
             "Upper confidence bound",
-            "The predicted reading plus a number of standard deviations, the parameter: more of them explore more.",
+            "The predicted reading plus a number of standard deviations, the parameter: more of them explore more. "
+            "Around a value that is sought it traces the contour (the straddle heuristic).",
             2.0,
             _upper_confidence_bound,
         ),
@@ -132,6 +195,15 @@ ACQUISITIONS: Mapping[str, Acquisition] = {
             0.0,
             _maximum_uncertainty,
         ),
+        Acquisition(
+            "thompson",
+            "Thompson sampling",
+            "The best of one map drawn at random from all that agree with the readings: explores as much as is "
+            "unknown. The parameter is unused.",
+            0.0,
+            _thompson,
+            draws=True,
+        ),
     )
 }
 
@@ -139,17 +211,17 @@ ACQUISITIONS: Mapping[str, Acquisition] = {
 def score(acquisition: str, belief: Belief, parameter: float) -> FloatArray:
     """Score of each candidate, shape (candidates,), finite."""
     scores = ACQUISITIONS[acquisition].evaluate(belief, parameter)
-    return numpy.nan_to_num(scores, nan=numpy.finfo(numpy.float64).min)
+    return numpy.nan_to_num(scores, nan=NEVER)
 
 
 def worth(acquisition: str, scores: FloatArray, chosen: float) -> FloatArray:
     """Scores as a person reads them, shape (candidates,).
 
     Those of an improvement function relative to the chosen candidate's, which is 1, and at most 1; others are in the
-    reading's unit already.
+    reading's unit already. NaN where the function says nothing.
     """
     if not ACQUISITIONS[acquisition].logarithmic:
-        return scores
+        return numpy.where(scores == NEVER, numpy.nan, scores)
     relative: FloatArray = numpy.exp(numpy.minimum(scores - chosen, 0.0))
     return relative
 
@@ -161,5 +233,5 @@ def choose(scores: FloatArray, allowed: numpy.typing.NDArray[numpy.bool_]) -> in
     """
     candidates = numpy.flatnonzero(allowed)
     if not candidates.size:
-        raise ValueError(f"All {allowed.size} candidates are measured: start a new run.")
+        raise ValueError(f"All {allowed.size} candidates are measured or too near to one: start a new run.")
     return int(candidates[numpy.argmax(scores[candidates])])

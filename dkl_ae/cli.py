@@ -62,7 +62,7 @@ def _benchmark(options: argparse.Namespace, terminal: _Terminal) -> int:
 
     try:
         if options.benchmark == "learning":
-            for line in learning.report(options.files):
+            for line in learning.report(options.files, options.ways, options.seeds, options.out):
                 terminal.say(line)
         elif options.json:
             terminal.say(json.dumps([dataclasses.asdict(row) for row in engine.engine_rows()], indent=1))
@@ -94,6 +94,16 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("--json", action="store_true", help="a list of rows for programs")
     learning = kinds.add_parser("learning", help="accuracy and calibration on noise-free recorded sets")
     learning.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE")
+    learning.add_argument(
+        "--way",
+        action="append",
+        dest="ways",
+        metavar="WAY",
+        help="a way of learning, such as dkl-ae or published; may be repeated (default: all but published, which takes "
+        "an hour)",
+    )
+    learning.add_argument("--seeds", type=int, default=10, help="repetitions of everything (default: 10)")
+    learning.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help="where to keep results and pictures")
     for command in (swift, demo):
         command.add_argument(
             "--folder",

@@ -1,9 +1,6 @@
 """The deep-kernel Gaussian process: a network and a kernel trained together on the marginal likelihood.
 
-Wilson, Hu, Salakhutdinov & Xing, "Deep kernel learning", AISTATS 2016. gpytorch defines the model.
-
-The kernel is averaged over the symmetries of the reading: sum over g of sign(g) k(p, g p') / |G| (Haasdonk and
-Burkhardt, "Invariant kernel functions for pattern analysis and machine learning", Machine Learning 68 (2007) 35).
+Wilson, Hu, Salakhutdinov & Xing, "Deep kernel learning", AISTATS 2016.
 """
 
 from __future__ import annotations
@@ -11,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import math
-import typing
 from collections.abc import Iterator
 
 import gpytorch
@@ -20,8 +15,16 @@ import numpy
 import numpy.typing
 import torch
 
-from dkl_ae.embedding import LearnedFeatures, structured_base
-from dkl_ae.surrogate import Posterior
+from dkl_ae.embedding import Embedding, LearnedFeatures, structured_base
+from dkl_ae.kernel import (
+    DeepKernelModel,
+    covariance,
+    negative_log_posterior,
+    prior_shares,
+    prior_variance,
+    safe_cholesky,
+)
+from dkl_ae.surrogate import Posterior, left_out
 from dkl_ae.survey import FloatArray, IntArray
 from dkl_ae.symmetry import Symmetry, elements
 
@@ -39,77 +42,9 @@ MOST_TRAINED_ON = 300
 need no more. The prediction always rests on all of them."""
 CONVERGED = 1e-3
 """A training ends when a cycle changes the loss per point by less than this."""
-WEIGHT_PRECISION = 3.0
-"""Precision of the Gaussian prior on the network's weights: with less the network overfits few points."""
 _CACHED_NUMBERS = 100_000
 LEAST_NOISE = 1e-6
 """Least variance of the noise in units of the target's variance, beside the learned one."""
-
-
-class ImageKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
-    """Average of a kernel over the images of a patch, each with its sign. Inputs: (n, images * dimensions)."""
-
-    def __init__(self, base_kernel: gpytorch.kernels.Kernel, signs: torch.Tensor) -> None:
-        super().__init__()
-        self.base_kernel = base_kernel
-        self.register_buffer("signs", signs)
-
-    def forward(self, x1: torch.Tensor, x2: torch.Tensor, diag: bool = False, **parameters: typing.Any) -> typing.Any:
-        own = x1.reshape(len(x1), len(self.signs), -1)[:, 0]
-        images = x2.reshape(len(x2), len(self.signs), -1).unbind(1)
-        terms = []
-        for sign, image in zip(self.signs, images, strict=True):
-            term = self.base_kernel(own, image, diag=diag, **parameters)
-            terms.append(sign * (term if diag else term.to_dense()))
-        return torch.stack(terms).mean(0)
-
-
-class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
-    """Constant mean; covariance of the latent points: Matern 3/2 averaged over a patch's images, plus Matern 3/2 and
-    linear of the patches as they are.
-
-    The second Matern part is what breaks the symmetry (a tilted beam, an astigmatic probe); its strength is learned, so
-    the evidence weighs how far the symmetry holds. The linear part is a trend, and it makes the prior variance of a
-    patch grow with its distance from the mean patch: the rare structures of a specimen are the uncertain ones, and are
-    looked at. Averaged over the images it would forget all that is rare off the patch's centre.
-    """
-
-    def __init__(
-        self,
-        embedding: torch.nn.Module,
-        signs: torch.Tensor,
-        likelihood: gpytorch.likelihoods.FixedNoiseGaussianLikelihood,
-    ) -> None:
-        super().__init__(None, None, likelihood)
-        self.embedding = embedding
-        self.register_buffer("signs", signs)
-        self.mean_module = gpytorch.means.ConstantMean(constant_prior=gpytorch.priors.NormalPrior(0.0, 0.3))
-        matern = gpytorch.kernels.MaternKernel(nu=1.5, lengthscale_prior=_around(0.6, 1.0))
-        self.local_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(1.0, 1.0))
-        self.trend_kernel = gpytorch.kernels.LinearKernel(variance_prior=_around(0.1, 1.0))
-        self.free_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(0.03, 1.0))
-        as_it_is = torch.eye(len(signs), dtype=torch.float64)[0] * len(signs)
-        self.covar_module = ImageKernel(self.local_kernel, signs) + ImageKernel(
-            self.free_kernel + self.trend_kernel, as_it_is
-        )
-        likelihood.second_noise_covar.register_prior("noise_prior", _around(1e-2, 2.0), lambda noise: noise.noise)
-        self.to(torch.float64)
-        self.local_kernel.outputscale = 1.0
-        self.local_kernel.base_kernel.lengthscale = 0.6
-        self.trend_kernel.variance = 0.1
-        self.free_kernel.outputscale = 0.03
-        likelihood.second_noise = 1e-2
-
-    def forward(self, base: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
-        """base: shape (symmetries, n, dimensions)."""
-        latent = self.embedding(base)
-        flat = latent.transpose(0, 1).flatten(1)
-        return gpytorch.distributions.MultivariateNormal(self.mean_module(flat), self.covar_module(flat))
-
-
-def _around(mode: float, spread: float) -> gpytorch.priors.LogNormalPrior:
-    """A prior on a positive number, Gaussian in its logarithm but for the Jacobian, with its peak at the mode."""
-    return gpytorch.priors.LogNormalPrior(math.log(mode) + spread**2, spread)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -154,7 +89,8 @@ class DeepKernel:
     CPU: the matrices are small.
 
     features: shape (candidates, patch_size ** 2).
-    symmetry: what the reading does when the specimen is turned or mirrored.
+    symmetry: what the reading does when the specimen is turned or mirrored; a network alone knows nothing of it.
+    embedding: what the kernel acts on.
     device: "cpu", "gpu" or "auto", which takes the GPU when there is one.
 
     Raises ValueError when a GPU is asked for and there is none.
@@ -167,8 +103,12 @@ class DeepKernel:
         patch_size: int,
         seed: int,
         symmetry: Symmetry = Symmetry.NONE,
+        embedding: str = Embedding.COMBINED,
         device: str = "auto",
     ) -> None:
+        self._embedding = Embedding(embedding)
+        if self._embedding is Embedding.NETWORK:
+            symmetry = Symmetry.NONE
         images = elements(symmetry, patch_size)
         self._base = torch.as_tensor(structured_base(features, patch_size, images))
         self._signs = torch.tensor([image.sign for image in images], dtype=torch.float64)
@@ -186,6 +126,16 @@ class DeepKernel:
     @property
     def notices(self) -> tuple[str, ...]:
         return tuple(self._notices)
+
+    @property
+    def explanation(self) -> str:
+        """Shares of the readings' prior variance over all candidates: what is alike in a patch's turned and mirrored
+        images, what is not, and what patches do not tell; and the network's share of their distances."""
+        if self._solution is None:
+            return ""
+        with torch.no_grad():
+            shares = prior_shares(self._model, self._solution.candidates)
+        return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
 
     @property
     def device_name(self) -> str:
@@ -206,17 +156,47 @@ class DeepKernel:
             self._fit(candidates, values, sigmas)
 
     def predict(self) -> Posterior:
-        """Predict every candidate, without the noise of a measurement.
+        """Predict every candidate, without the counting noise of a measurement.
 
         Raises RuntimeError when nothing was learned yet.
         """
-        if self._solution is None:
-            raise RuntimeError("The model has learned nothing yet: fit it first.")
+        solution, _ = self._fitted()
         try:
-            return self._predict(self._solution)
+            return self._predict(solution)
         except torch.OutOfMemoryError:
             self._leave_gpu()
-            return self._predict(self._solution)
+            return self._predict(solution)
+
+    def leave_one_out(self, rows: IntArray) -> tuple[FloatArray, Posterior]:
+        """See `Surrogate.leave_one_out`."""
+        solution, data = self._fitted()
+        with one_thread(), torch.no_grad():
+            index = torch.as_tensor(rows, device=self._base.device)
+            unit = torch.eye(len(solution.factor), dtype=torch.float64, device=self._base.device)[:, index]
+            columns = torch.linalg.solve_triangular(solution.factor, unit, upper=False)
+        values = data.targets[index].cpu().numpy()
+        predicted = left_out(values, columns.cpu().numpy(), solution.whitened.cpu().numpy())
+        return values * self._scale + self._centre, self._in_readings_unit(predicted.mean, predicted.sigma)
+
+    def covariance(self, left: IntArray, right: IntArray) -> FloatArray:
+        """See `Surrogate.covariance`."""
+        solution, _ = self._fitted()
+        with one_thread(), torch.no_grad():
+            self._map(solution)
+            first, second = (torch.as_tensor(part, device=self._base.device) for part in (left, right))
+            explained = solution.explained[: solution.mapped]
+            prior = covariance(self._model, solution.candidates[:, first], solution.candidates[:, second])
+            posterior = prior - explained[:, first].T @ explained[:, second]
+        result: FloatArray = posterior.cpu().numpy() * self._scale**2
+        return result
+
+    def _fitted(self) -> tuple[_Solution, _Data]:
+        if self._solution is None or self._data is None:
+            raise RuntimeError("The model has learned nothing yet: fit it first.")
+        return self._solution, self._data
+
+    def _in_readings_unit(self, mean: FloatArray, sigma: FloatArray) -> Posterior:
+        return Posterior(mean * self._scale + self._centre, sigma * self._scale)
 
     def _fit(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> None:
         with one_thread():
@@ -259,17 +239,17 @@ class DeepKernel:
 
     def _predict(self, solution: _Solution) -> Posterior:
         with one_thread(), torch.no_grad():
-            if solution.mapped < len(solution.factor):
-                self._map(solution)
-            sigma = solution.variance.clamp_min(1e-10).sqrt()
-        return Posterior(
-            mean=solution.mean.cpu().numpy() * self._scale + self._centre,
-            sigma=sigma.cpu().numpy() * self._scale,
-        )
+            self._map(solution)
+            # What was learned as noise beyond the counting's is what the patch does not tell of the reading: the truth
+            # varies by as much.
+            sigma = (solution.variance.clamp_min(0) + self._model.likelihood.second_noise).sqrt()
+        return self._in_readings_unit(solution.mean.cpu().numpy(), sigma.cpu().numpy())
 
     def _map(self, solution: _Solution) -> None:
         """Bring the measurements that are new into the map."""
         done, count = solution.mapped, len(solution.factor)
+        if done == count:
+            return
         if count > len(solution.explained):
             room = solution.explained.new_empty((count + count // 8 + 1, solution.explained.shape[1]))
             room[:done] = solution.explained[:done]
@@ -399,7 +379,8 @@ class DeepKernel:
         likelihood = gpytorch.likelihoods.FixedNoiseGaussianLikelihood(
             torch.ones(1, dtype=torch.float64), learn_additional_noise=True
         )
-        return DeepKernelModel(LearnedFeatures(self._base.shape[-1], generator), self._signs, likelihood)
+        features = LearnedFeatures(self._base.shape[-1], generator, self._embedding)
+        return DeepKernelModel(features, self._signs, likelihood)
 
     def _tensor(self, values: FloatArray) -> torch.Tensor:
         return torch.as_tensor(values, dtype=torch.float64, device=self._base.device)
@@ -430,72 +411,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Prior covariance of latent points, shape (n, m); equal to the model's own, without its overhead.
-
-    left, right: shape (symmetries, n or m, latent dimensions).
-    """
-    scale = math.sqrt(3) / model.local_kernel.base_kernel.lengthscale
-    own = left[0]
-    products = own @ right.transpose(1, 2)
-    squares = own.square().sum(1, keepdim=True) + right.square().sum(2).unsqueeze(1) - 2 * products
-    # The root has no gradient at zero.
-    distance = squares.clamp_min(1e-15).sqrt() * scale
-    local = torch.tensordot(_strengths(model), (1 + distance) * torch.exp(-distance), 1)
-    total: torch.Tensor = local + model.trend_kernel.variance.squeeze() * products[0]
-    return total
-
-
-def prior_variance(model: DeepKernelModel, latent: torch.Tensor) -> torch.Tensor:
-    """Diagonal of the prior covariance, shape (n,)."""
-    scale = math.sqrt(3) / model.local_kernel.base_kernel.lengthscale
-    distance = (latent[0] - latent).square().sum(-1).clamp_min(1e-15).sqrt() * scale.squeeze()
-    local = _strengths(model) @ ((1 + distance) * torch.exp(-distance))
-    total: torch.Tensor = local + model.trend_kernel.variance.squeeze() * latent[0].square().sum(-1)
-    return total
-
-
-def _strengths(model: DeepKernelModel) -> torch.Tensor:
-    """Of the Matern part, for each image of a patch."""
-    shares = model.local_kernel.outputscale * model.signs / len(model.signs)
-    as_it_is = torch.nn.functional.pad(model.free_kernel.outputscale.reshape(1), (0, len(shares) - 1))
-    return typing.cast(torch.Tensor, shares + as_it_is)
-
-
-def safe_cholesky(matrix: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """Lower Cholesky factor of matrix + diag(noise), with as much jitter as it takes, up to 1e-2.
-
-    Raises torch.linalg.LinAlgError when that is not enough.
-    """
-    for jitter in (0.0, 1e-8, 1e-6, 1e-4):
-        factor: torch.Tensor
-        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(noise + jitter))
-        if not failed:
-            return factor
-    factor = torch.linalg.cholesky(matrix + torch.diag(noise + 1e-2))
-    return factor
-
-
-def negative_log_posterior(
-    model: DeepKernelModel, base: torch.Tensor, targets: torch.Tensor, known_noise: torch.Tensor
-) -> torch.Tensor:
-    """Minus the log marginal likelihood and the log priors of the parameters, for each point.
-
-    -log p(y) = (y - m)' (K + D)^-1 (y - m) / 2 + log|K + D| / 2 + n log(2 pi) / 2
-    (Rasmussen & Williams, equation 2.30).
-    """
-    latent = model.embedding(base)
-    noise = known_noise + model.likelihood.second_noise
-    factor = safe_cholesky(covariance(model, latent, latent), noise)
-    residual = torch.linalg.solve_triangular(factor, (targets - model.mean_module.constant).unsqueeze(1), upper=False)
-    likelihood = 0.5 * residual.square().sum() + factor.diagonal().log().sum()
-    likelihood = likelihood + 0.5 * len(targets) * math.log(2 * math.pi)
-    prior = 0.5 * WEIGHT_PRECISION * sum(p.square().sum() for p in model.embedding.parameters())
-    for _, module, log_prior, value, _ in model.named_priors():
-        prior = prior - log_prior.log_prob(value(module)).sum()
-    return typing.cast(torch.Tensor, (likelihood + prior) / len(targets))
 
 
 def _choose_device(device: str) -> torch.device:

@@ -5,6 +5,7 @@ A patch has one point for each symmetry of its reading: its own, and those of it
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 
 import numpy
@@ -67,15 +68,27 @@ def _leading_directions(products: numpy.typing.NDArray[numpy.float64]) -> numpy.
     return directions[:, :count]
 
 
+class Embedding(enum.StrEnum):
+    """What a patch's point in latent space is made of."""
+
+    COMBINED = "combined"
+    """The base's coordinates and learned features: the evidence says how much the network has to say."""
+    PATCHES = "patches"
+    """The base's coordinates alone."""
+    NETWORK = "network"
+    """Learned features alone, as in the published deep kernel."""
+
+
 class LearnedFeatures(torch.nn.Module):
-    """latent = (base, network(base)): features that a network learns join the base's coordinates.
+    """latent = (base, network(base)), or one of both.
 
     The network's answer is averaged over the images of a patch, so that images keep their distances and the kernel
     stays a kernel. With a last layer of zero the deep kernel is the Gaussian process on the base.
     """
 
-    def __init__(self, dimensions: int, generator: torch.Generator) -> None:
+    def __init__(self, dimensions: int, generator: torch.Generator, embedding: Embedding = Embedding.COMBINED) -> None:
         super().__init__()
+        self._embedding = embedding
         self.first = torch.nn.Parameter(
             torch.randn(dimensions, HIDDEN_UNITS, generator=generator, dtype=torch.float64) * (2 / dimensions**0.5)
         )
@@ -85,6 +98,16 @@ class LearnedFeatures(torch.nn.Module):
         )
 
     def forward(self, base: torch.Tensor) -> torch.Tensor:
-        """Shape (symmetries, n, dimensions) -> (symmetries, n, dimensions + LEARNED_FEATURES)."""
+        """Shape (symmetries, n, dimensions) -> (symmetries, n, latent dimensions)."""
+        if self._embedding is Embedding.PATCHES:
+            return base
         learned = torch.tanh(base @ self.first + self.bias).mean(0) @ self.last
+        if self._embedding is Embedding.NETWORK:
+            return learned.expand(len(base), -1, -1)
         return torch.cat([base, learned.expand(len(base), -1, -1)], dim=-1)
+
+    def learned_share(self, latent: torch.Tensor) -> float:
+        """Of the variance of latent points, that of their learned features."""
+        variances = latent[0].var(0)
+        learned = 0 if self._embedding is Embedding.PATCHES else LEARNED_FEATURES
+        return float(variances[len(variances) - learned :].sum() / variances.sum())

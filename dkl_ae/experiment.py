@@ -9,21 +9,27 @@ import dataclasses
 import json
 import math
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy
 import numpy.typing
 
-from dkl_ae.acquisition import ACQUISITIONS, Belief, choose, score, worth
+from dkl_ae.acquisition import ACQUISITIONS, NEVER, Belief, choose, score, worth
+from dkl_ae.calibration import widened, widening
 from dkl_ae.measurement import Measurement, Origin, Position, Proposal
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.surrogate import Posterior, Surrogate
-from dkl_ae.survey import FloatArray, Patches
+from dkl_ae.survey import FloatArray, IntArray, Patches
 from dkl_ae.symmetry import Symmetry
 
 DEVICES = ("auto", "gpu", "cpu")
 LARGEST = "largest"
 SMALLEST = "smallest"
+VALUE = "value"
+GOALS = (LARGEST, SMALLEST, VALUE)
+EMBEDDINGS = ("combined", "patches", "network")
+_DRAWN = 1000
+"""A drawn map has this many candidates, chosen at random: its cost grows with their cube."""
 
 MakeSurrogate = Callable[[numpy.typing.NDArray[numpy.float32], int, Symmetry], Surrogate]
 
@@ -33,6 +39,12 @@ _LOWEST: typing.Final = {
     "steps": ("number of steps", 0),
     "random_seed": ("random seed", 0),
     "reference_frames": ("number of reference frames", 1),
+    "batch_size": ("batch", 1),
+}
+_NOT_NEGATIVE: typing.Final = {
+    "acquisition_parameter": "acquisition parameter",
+    "travel_cost": "travel cost",
+    "least_spacing_nm": "least spacing",
 }
 
 
@@ -43,7 +55,9 @@ class Plan:
     scalarizer: str = "com_magnitude"
     """Name of the scalarizer that drives the run; the others are logged."""
     goal: str = LARGEST
-    """Whether the run seeks the largest or the smallest reading."""
+    """Whether the run seeks the largest reading, the smallest, or those closest to `goal_value`."""
+    goal_value: float = 0.0
+    """In the driving scalarizer's unit."""
     patch_size: int = 13
     """Side of the patches in survey pixels, odd."""
     seed_points: int = 10
@@ -52,6 +66,15 @@ class Plan:
     """Points that the model chooses."""
     acquisition: str = "expected_improvement"
     acquisition_parameter: float = 0.01
+    batch_size: int = 1
+    """Points that are chosen together, before the model learns from them."""
+    travel_cost: float = 0.0
+    """What a nanometre of the probe's way costs: an improvement's worth falls by this power of e, any other score by as
+    many standard deviations of the readings."""
+    least_spacing_nm: float = 0.0
+    """No two exposures are nearer to each other than this."""
+    embedding: str = "combined"
+    """What the model looks at: the patches, the network's features of them, or both."""
     random_seed: int = 0
     device: str = "auto"
     reference_frames: int = 4
@@ -59,7 +82,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         _require_choice("scalarizer", self.scalarizer, SCALARIZERS)
-        _require_choice("goal", self.goal, (LARGEST, SMALLEST))
+        _require_choice("goal", self.goal, GOALS)
+        _require_choice("model", self.embedding, EMBEDDINGS)
         _require_choice("acquisition function", self.acquisition, ACQUISITIONS)
         _require_choice("device", self.device, DEVICES)
         for name, (label, lowest) in _LOWEST.items():
@@ -70,10 +94,12 @@ class Plan:
             raise ValueError(
                 f"The patch size is {self.patch_size} px, which has no central pixel: choose {self.patch_size + 1}."
             )
-        if not math.isfinite(self.acquisition_parameter) or self.acquisition_parameter < 0:
-            raise ValueError(
-                f"The acquisition parameter is {self.acquisition_parameter}: choose a number that is not negative."
-            )
+        for name, label in _NOT_NEGATIVE.items():
+            number = getattr(self, name)
+            if not math.isfinite(number) or number < 0:
+                raise ValueError(f"The {label} is {number}: choose a number that is not negative.")
+        if not math.isfinite(self.goal_value):
+            raise ValueError(f"The value sought is {self.goal_value}: choose a number.")
 
     @property
     def points(self) -> int:
@@ -112,16 +138,17 @@ class Maps:
 class Experiment:
     """The ask/tell state of one run.
 
-    The model is fitted once all seeds are told, and after every measurement from then on. A reading that is not
-    a number counts as measured: its candidate is not proposed again, and the model does not see it.
+    The model is fitted once all seeds are told, and from then on whenever the batch that it chose is told. A reading
+    that is not a number counts as measured: its candidate is not proposed again, and the model does not see it.
 
     A circular reading (an angle) is modelled through its cosine and its sine, never across the branch cut; the
-    acquisition function then acts on the cosine, so the run seeks the direction +x, or -x for the smallest.
+    acquisition function then acts on the cosine of its difference from the angle sought, which is the direction +x for
+    the largest and -x for the smallest.
 
     make_surrogate: features of all candidates, shape (candidates, patch_size ** 2), a seed, and what the modelled
         number does when the specimen is turned or mirrored -> a surrogate.
 
-    Raises ValueError when there are fewer candidates than points to measure.
+    Raises ValueError when there are fewer candidates than points to measure, or no room for the seeds.
     """
 
     def __init__(
@@ -138,18 +165,19 @@ class Experiment:
         self.plan = plan
         self.patches = patches
         self._scalarizer = SCALARIZERS[plan.scalarizer]
-        self._sign = 1.0 if plan.goal == LARGEST else -1.0
-        random = numpy.random.default_rng(plan.random_seed)
-        self._seeds = random.choice(patches.count, size=plan.seed_points, replace=False)
+        self._objective = _Objective.of(plan)
+        self._allowed = numpy.ones(patches.count, numpy.bool_)
+        self._places_nm = patches.places_nm
+        self._upcoming = self._draw_seeds()
         symmetries = [Symmetry.X, Symmetry.Y] if self._scalarizer.circular else [self._scalarizer.symmetry]
         self._surrogates = [
             make_surrogate(patches.features, plan.random_seed + component, symmetry)
             for component, symmetry in enumerate(symmetries)
         ]
-        self._allowed = numpy.ones(patches.count, numpy.bool_)
         self._measurements: list[Measurement] = []
+        self._measured: set[int] = set()
         self._maps: Maps | None = None
-        self._scores: FloatArray | None = None
+        self._widenings: list[float] = []
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -168,48 +196,80 @@ class Experiment:
     def best(self) -> Measurement | None:
         """The measurement with the reading that comes closest to the goal."""
         valid = [m for m in self._measurements if math.isfinite(self._driving(m)[0])]
-        return max(valid, key=lambda m: self._objective(self._driving(m)[0]), default=None)
+        return max(valid, key=lambda m: self._objective.closeness(self._driving(m)[0]), default=None)
 
     @property
     def notices(self) -> tuple[str, ...]:
         """Sentences of the model for the operator, from the last fit."""
         return tuple(notice for surrogate in self._surrogates for notice in surrogate.notices)
 
+    @property
+    def explanation(self) -> str:
+        """Which part of the model speaks, and how far its intervals had to be widened; empty until it has learned."""
+        if self._maps is None:
+            return ""
+        return f"{self._surrogates[0].explanation}; intervals x {max(self._widenings):.2f}"
+
     def ask(self) -> Proposal:
         """The next place to measure; the same until something is told.
 
-        Raises ValueError when the run is finished.
+        Raises ValueError when the run is finished, or when all that is left is too near to what was measured.
         """
         if self.finished:
             raise ValueError(f"All {self.plan.points} points are measured: start a new run for more.")
-        told = len(self._measurements)
-        if told < self.plan.seed_points:
-            return self._proposal(int(self._seeds[told]), Origin.SEED, None)
-        if self._scores is None:
-            # Not one seed gave a number: go on at random rather than stop.
-            random = numpy.random.default_rng((self.plan.random_seed, told))
-            candidate = int(random.choice(numpy.flatnonzero(self._allowed)))
-            return self._proposal(candidate, Origin.SEED, None)
-        candidate = choose(self._scores, self._allowed)
-        return self._proposal(candidate, Origin.MODEL, float(self._scores[candidate]))
+        if not self._upcoming:
+            raise ValueError(
+                f"Every candidate left is nearer than {self.plan.least_spacing_nm:g} nm to a measured one: "
+                "choose a smaller least spacing or fewer steps."
+            )
+        return self._upcoming[0]
 
     def tell(self, measurement: Measurement) -> None:
-        """Record a measurement; refit and predict once the seeds are complete.
+        """Record a measurement; refit, predict and choose once the seeds, or a batch, are complete.
 
         Raises ValueError when its candidate was measured before.
         """
         candidate = measurement.proposal.candidate
-        if not self._allowed[candidate]:
+        if candidate in self._measured:
             row, column = self.patches.pixel(candidate)
             raise ValueError(f"Pixel ({row}, {column}) is measured already: ask for another.")
-        self._allowed[candidate] = False
+        self._allowed &= self._far_from(candidate)
+        self._measured.add(candidate)
         self._measurements.append(measurement)
-        if len(self._measurements) >= self.plan.seed_points:
+        self._upcoming = [proposal for proposal in self._upcoming if self._allowed[proposal.candidate]]
+        if not self._upcoming:
             self._learn()
 
     def position(self, proposal: Proposal) -> Position:
         """Where the probe must go for a proposal."""
         return self.patches.survey.position(proposal.row, proposal.column)
+
+    def _draw_seeds(self) -> list[Proposal]:
+        random = numpy.random.default_rng(self.plan.random_seed)
+        free = self._allowed.copy()
+        seeds: list[Proposal] = []
+        for candidate in random.permutation(self.patches.count):
+            if len(seeds) == self.plan.seed_points:
+                return seeds
+            if free[candidate]:
+                free &= self._far_from(int(candidate))
+                seeds.append(self._proposal(int(candidate), Origin.SEED, None))
+        if len(seeds) < self.plan.seed_points:
+            raise ValueError(
+                f"There is room for {len(seeds)} of {self.plan.seed_points} seed points "
+                f"{self.plan.least_spacing_nm:g} nm apart: choose a smaller least spacing or fewer seed points."
+            )
+        return seeds
+
+    def _far_from(self, candidate: int) -> numpy.typing.NDArray[numpy.bool_]:
+        """Which candidates may be measured once this one is."""
+        away: numpy.typing.NDArray[numpy.bool_] = self._distances_nm(candidate) >= self.plan.least_spacing_nm
+        away[candidate] = False
+        return away
+
+    def _distances_nm(self, candidate: int) -> FloatArray:
+        distances: FloatArray = numpy.hypot(*(self._places_nm - self._places_nm[candidate]).T)
+        return distances
 
     def _proposal(self, candidate: int, origin: Origin, score: float | None) -> Proposal:
         row, column = self.patches.pixel(candidate)
@@ -219,21 +279,13 @@ class Experiment:
         reading = measurement.readings[self.plan.scalarizer]
         return reading.value, reading.sigma
 
-    def _objective(self, value: float) -> float:
-        """What the run makes as large as it can."""
-        return self._sign * (math.cos(value) if self._scalarizer.circular else value)
-
-    def _worth(self) -> FloatArray:
-        assert self._scores is not None
-        free = self._scores[self._allowed]
-        chosen = float(free.max()) if free.size else float(self._scores.max())
-        return worth(self.plan.acquisition, self._scores, chosen)
-
     def _learn(self) -> None:
         candidates = numpy.array([m.proposal.candidate for m in self._measurements])
         values, sigmas = numpy.array([self._driving(m) for m in self._measurements]).T
+        random = numpy.array([m.proposal.origin is Origin.SEED for m in self._measurements])
         valid = numpy.isfinite(values)
         if not valid.any():
+            self._go_on_at_random()
             return
         candidates, values, sigmas = candidates[valid], values[valid], sigmas[valid]
         if self._scalarizer.circular:
@@ -241,24 +293,130 @@ class Experiment:
             targets = [(cosine, numpy.abs(sine) * sigmas), (sine, numpy.abs(cosine) * sigmas)]
         else:
             targets = [(values, sigmas)]
-        posteriors = []
+        posteriors: list[Posterior] = []
+        factors: list[float] = []
         for surrogate, (target, error) in zip(self._surrogates, targets, strict=True):
             surrogate.fit(candidates, target, error)
-            posteriors.append(surrogate.predict())
-        objective = self._sign * targets[0][0]
-        belief = Belief(
-            mean=self._sign * posteriors[0].mean,
-            sigma=posteriors[0].sigma,
-            best_observed=float(objective.max()),
-            scale=float(objective.std()),
-        )
-        self._scores = score(self.plan.acquisition, belief, self.plan.acquisition_parameter)
+            factor = widening(surrogate, numpy.flatnonzero(random[valid]))
+            posteriors.append(widened(surrogate.predict(), factor))
+            factors.append(factor)
+        self._widenings = factors
         shown = _angle_posterior(*posteriors) if self._scalarizer.circular else posteriors[0]
+        belief = self._objective.belief([target for target, _ in targets], posteriors)
+        scores = self._choose_batch(belief, float(numpy.median(targets[0][1])))
+        free = scores[self._allowed]
         self._maps = Maps(
             prediction=self.patches.to_map(shown.mean),
             uncertainty=self.patches.to_map(shown.sigma),
-            acquisition=self.patches.to_map(self._worth()),
+            acquisition=self.patches.to_map(
+                worth(self.plan.acquisition, scores, float(free.max() if free.size else scores.max()))
+            ),
         )
+
+    def _go_on_at_random(self) -> None:
+        """Not one seed gave a number: go on at random rather than stop."""
+        random = numpy.random.default_rng((self.plan.random_seed, len(self._measurements)))
+        free = numpy.flatnonzero(self._allowed)
+        if free.size:
+            self._upcoming = [self._proposal(int(random.choice(free)), Origin.SEED, None)]
+
+    def _choose_batch(self, belief: Belief, error: float) -> FloatArray:
+        """Choose what to measure next; returns the scores of all candidates before the first choice.
+
+        Each choice but the first believes that the one before was read as predicted: that tells nothing of the readings
+        but lessens what is unknown around it (the kriging believer of Ginsbourger et al., "Kriging is well-suited to
+        parallelize optimization", 2010).
+        """
+        allowed = self._allowed.copy()
+        place = self._measurements[-1].proposal.candidate
+        first: FloatArray | None = None
+        for number in range(min(self.plan.batch_size, self.plan.points - len(self._measurements)) or 1):
+            if ACQUISITIONS[self.plan.acquisition].draws:
+                belief = dataclasses.replace(belief, draw=self._draw(belief, allowed, number))
+            scores = score(self.plan.acquisition, belief, self.plan.acquisition_parameter)
+            scores = numpy.maximum(scores - self._cost_of_way(place, belief), NEVER)
+            first = scores if first is None else first
+            if self.finished or not allowed.any():
+                break
+            place = choose(scores, allowed)
+            self._upcoming.append(self._proposal(place, Origin.MODEL, float(scores[place])))
+            allowed &= self._far_from(place)
+            if self.plan.batch_size > 1:
+                belief = self._believing(belief, place, error)
+        assert first is not None
+        return first
+
+    def _cost_of_way(self, place: int, belief: Belief) -> FloatArray:
+        unit = 1.0 if ACQUISITIONS[self.plan.acquisition].logarithmic else belief.scale
+        return self.plan.travel_cost * unit * self._distances_nm(place)
+
+    def _draw(self, belief: Belief, allowed: numpy.typing.NDArray[numpy.bool_], number: int) -> FloatArray:
+        """A map drawn from the belief, NaN but at some candidates."""
+        random = numpy.random.default_rng((self.plan.random_seed, len(self._measurements), number))
+        free = numpy.flatnonzero(allowed) if allowed.any() else numpy.arange(allowed.size)
+        chosen = random.permutation(free)[:_DRAWN]
+        covariance = self._covariance(chosen, chosen)
+        # What patches do not tell differs from candidate to candidate.
+        covariance[numpy.diag_indices(chosen.size)] = belief.sigma[chosen] ** 2
+        draw = numpy.full(belief.mean.size, numpy.nan)
+        draw[chosen] = random.multivariate_normal(belief.mean[chosen], covariance, method="eigh", check_valid="ignore")
+        return draw
+
+    def _covariance(self, left: IntArray, right: IntArray) -> FloatArray:
+        """Of the objective."""
+        parts = [
+            (weight * factor) ** 2 * surrogate.covariance(left, right)
+            for weight, factor, surrogate in zip(
+                self._objective.weights, self._widenings, self._surrogates, strict=True
+            )
+        ]
+        total: FloatArray = numpy.sum(parts, axis=0)
+        return total
+
+    def _believing(self, belief: Belief, place: int, error: float) -> Belief:
+        """The belief after the predicted reading was read at a place."""
+        everywhere = numpy.arange(self.patches.count)
+        covariance = self._covariance(numpy.array([place]), everywhere)[0]
+        explained = covariance**2 / (belief.sigma[place] ** 2 + error**2)
+        readings = numpy.array([belief.best_observed, belief.mean[place]])
+        return dataclasses.replace(
+            belief,
+            sigma=numpy.sqrt(numpy.maximum(belief.sigma**2 - explained, 1e-6 * belief.sigma**2)),
+            best_observed=float(readings[numpy.argmax(belief.closeness(readings))]),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Objective:
+    """What the run makes as large as it can: a weighted sum of the modelled numbers, or its closeness to a target."""
+
+    weights: tuple[float, ...]
+    """Of a reading; or of an angle's cosine and sine, to give the cosine of its difference from the angle sought."""
+    target: float | None = None
+
+    @classmethod
+    def of(cls, plan: Plan) -> _Objective:
+        if SCALARIZERS[plan.scalarizer].circular:
+            sought = {LARGEST: 0.0, SMALLEST: math.pi}.get(plan.goal, plan.goal_value)
+            return cls((math.cos(sought), math.sin(sought)))
+        if plan.goal == VALUE:
+            return cls((1.0,), plan.goal_value)
+        return cls((1.0,) if plan.goal == LARGEST else (-1.0,))
+
+    def closeness(self, reading: float) -> float:
+        """Of one reading."""
+        if len(self.weights) == 2:
+            return self.weights[0] * math.cos(reading) + self.weights[1] * math.sin(reading)
+        return self.weights[0] * reading if self.target is None else -abs(reading - self.target)
+
+    def belief(self, readings: Sequence[FloatArray], posteriors: Sequence[Posterior]) -> Belief:
+        """What an acquisition function is to see of the modelled numbers."""
+        weights = numpy.array(self.weights)
+        seen = weights @ numpy.array(readings)
+        mean = weights @ numpy.array([posterior.mean for posterior in posteriors])
+        variance = weights**2 @ numpy.array([posterior.sigma**2 for posterior in posteriors])
+        belief = Belief(mean, numpy.sqrt(variance), 0.0, float(seen.std()), self.target)
+        return dataclasses.replace(belief, best_observed=float(seen[numpy.argmax(belief.closeness(seen))]))
 
 
 def _angle_posterior(cosine: Posterior, sine: Posterior) -> Posterior:

@@ -102,6 +102,8 @@ class StepCompleted:
     best: Measurement | None
     dose: Dose
     times: StepTimes
+    explanation: str
+    """Which part of the model speaks; empty before it has learned."""
     notices: tuple[str, ...]
 
 
@@ -235,6 +237,7 @@ class Runner:
                     experiment.best,
                     self._dose,
                     times,
+                    experiment.explanation,
                     experiment.notices,
                 )
             )
@@ -286,7 +289,12 @@ class Runner:
         from dkl_ae.deep_kernel import DeepKernel
 
         return DeepKernel(
-            features, patch_size=self._plan.patch_size, seed=seed, symmetry=symmetry, device=self._plan.device
+            features,
+            patch_size=self._plan.patch_size,
+            seed=seed,
+            symmetry=symmetry,
+            embedding=self._plan.embedding,
+            device=self._plan.device,
         )
 
 

@@ -50,6 +50,11 @@ class Survey:
         return Position(y=(row + 0.5) / height, x=(column + 0.5) / width)
 
 
+def centred_size(size: int) -> int:
+    """The next patch size that has a central pixel: an even window would sit half a pixel off its candidate."""
+    return size + 1 - size % 2
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Patches:
     """The square windows of a survey; each is centred on the pixel of one candidate.
@@ -67,7 +72,9 @@ class Patches:
         if self.size < 1:
             raise ValueError(f"The patch size is {self.size} px: choose a positive odd number such as 13.")
         if self.size % 2 == 0:
-            raise ValueError(f"The patch size is {self.size} px, which has no central pixel: choose {self.size + 1}.")
+            raise ValueError(
+                f"The patch size is {self.size} px, which has no central pixel: choose {centred_size(self.size)}."
+            )
         height, width = self.survey.shape
         if self.size > min(height, width):
             raise ValueError(
@@ -102,6 +109,12 @@ class Patches:
         scaled = ((image - image.mean()) / image.std()).astype(numpy.float32)
         windows = numpy.lib.stride_tricks.sliding_window_view(scaled, (self.size, self.size))
         return numpy.ascontiguousarray(windows.reshape(self.count, self.size * self.size))
+
+    @property
+    def places_nm(self) -> FloatArray:
+        """Row and column of each candidate in nanometres from the first one's, shape (candidates, 2)."""
+        places = numpy.stack(numpy.unravel_index(numpy.arange(self.count), self.grid), axis=1)
+        return numpy.asarray(places * self.survey.pixel_size_nm, numpy.float64)
 
     def pixel(self, candidate: int) -> tuple[int, int]:
         """Row and column, in the survey, of a candidate."""

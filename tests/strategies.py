@@ -51,7 +51,8 @@ class Hyperparameters:
 
     length: float
     output_scale: float
-    trend: float
+    linear: float
+    quadratic: float
     mean: float
     noise: float
 
@@ -64,7 +65,8 @@ def hyperparameters(draw: st.DrawFn, *, trend: typing.Literal["any", "none"] = "
     return Hyperparameters(
         length=draw(st.floats(0.2, 3)),
         output_scale=draw(st.floats(0.1, 5)),
-        trend=draw(st.floats(0, 2)) if trend == "any" else 0.0,
+        linear=draw(st.floats(0, 2)) if trend == "any" else 0.0,
+        quadratic=draw(st.floats(0, 2)) if trend == "any" else 0.0,
         mean=draw(st.floats(-3, 3)),
         noise=draw(st.floats(0, 0.1)),
     )

@@ -1,12 +1,22 @@
 """Laws of the acquisition functions, and numbers from elsewhere."""
 
+import dataclasses
+
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dkl_ae.acquisition import ACQUISITIONS, Belief, choose, log_expected_improvement, score, worth
+from dkl_ae.acquisition import (
+    ACQUISITIONS,
+    Belief,
+    choose,
+    log_expected_closeness,
+    log_expected_improvement,
+    score,
+    worth,
+)
 
 means = st.floats(-1e3, 1e3)
 sigmas = st.floats(1e-6, 1e3)
@@ -21,12 +31,13 @@ def belief(mean, sigma, best_observed: float = 1.0, scale: float = 1.0) -> Belie
 @st.composite
 def beliefs(draw: st.DrawFn) -> Belief:
     count = draw(st.integers(1, 20))
-    return belief(
+    state = belief(
         draw(arrays(float, count, elements=means)),
         draw(arrays(float, count, elements=sigmas)),
         draw(means),
         draw(st.floats(0, 100)),
     )
+    return dataclasses.replace(state, draw=state.mean + state.sigma)
 
 
 # Six candidates; best 1 plus margin 0.01. botorch 0.18.1, torch 2.13.0: LogExpectedImprovement and
@@ -85,6 +96,43 @@ def test_the_logarithm_is_right_in_the_extreme_tail(u, expected) -> None:
     assert log_expected_improvement(numpy.array([u]), numpy.ones(1), 0.0)[0] == pytest.approx(expected, rel=1e-12)
 
 
+@given(st.floats(-6, 6), st.floats(1e-2, 30), st.floats(1e-6, 10))
+def test_expected_closeness_is_the_integral(mean, sigma, distance) -> None:
+    """Of max(d - |f - t|, 0) over the normal density, by Gauss-Legendre quadrature on both sides of the target."""
+    u, weights = numpy.polynomial.legendre.leggauss(200)
+    f = 0.5 * distance * (u + 1)  # from the target to either edge
+    log_density = [-0.5 * ((side * f - mean) / sigma) ** 2 for side in (1, -1)]
+    shift = numpy.max(log_density)
+    integral = sum(numpy.sum(weights * (distance - f) * numpy.exp(log - shift)) for log in log_density)
+    expected = numpy.log(0.5 * distance * integral / (sigma * numpy.sqrt(2 * numpy.pi))) + shift
+    found = log_expected_closeness(numpy.array([mean + 2.5]), numpy.array([sigma]), 2.5, distance)[0]
+    assume(distance < 20 * sigma)  # beyond, the quadrature misses the peak
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+@given(beliefs(), xis, means, st.sampled_from(["expected_improvement", "probability_of_improvement"]))
+def test_beyond_a_target_is_as_far_as_before_it(state, parameter, target, name) -> None:
+    here = dataclasses.replace(state, target=target)
+    mirrored = dataclasses.replace(here, mean=2 * target - state.mean, best_observed=2 * target - state.best_observed)
+    rounding = 1e-9 + 1e-13 * (numpy.abs(state.mean).max() + abs(target)) / state.sigma.min()
+    numpy.testing.assert_allclose(
+        score(name, mirrored, parameter), score(name, here, parameter), rtol=1e-6 + rounding, atol=1e-6 + rounding
+    )
+
+
+def test_the_bound_around_a_value_is_the_straddle() -> None:
+    """Bryan et al.: 1.96 sigma - |mean - level|."""
+    state = dataclasses.replace(belief([1.0, 2.0, 5.0], [0.1, 0.5, 1.0]), target=2.5)
+    expected = 1.96 * state.sigma - numpy.array([1.5, 0.5, 2.5])
+    numpy.testing.assert_allclose(score("upper_confidence_bound", state, 1.96), expected)
+
+
+def test_the_probability_to_come_closer_is_that_of_the_interval() -> None:
+    """P(|f - 1| < 0.5) for f of mean 0 and deviation 1: Phi(1.5) - Phi(0.5) = 0.2417303374571288."""
+    state = dataclasses.replace(belief([0.0], [1.0], best_observed=0.5, scale=0.1), target=1.0)
+    assert numpy.exp(score("probability_of_improvement", state, 0.0))[0] == pytest.approx(0.2417303374571288)
+
+
 def test_expected_improvement_is_the_papers_formula() -> None:
     """a = (mu - y+ - xi) Phi(u) + sigma phi(u) with u = 1: Phi = 0.8413447460685429, phi = 0.24197072451914337."""
     logarithm = log_expected_improvement(numpy.array([3.0]), numpy.array([2.0]), 1.0)
@@ -121,9 +169,9 @@ def test_expected_improvement_has_the_readings_unit(mean, sigma, distance, unit)
     assert second - first == pytest.approx(numpy.log(unit), abs=1e-9 + rounding)
 
 
-@given(names, beliefs(), xis)
-def test_every_score_is_finite(name, state, parameter) -> None:
-    scores = score(name, state, parameter)
+@given(names, beliefs(), xis, st.one_of(st.none(), means))
+def test_every_score_is_finite(name, state, parameter, target) -> None:
+    scores = score(name, dataclasses.replace(state, target=target), parameter)
     assert scores.shape == state.mean.shape
     assert numpy.isfinite(scores).all()
 
@@ -131,7 +179,9 @@ def test_every_score_is_finite(name, state, parameter) -> None:
 @given(names)
 def test_absurd_beliefs_still_give_finite_scores(name) -> None:
     state = belief([0.0, 1e200, -1e200], [1e-300, 1e-10, 1e10])
-    assert numpy.isfinite(score(name, state, 0.01)).all()
+    for target in (None, 1.0):
+        absurd = dataclasses.replace(state, target=target, draw=numpy.array([numpy.nan, 1e300, -1e300]))
+        assert numpy.isfinite(score(name, absurd, 0.01)).all()
 
 
 def test_the_best_is_the_predicted_or_the_observed_one() -> None:
@@ -166,8 +216,10 @@ def test_maximum_uncertainty_looks_only_at_sigma(state, parameter) -> None:
 @given(names, st.integers(0, 2**32 - 1), st.floats(1e-2, 1e2), st.floats(-100, 100))
 def test_the_choice_does_not_depend_on_the_readings_unit(name, seed, gain, offset) -> None:
     random = numpy.random.default_rng(seed)
-    state = belief(random.normal(size=30), random.uniform(0.1, 1, 30), 1.0, 0.7)
+    drawn = random.normal(size=30)
+    state = dataclasses.replace(belief(random.normal(size=30), random.uniform(0.1, 1, 30), 1.0, 0.7), draw=drawn)
     converted = belief(state.mean * gain + offset, state.sigma * gain, gain + offset, 0.7 * gain)
+    converted = dataclasses.replace(converted, draw=drawn * gain + offset)
     everywhere = numpy.ones(30, bool)
     parameter = ACQUISITIONS[name].default
     assert choose(score(name, state, parameter), everywhere) == choose(score(name, converted, parameter), everywhere)
@@ -176,7 +228,7 @@ def test_the_choice_does_not_depend_on_the_readings_unit(name, seed, gain, offse
 @given(arrays(float, 15, elements=st.floats(-10, 10)), arrays(bool, 15))
 def test_the_choice_is_the_best_of_the_allowed(scores, allowed) -> None:
     if not allowed.any():
-        with pytest.raises(ValueError, match="All 15 candidates are measured"):
+        with pytest.raises(ValueError, match="All 15 candidates are measured or too near to one"):
             choose(scores, allowed)
         return
     chosen = choose(scores, allowed)
@@ -200,6 +252,13 @@ def test_the_worth_of_an_improvement_lies_between_nothing_and_the_chosen_ones(st
 def test_the_worth_of_a_bound_is_the_bound() -> None:
     scores = numpy.array([1.0, -2.0])
     numpy.testing.assert_array_equal(worth("upper_confidence_bound", scores, 1.0), scores)
+
+
+def test_what_was_not_drawn_is_not_shown_and_not_chosen() -> None:
+    state = dataclasses.replace(belief([0.0] * 3, [1.0] * 3), draw=numpy.array([numpy.nan, -2.0, -1.0]))
+    scores = score("thompson", state, 0.0)
+    assert choose(scores, numpy.ones(3, bool)) == 2
+    numpy.testing.assert_array_equal(worth("thompson", scores, -1.0), [numpy.nan, -2, -1])
 
 
 def test_names_labels_and_tool_tips_are_there_for_the_panel() -> None:

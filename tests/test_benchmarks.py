@@ -13,18 +13,19 @@ import numpy
 import pytest
 
 from dkl_ae import cli
-from dkl_ae.benchmarks import engine, learning
+from dkl_ae.benchmarks import engine, learning, recorded
 from dkl_ae.benchmarks.published import PublishedWay
 
 
-def test_the_published_way_learns() -> None:
+@pytest.mark.parametrize("interpolated", [True, False])
+def test_the_published_way_learns(interpolated: bool) -> None:
     features = numpy.random.default_rng(0).normal(size=(120, 9)).astype(numpy.float32)
     values = features[:, 0].astype(float)
-    published = PublishedWay(features)
+    published = PublishedWay(features, interpolated=interpolated)
     published.fit(numpy.arange(60), values[:60], cycles=60)
-    mean, sigma = published.predict()
-    assert numpy.corrcoef(mean[60:], values[60:])[0, 1] > 0.7
-    assert (sigma >= 0).all()
+    prediction = published.predict()
+    assert numpy.corrcoef(prediction.mean[60:], values[60:])[0, 1] > 0.7
+    assert (prediction.sigma >= 0).all()
 
 
 def test_a_row_has_every_time_and_their_ratio() -> None:
@@ -44,7 +45,7 @@ def test_the_command_prints_json(monkeypatch: Any, capsys: Any) -> None:
     assert json.loads(capsys.readouterr().out) == [dataclasses.asdict(row)]
 
 
-def test_learning_reports_each_number(tmp_path: pathlib.Path, monkeypatch: Any, capsys: Any) -> None:
+def test_learning_keeps_the_results_of_each_way(tmp_path: pathlib.Path, monkeypatch: Any, capsys: Any) -> None:
     """A set of pure chance, whose readings nothing can explain: R2 is about zero."""
     random = numpy.random.default_rng(0)
     y, x = numpy.indices((32, 32)) - 15.5
@@ -59,14 +60,37 @@ def test_learning_reports_each_number(tmp_path: pathlib.Path, monkeypatch: Any, 
         opened["vacuum"] = disc / disc.sum()
         opened["haadf"] = random.random((18, 18))
         opened.attrs["metadata"] = json.dumps({"scan_step_A": 0.2, "detector_mrad_per_px": 2.5})
-    monkeypatch.setattr(learning, "PATCH_SIZE", 3)
-    monkeypatch.setattr(learning, "LINEAR", learning.LINEAR[:1])
+    monkeypatch.setattr(recorded, "PATCH_SIZE", 3)
     monkeypatch.setattr(learning, "FRACTIONS", (0.1,))
-    assert cli.main(["benchmark", "learning", str(file)]) == 0
-    title, passive, active = capsys.readouterr().out.splitlines()
-    assert title.startswith("set.h5, 256 candidates")
-    assert passive.split()[:3] == ["com_magnitude", "26", "random"]
-    assert "best 1 %:" in active
+    monkeypatch.setattr(learning, "CHOSEN_POINTS", 45)
+    out = tmp_path / "out"
+    for ways in (["random", "grid"], ["plain GP on (x, y)", "dkl-ae"], ["grid"]):
+        arguments = ["--seeds", "1", "--out", str(out)]
+        for way in ways:
+            arguments += ["--way", way]
+        assert cli.main(["benchmark", "learning", str(file), *arguments]) == 0
+    title, chased = capsys.readouterr().out.splitlines()[-2:]
+    assert title == "set.h5, 256 candidates, 1 seed"
+    assert chased.split()[:2] == ["grid", "com_magnitude"]
+    results = learning.Results.read(out)
+    assert {row.way for row in results.chased} == {"random", "grid", "plain GP on (x, y)", "dkl-ae"}
+    assert len(results.chased) == 4
+    names = {"com_magnitude", "com_x", "com_y", "cos com_angle", "sin com_angle", "abf"}
+    assert {(row.target, row.way) for row in results.learned} == {
+        (name, way) for name in names for way in ("plain GP on (x, y)", "dkl-ae")
+    }
+    assert all(row.points == 26 and row.quality.r2 < 0.3 for row in results.learned)
+    assert (out / "learning_set.png").stat().st_size > 10_000
+
+
+def test_points_until_a_share_of_the_best_is_found() -> None:
+    row = learning.Chased("set", "abf", "random", 0, 4, [0, 0, 1, 1, 2, 3], [1.0] * 6, None)
+    assert [learning.points_until(row, share) for share in (0.0, 0.25, 0.5, 1.0)] == [3, 3, 5, math.inf]
+
+
+def test_a_way_that_is_not_there_is_one_sentence(tmp_path: pathlib.Path, capsys: Any) -> None:
+    assert cli.main(["benchmark", "learning", str(tmp_path / "set.h5"), "--way", "by foot"]) == 1
+    assert capsys.readouterr().err.startswith("There is no way 'by foot': choose from dkl-ae; ")
 
 
 @pytest.mark.parametrize("name", ["none.h5", "noisy.h5"])

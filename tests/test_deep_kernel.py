@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkl_ae import deep_kernel, embedding
+from dkl_ae import deep_kernel, embedding, kernel
 from dkl_ae.deep_kernel import DeepKernel
 from dkl_ae.embedding import COMPONENTS, LEARNED_FEATURES, LearnedFeatures, structured_base
 from dkl_ae.surrogate import ExactGP, Posterior
@@ -61,8 +61,8 @@ def fit(model: DeepKernel, data: Data) -> Posterior:
     return model.predict()
 
 
-def oracle(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -> Posterior:
-    """What the exact GP says with the hyperparameters that the model has, in the unit of the readings."""
+def exact(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -> ExactGP:
+    """The exact GP with the hyperparameters that the model has, in the unit of the readings."""
     centre, scale = model._centre, model._scale
     parts = model._model
     process = ExactGP(
@@ -71,12 +71,19 @@ def oracle(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) 
         free_scale=parts.free_kernel.outputscale.item() * scale**2,
         length=parts.local_kernel.base_kernel.lengthscale.item(),
         output_scale=parts.local_kernel.outputscale.item() * scale**2,
-        trend=parts.trend_kernel.variance.item() * scale**2,
+        linear=parts.linear_kernel.variance.item() * scale**2,
+        quadratic=parts.quadratic_kernel.variance.item() * scale**2,
         mean=parts.mean_module.constant.item() * scale + centre,
         noise=(parts.likelihood.second_noise.item() + deep_kernel.LEAST_NOISE) * scale**2,
     )
     process.fit(data.candidates, data.values, data.sigmas)
-    return process.predict()
+    return process
+
+
+def oracle(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -> Posterior:
+    posterior = exact(model, data, symmetry).predict()
+    misfit = model._model.likelihood.second_noise.item() * model._scale**2
+    return Posterior(posterior.mean, numpy.sqrt(posterior.sigma**2 + misfit))
 
 
 def assert_equal(first: Posterior, second: Posterior, tolerance: float) -> None:
@@ -113,6 +120,49 @@ def test_with_trained_hyperparameters_and_a_silent_network_it_is_the_exact_gp(da
         assert_equal(prediction, oracle(model, data), 1e-6)
 
 
+@settings(max_examples=10)
+@given(data_sets(PATCHES.count, least=3, most=30), st.sampled_from(list(Symmetry)))
+def test_covariance_of_beliefs_and_what_is_left_out_are_those_of_the_exact_gp(data, symmetry) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        untrained(patch)
+        model = deep_kernel_of(symmetry=symmetry)
+        fit(model, data)
+        process = exact(model, data, symmetry)
+        left, right, rows = numpy.arange(5), numpy.arange(3, 40), numpy.arange(0, len(data.values), 2)
+        numpy.testing.assert_allclose(model.covariance(left, right), process.covariance(left, right), atol=1e-6)
+        values, predicted = model.leave_one_out(rows)
+        numpy.testing.assert_allclose(values, data.values[rows], atol=1e-9)
+        assert_equal(predicted, process.leave_one_out(rows)[1], 1e-6)
+
+
+@pytest.mark.parametrize("embedding_name", ["combined", "patches", "network"])
+def test_each_part_can_be_forced_and_says_its_share(embedding_name) -> None:
+    model = DeepKernel(
+        PATCHES.features, patch_size=SIZE, seed=0, symmetry=Symmetry.SCALAR, embedding=embedding_name, device="cpu"
+    )
+    assert model.explanation == ""
+    data = measured(60)
+    prediction = fit(model, data)
+    assert_sound(prediction)
+    assert numpy.corrcoef(prediction.mean, TRUTH)[0, 1] > 0.5
+    shares = dict(part.rsplit(" ", 2)[:2] for part in model.explanation.split(", "))
+    assert list(shares) == ["local", "trend", "without symmetry", "not in the patch", "network"]
+    assert sum(float(share) for name, share in shares.items() if name != "network") == pytest.approx(100, abs=2)
+    network = float(shares["network"])
+    assert {"combined": 0 <= network < 100, "patches": network == 0, "network": network == 100}[embedding_name]
+
+
+def test_what_patches_do_not_tell_is_in_the_uncertainty() -> None:
+    """A truth that varies from place to place by what no patch shows is covered, however exact its readings are."""
+    random = numpy.random.default_rng(0)
+    truth = TRUTH + 0.3 * TRUTH.std() * random.normal(size=TRUTH.size)
+    candidates = random.choice(PATCHES.count, 150, replace=False)
+    prediction = fit(deep_kernel_of(), Data(candidates, truth[candidates], numpy.full(150, 1e-4)))
+    unseen = numpy.setdiff1d(numpy.arange(PATCHES.count), candidates)
+    covered = numpy.abs(prediction.mean - truth)[unseen] < 1.96 * prediction.sigma[unseen]
+    assert 0.88 < covered.mean() < 0.99
+
+
 def test_the_network_earns_its_place_where_distances_do_not_suffice() -> None:
     """A reading that swings along one component is far from its neighbours: the learned features bring it together."""
     truth = numpy.sin(6 * base_of()[0, :, 0])
@@ -137,18 +187,18 @@ def test_covariance_and_evidence_are_those_of_gpytorch(data) -> None:
     with torch.no_grad():
         prior = parts.forward(base)
         latent = parts.embedding(base)
-        ours = deep_kernel.covariance(parts, latent, latent)
+        ours = kernel.covariance(parts, latent, latent)
         torch.testing.assert_close(ours, ours.T, rtol=0, atol=1e-9)
         assert torch.linalg.eigvalsh(ours).min() > -1e-9
         torch.testing.assert_close(ours, prior.covariance_matrix, rtol=0, atol=1e-6)
-        torch.testing.assert_close(deep_kernel.prior_variance(parts, latent), prior.variance, rtol=0, atol=1e-9)
+        torch.testing.assert_close(kernel.prior_variance(parts, latent), prior.variance, rtol=0, atol=1e-9)
         noise = torch.diag(known + parts.likelihood.second_noise)
         evidence = torch.distributions.MultivariateNormal(prior.mean, prior.covariance_matrix + noise).log_prob(targets)
         for _, module, log_prior, value, _ in parts.named_priors():
             evidence = evidence + log_prior.log_prob(value(module)).sum()
         weights = sum(p.square().sum() for p in parts.embedding.parameters())
-        expected = -(evidence - 0.5 * deep_kernel.WEIGHT_PRECISION * weights) / len(targets)
-        loss = deep_kernel.negative_log_posterior(parts, base, targets, known)
+        expected = -(evidence - 0.5 * kernel.WEIGHT_PRECISION * weights) / len(targets)
+        loss = kernel.negative_log_posterior(parts, base, targets, known)
     assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
 
 

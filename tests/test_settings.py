@@ -18,6 +18,12 @@ settings_of_all_kinds = st.builds(
         seed_points=st.integers(1, 10**4),
         steps=st.integers(0, 10**5),
         acquisition_parameter=st.sampled_from([0.0, 0.01, 2.5]),
+        goal=st.sampled_from(["largest", "value"]),
+        goal_value=st.sampled_from([-1.5, 0.0, 3.0]),
+        batch_size=st.integers(1, 20),
+        travel_cost=st.sampled_from([0.0, 0.5]),
+        least_spacing_nm=st.sampled_from([0.0, 0.2]),
+        embedding=st.sampled_from(["combined", "network"]),
         random_seed=st.integers(0, 2**32),
         device=st.sampled_from(["auto", "cpu", "gpu"]),
     ),
@@ -31,6 +37,13 @@ settings_of_all_kinds = st.builds(
 @given(settings_of_all_kinds)
 def test_settings_survive_their_texts(settings) -> None:
     assert Settings.from_texts(settings.to_texts()) == settings
+
+
+def test_an_even_patch_size_is_met_by_the_next_odd_one_and_said_so() -> None:
+    settings = Settings.from_texts({"patch_size": "12"})
+    assert settings.plan.patch_size == 13
+    assert settings.about_patch_size("12") == "Ready. A patch of 12 px has no central pixel: 13 px are used."
+    assert settings.about_patch_size("13") == ""
 
 
 def test_every_number_of_the_panel_is_a_setting() -> None:

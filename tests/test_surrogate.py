@@ -22,7 +22,8 @@ def posterior(data: Data, settings: Hyperparameters, points=POINTS) -> Posterior
 
 
 def prior_sigma(settings: Hyperparameters):
-    return numpy.sqrt(settings.output_scale + settings.trend * numpy.sum(POINTS[0] ** 2, axis=1))
+    trend = settings.linear + settings.quadratic
+    return numpy.sqrt(settings.output_scale + trend * numpy.sum(POINTS[0] ** 2, axis=1))
 
 
 @given(hyperparameters())
@@ -65,7 +66,8 @@ def test_another_unit_of_the_reading_changes_only_the_unit(data, settings, gain,
     converted = dataclasses.replace(
         settings,
         output_scale=settings.output_scale * gain**2,
-        trend=settings.trend * gain**2,
+        linear=settings.linear * gain**2,
+        quadratic=settings.quadratic * gain**2,
         mean=settings.mean * gain + offset,
         noise=settings.noise * gain**2,
     )
@@ -81,6 +83,19 @@ def test_without_a_trend_only_distances_between_points_matter(data, settings, sh
     first, second = posterior(data, settings), posterior(data, settings, POINTS @ rotation + shift)
     numpy.testing.assert_allclose(first.mean, second.mean, atol=1e-6)
     numpy.testing.assert_allclose(first.sigma, second.sigma, atol=1e-6)
+
+
+@given(data_sets(CANDIDATES), hyperparameters())
+def test_the_covariance_has_the_variances_on_its_diagonal_and_is_one(data, settings) -> None:
+    process = ExactGP(POINTS, **settings.as_arguments())
+    process.fit(data.candidates, data.values, data.sigmas)
+    everywhere = numpy.arange(CANDIDATES)
+    covariance = process.covariance(everywhere, everywhere)
+    variance = process.predict().sigma ** 2
+    numpy.testing.assert_allclose(covariance.diagonal(), variance, atol=1e-7 * prior_sigma(settings).max() ** 2)
+    numpy.testing.assert_allclose(covariance, covariance.T, atol=1e-7)
+    assert numpy.linalg.eigvalsh(covariance).min() > -1e-6
+    numpy.testing.assert_allclose(process.covariance(everywhere[3:5], everywhere), covariance[3:5], atol=1e-9)
 
 
 def test_fitting_again_replaces_the_data() -> None:
@@ -138,7 +153,7 @@ def test_an_image_of_a_patch_reads_the_same_or_the_opposite(data, settings, sign
     halves = random.normal(size=(CANDIDATES // 2, 3))
     own = numpy.stack([halves, halves * [1, 1, -1]], axis=1).reshape(CANDIDATES, 3)
     other = own.reshape(-1, 2, 3)[:, ::-1].reshape(CANDIDATES, 3)
-    arguments = {**settings.as_arguments(), "mean": 0.0, "trend": 0.0, "signs": numpy.array([1.0, sign])}
+    arguments = {**settings.as_arguments(), "mean": 0.0, "signs": numpy.array([1.0, sign])}
     process = ExactGP(numpy.stack([own, other]), **arguments)
     process.fit(data.candidates, data.values, data.sigmas)
     mean, sigma = process.predict().mean.reshape(-1, 2).T, process.predict().sigma.reshape(-1, 2).T

@@ -1,129 +1,238 @@
-"""How well the model learns recorded sets: from random points, and when it chooses its points itself.
+"""How well recorded sets are learned: from random points, and when the model chooses its points itself.
 
 A file is a noise-free recorded set with its survey and a pattern of vacuum (`vacuum`). Patterns are counted at 1.87e6
-electrons. For each driving number: R2, mean negative log density (against the variance of the map) and coverage of the
-95 % and 68 % intervals over what was not measured, at 1, 3 and 10 % random points, means of three seeds; and, after 10
-random points and 50 by expected improvement, how many of the best 1 % were found, and the same of the final map,
-medians of five seeds.
+electrons; errors are from the noise-free numbers at all that was not measured.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
+import math
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import h5py
 import numpy
 import numpy.typing
+import scipy.stats
 
 from dkl_ae.acquisition import Belief, choose, score
-from dkl_ae.deep_kernel import DeepKernel
-from dkl_ae.recording import open_recording
-from dkl_ae.scalarizers import SCALARIZERS, find_reference, scalarize
+from dkl_ae.benchmarks.recorded import Target, targets
+from dkl_ae.benchmarks.ways import WAYS
 from dkl_ae.surrogate import Posterior
-from dkl_ae.survey import FloatArray, IntArray, Patches, Survey
+from dkl_ae.survey import FloatArray, IntArray, Patches
 
-PATCH_SIZE = 13
-ELECTRONS = 1.87e6
-FRACTIONS = (0.01, 0.03, 0.1)
-LINEAR = [scalarizer for scalarizer in SCALARIZERS.values() if not scalarizer.circular]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Target:
-    """One number at every candidate."""
-
-    name: str
-    values: FloatArray
-    sigmas: FloatArray
-    truth: FloatArray
+FRACTIONS = (0.001, 0.01, 0.03, 0.1)
+"""Of the candidates, measured at random."""
+SEED_POINTS = 10
+CHOSEN_POINTS = 70
+RANDOM_POINTS = 1000
+"""Without a model it takes as many to find half of the best 1 %, and more."""
+DRIVING = "com_magnitude"
+"""The number that is sought when points are chosen."""
+WITHOUT_MODEL = ("random", "grid")
+"""Ways to choose points that learn nothing."""
 
 
-def targets(file: pathlib.Path) -> tuple[Patches, list[Target]]:
-    """The survey's patches, and each number that a run could follow.
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """Of a predicted map."""
 
-    Raises ValueError for a file that cannot be used.
-    """
-    recording = open_recording(file)
-    with h5py.File(file) as opened:
-        if "vacuum" not in opened or not recording.is_noise_free:
-            raise ValueError(f"{file.name} is not a noise-free set with a pattern of vacuum: choose another.")
-        vacuum = numpy.array(opened["vacuum"], float) * ELECTRONS
-    reference = find_reference(vacuum, recording.mrad_per_pixel)
-    patches = Patches(Survey(recording.survey, recording.nm_per_pixel), PATCH_SIZE)
-    random = numpy.random.default_rng(0)
-    columns: dict[str, list[tuple[float, float, float]]] = {scalarizer.name: [] for scalarizer in LINEAR}
-    for candidate in range(patches.count):
-        expected = ELECTRONS * recording.pattern(*patches.pixel(candidate))
-        seen, true = scalarize(random.poisson(expected), reference), scalarize(expected, reference)
-        for name, column in columns.items():
-            column.append((seen[name].value, seen[name].sigma, true[name].value))
-    recording.close()
-    return patches, [Target(name, *numpy.array(column).T) for name, column in columns.items()]
+    r2: float
+    spearman: float
+    density: float
+    """Mean negative log density, of readings in units of their deviation over the map."""
+    covered_95: float
+    covered_68: float
 
 
-def model_of(patches: Patches, target: Target, seed: int) -> DeepKernel:
-    symmetry = SCALARIZERS[target.name].symmetry
-    return DeepKernel(patches.features, patch_size=PATCH_SIZE, seed=seed, symmetry=symmetry, device="cpu")
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """From points at random places."""
+
+    file: str
+    target: str
+    way: str
+    points: int
+    fraction: float
+    seed: int
+    quality: Quality
 
 
-def quality(prediction: Posterior, target: Target, unseen: numpy.typing.NDArray[numpy.bool_]) -> list[float]:
-    """R2, negative log density, coverage of 95 % and 68 %."""
-    error, sigma, truth = (
-        (array[unseen]) for array in (prediction.mean - target.truth, prediction.sigma, target.truth)
-    )
-    density = 0.5 * numpy.log(2 * numpy.pi * sigma**2 / truth.var()) + 0.5 * (error / sigma) ** 2
-    covered = [numpy.mean(numpy.abs(error) < width * sigma) for width in (1.96, 1.0)]
-    return [1 - float(numpy.mean(error**2) / truth.var()), float(density.mean()), *map(float, covered)]
+@dataclasses.dataclass(frozen=True)
+class Chased:
+    """Points chosen by expected improvement after ten at random places."""
+
+    file: str
+    target: str
+    way: str
+    seed: int
+    best_of: int
+    """How many of the candidates are the best 1 %."""
+    found: list[int]
+    """Of these after each point."""
+    largest: list[float]
+    """True reading so far, as a share of the largest there is, after each point."""
+    quality: Quality | None
+    """Of the map after 50 points; None for a way that learns none."""
 
 
-def learn(model: DeepKernel, target: Target, measured: IntArray) -> Posterior:
-    model.fit(measured, target.values[measured], target.sigmas[measured])
-    return model.predict()
-
-
-def passive(patches: Patches, target: Target, count: int) -> FloatArray:
-    found = []
-    for seed in range(3):
+def learned(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[Learned]:
+    for fraction, seed in itertools.product(FRACTIONS, range(seeds)):
+        count = max(round(fraction * patches.count), 2)
         measured = numpy.random.default_rng(seed).choice(patches.count, count, replace=False)
-        unseen = numpy.ones(patches.count, bool)
-        unseen[measured] = False
-        found.append(quality(learn(model_of(patches, target, seed), target, measured), target, unseen))
-    means: FloatArray = numpy.array(found).mean(axis=0)
-    return means
+        prediction = WAYS[way](patches, target, seed).learn(measured, count)
+        yield Learned(file, target.name, way, count, fraction, seed, quality(prediction, target, measured))
 
 
-def active(patches: Patches, target: Target) -> FloatArray:
+def chased(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[Chased]:
     best = target.truth >= numpy.quantile(target.truth, 0.99)
-    found = []
-    for seed in range(5):
-        measured = list(numpy.random.default_rng(seed).choice(patches.count, 10, replace=False))
-        allowed = numpy.ones(patches.count, bool)
-        allowed[measured] = False
-        model = model_of(patches, target, seed)
-        for _ in range(50):
-            prediction = learn(model, target, numpy.array(measured))
-            seen = target.values[measured]
-            belief = Belief(prediction.mean, prediction.sigma, float(seen.max()), float(seen.std()))
-            chosen = choose(score("expected_improvement", belief, 0.01), allowed)
-            measured.append(chosen)
-            allowed[chosen] = False
-        final = quality(learn(model, target, numpy.array(measured)), target, allowed)
-        found.append([float(best[measured].sum()), *final])
-    medians: FloatArray = numpy.median(numpy.array(found), axis=0)
-    return medians
+    for seed in range(seeds):
+        at_50 = None
+        if way == "random":
+            measured = numpy.random.default_rng(seed).permutation(patches.count)[:RANDOM_POINTS]
+        elif way == "grid":
+            measured = _grid(patches, SEED_POINTS + CHOSEN_POINTS, seed)
+        else:
+            measured, at_50 = _chosen(patches, target, way, seed)
+        largest = numpy.maximum.accumulate(target.truth[measured]) / target.truth.max()
+        found = numpy.cumsum(best[measured]).tolist()
+        yield Chased(file, target.name, way, seed, int(best.sum()), found, largest.tolist(), at_50)
 
 
-def report(files: Sequence[pathlib.Path]) -> Iterator[str]:
-    """Lines for people. Raises ValueError for a file that cannot be used."""
+def quality(prediction: Posterior, target: Target, measured: IntArray) -> Quality:
+    unseen = numpy.ones(target.truth.size, bool)
+    unseen[measured] = False
+    error, sigma, truth = (array[unseen] for array in (prediction.mean - target.truth, prediction.sigma, target.truth))
+    density = 0.5 * numpy.log(2 * numpy.pi * sigma**2 / truth.var()) + 0.5 * (error / sigma) ** 2
+    return Quality(
+        r2=1 - float(numpy.mean(error**2) / truth.var()),
+        spearman=float(scipy.stats.spearmanr(prediction.mean[unseen], truth).statistic),
+        density=float(density.mean()),
+        covered_95=float(numpy.mean(numpy.abs(error) < 1.96 * sigma)),
+        covered_68=float(numpy.mean(numpy.abs(error) < sigma)),
+    )
+
+
+def _chosen(patches: Patches, target: Target, way: str, seed: int) -> tuple[IntArray, Quality]:
+    measured = list(numpy.random.default_rng(seed).choice(patches.count, SEED_POINTS, replace=False))
+    allowed = numpy.ones(patches.count, numpy.bool_)
+    allowed[measured] = False
+    model = WAYS[way](patches, target, seed)
+    at_50: Quality | None = None
+    for chosen in range(CHOSEN_POINTS):
+        prediction = model.learn(numpy.array(measured), SEED_POINTS)
+        if SEED_POINTS + chosen == 50:
+            at_50 = quality(prediction, target, numpy.array(measured))
+        seen = target.values[measured]
+        belief = Belief(prediction.mean, prediction.sigma, float(seen.max()), float(seen.std()))
+        candidate = choose(score("expected_improvement", belief, 0.01), allowed)
+        measured.append(candidate)
+        allowed[candidate] = False
+    assert at_50 is not None
+    return numpy.array(measured), at_50
+
+
+def _grid(patches: Patches, count: int, seed: int) -> IntArray:
+    """Candidates of a regular grid at a random offset, in random order."""
+    rows, columns = patches.grid
+    random = numpy.random.default_rng(seed)
+    across = math.ceil(math.sqrt(count))
+    row, column = ((numpy.arange(across) + random.random()) * (side / across) for side in (rows, columns))
+    grid = row.astype(int)[:, None] * columns + column.astype(int)
+    return random.permutation(grid.ravel())[:count]
+
+
+def report(
+    files: Sequence[pathlib.Path], ways: Sequence[str] | None, seeds: int, out: pathlib.Path | None
+) -> Iterator[str]:
+    """Lines for people; with a folder also learning.json and pictures of all that is in it.
+
+    Results of other files and ways that the folder holds already are kept.
+
+    ways: all but the published one, which takes an hour, when none is named.
+
+    Raises ValueError for a file or a way that cannot be used.
+    """
+    ways = ways or [way for way in (*WAYS, *WITHOUT_MODEL) if way != "published"]
+    for way in ways:
+        if way not in (*WAYS, *WITHOUT_MODEL):
+            raise ValueError(f"There is no way '{way}': choose from {'; '.join((*WAYS, *WITHOUT_MODEL))}.")
+    results = Results.read(out)
     for file in files:
         patches, all_targets = targets(file)
-        yield f"{file.name}, {patches.count} candidates   R2, negative log density, coverage of 95 % and 68 %"
-        for target in all_targets:
-            for fraction in FRACTIONS:
-                count = round(fraction * patches.count)
-                yield f"  {target.name:14} {count:4} random  {numpy.round(passive(patches, target, count), 2)}"
-            found, *final = active(patches, target)
-            of = int(0.01 * patches.count)
-            yield f"  {target.name:14} 10 + 50 chosen {numpy.round(final, 2)}  best 1 %: {found:.0f} of {of}"
+        yield f"{file.name}, {patches.count} candidates, {seeds} seed{'s' if seeds > 1 else ''}"
+        for way, target in itertools.product(ways, all_targets):
+            if way in WAYS:
+                rows = list(learned(file.stem, patches, target, way, seeds))
+                results.replace_learned(rows)
+                yield from _learned_lines(rows)
+            if target.name == DRIVING:
+                chases = list(chased(file.stem, patches, target, way, seeds))
+                results.replace_chased(chases)
+                yield _chased_line(chases)
+            results.write(out)
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    learned: list[Learned]
+    chased: list[Chased]
+
+    @classmethod
+    def read(cls, folder: pathlib.Path | None) -> Results:
+        """Those of a folder; none when it holds none."""
+        file = (folder or pathlib.Path()) / "learning.json"
+        if folder is None or not file.exists():
+            return cls([], [])
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return cls(
+            [Learned(**{**row, "quality": Quality(**row["quality"])}) for row in stored["learned"]],
+            [Chased(**{**row, "quality": row["quality"] and Quality(**row["quality"])}) for row in stored["chased"]],
+        )
+
+    def write(self, folder: pathlib.Path | None) -> None:
+        if folder is None:
+            return
+        from dkl_ae.benchmarks import pictures
+
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(dataclasses.asdict(self), indent=0)
+        (folder / "learning.json").write_text(text, encoding="utf-8")
+        pictures.save(self, folder)
+
+    def replace_learned(self, rows: Sequence[Learned]) -> None:
+        same = {(row.file, row.target, row.way) for row in rows}
+        self.learned[:] = [row for row in self.learned if (row.file, row.target, row.way) not in same] + list(rows)
+
+    def replace_chased(self, rows: Sequence[Chased]) -> None:
+        same = {(row.file, row.target, row.way) for row in rows}
+        self.chased[:] = [row for row in self.chased if (row.file, row.target, row.way) not in same] + list(rows)
+
+
+def points_until(row: Chased, share: float) -> float:
+    """How many points it took to find a share of the best 1 %, at least one; infinity when it was not found."""
+    wanted = max(math.ceil(share * row.best_of), 1)
+    return next((count for count, found in enumerate(row.found, 1) if found >= wanted), math.inf)
+
+
+def _learned_lines(rows: Sequence[Learned]) -> Iterator[str]:
+    for points, group in itertools.groupby(rows, lambda row: row.points):
+        yield f"  {rows[0].way:22} {rows[0].target:14} {points:4} random   {_text([row.quality for row in group])}"
+
+
+def _chased_line(rows: Sequence[Chased]) -> str:
+    first, half = (numpy.median([points_until(row, share) for row in rows]) for share in (0.0, 0.5))
+    found = numpy.median([row.found[-1] for row in rows])
+    line = (
+        f"  {rows[0].way:22} {rows[0].target:14} chosen: first of the best 1 % after {first:g}, half after {half:g}, "
+        f"{found:g} of {rows[0].best_of} after {len(rows[0].found)}"
+    )
+    maps = [row.quality for row in rows if row.quality is not None]
+    return f"{line}; map after 50: {_text(maps)}" if maps else line
+
+
+def _text(qualities: Sequence[Quality]) -> str:
+    means: FloatArray = numpy.mean([dataclasses.astuple(quality) for quality in qualities], axis=0)
+    return "R2 {:.2f} Spearman {:.2f} density {:.2f} covers {:.2f} {:.2f}".format(*means)

@@ -13,6 +13,7 @@ from nion.ui import Declarative
 from nion.utils import Model, Registry
 
 from dkl_ae.acquisition import ACQUISITIONS
+from dkl_ae.experiment import VALUE
 from dkl_ae.instrument import InstrumentError
 from dkl_ae.runner import (
     Dose,
@@ -32,6 +33,7 @@ from nionswift_plugin.dkl_ae_ui.panel_view import build_view
 from nionswift_plugin.dkl_ae_ui.run_control import RunControl
 from nionswift_plugin.dkl_ae_ui.settings import (
     DEVICE_LABELS,
+    EMBEDDING_LABELS,
     GOALS,
     NUMBER_FIELDS,
     SURVEY_SOURCES,
@@ -93,6 +95,7 @@ class Handler(Declarative.Handler):
             "scalarizer": Choice({s.name: f"{s.label} ({s.unit})" for s in SCALARIZERS.values()}, texts["scalarizer"]),
             "goal": Choice(GOALS, texts["goal"]),
             "acquisition": Choice({a.name: a.label for a in ACQUISITIONS.values()}, texts["acquisition"]),
+            "embedding": Choice(EMBEDDING_LABELS, texts["embedding"]),
             "device": Choice(DEVICE_LABELS, texts["device"]),
         }
         self._numbers = {field.name: Model.PropertyModel[str](texts[field.name]) for field in NUMBER_FIELDS}
@@ -109,6 +112,7 @@ class Handler(Declarative.Handler):
         self.acquisition_tip = Model.PropertyModel[str]("")
         self.can_start = Model.PropertyModel[bool](False)
         self.idle = Model.PropertyModel[bool](True)
+        self.can_seek_value = Model.PropertyModel[bool](False)
         self.running = Model.PropertyModel[bool](False)
         self.pause_label = Model.PropertyModel[str]("Pause")
         self.progress = Model.PropertyModel[int](0)
@@ -117,12 +121,14 @@ class Handler(Declarative.Handler):
         self.time_text = Model.PropertyModel[str]("")
         self.dose_text = Model.PropertyModel[str]("")
         self.best_text = Model.PropertyModel[str]("")
+        self.model_text = Model.PropertyModel[str]("")
         self._offer_microscopes(texts)
         self._listeners = [
             Registry.listen_component_registered_event(self._components_changed),
             Registry.listen_component_unregistered_event(self._components_changed),
         ]
         self._explain_acquisition()
+        self._follow_choice("goal")
         self._check()
         self.ui_view = build_view()
 
@@ -159,7 +165,7 @@ class Handler(Declarative.Handler):
         self._remember()
         self._points = settings.plan.points
         self.progress.value = 0
-        for text in (self.step_text, self.time_text, self.dose_text, self.best_text):
+        for text in (self.step_text, self.time_text, self.dose_text, self.best_text, self.model_text):
             text.value = ""
         self._tell(self._run.notice or "Acquiring the survey...")
         self._set_running(True)
@@ -190,6 +196,8 @@ class Handler(Declarative.Handler):
         """Bring along what depends on a choice."""
         if name == "instrument_id":
             self._offer_devices({})
+        if name == "goal":
+            self.can_seek_value.value = bool(self.idle.value) and self._choices["goal"].key == VALUE
         if name == "acquisition":
             usual = default_parameter(self._choices["acquisition"].key)
             self._set_number("acquisition_parameter", usual)
@@ -236,6 +244,7 @@ class Handler(Declarative.Handler):
         self.time_text.value = (
             f"{(times.camera + times.scalarizer) * 1000:.0f} ms measuring, {times.model * 1000:.0f} ms model"
         )
+        self.model_text.value = event.explanation
         self._show_dose(event.dose)
         if event.best is not None and self._run is not None and self._survey is not None:
             scalarizer = SCALARIZERS[self._choices["scalarizer"].key]
@@ -274,6 +283,7 @@ class Handler(Declarative.Handler):
     def _set_running(self, running: bool) -> None:
         self.running.value = running
         self.idle.value = not running
+        self._follow_choice("goal")
         self.can_start.value = not running
         self.pause_label.value = "Pause"
 
@@ -287,14 +297,14 @@ class Handler(Declarative.Handler):
     def _check(self) -> None:
         """Say at once what cannot work; Start waits until it is mended."""
         try:
-            Settings.from_texts(self._texts())
+            settings = Settings.from_texts(self._texts())
         except ValueError as error:
             self.can_start.value = False
             self._tell(str(error))
         else:
             self.can_start.value = bool(self.idle.value)
             if self.idle.value:
-                self._tell("Ready.")
+                self._tell(settings.about_patch_size(self._typed["patch_size"]) or "Ready.")
                 self._remember()
 
     def _remember(self) -> None:

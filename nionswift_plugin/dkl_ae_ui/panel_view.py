@@ -19,9 +19,7 @@ _LINE_HEIGHT = 16
 def build_view() -> Declarative.UIDescriptionResult:
     """The description from which Swift makes the widgets."""
     u = Declarative.DeclarativeUI()
-    exposure, patch_size, seed_points, steps, parameter, random_seed = (
-        _number_row(u, field) for field in NUMBER_FIELDS
-    )
+    numbers = {field.name: _number_row(u, field) for field in NUMBER_FIELDS}
     what = u.create_column(
         _choice_row(u, "instrument_id", "Microscope", "The instrument that is driven."),
         _choice_row(
@@ -33,7 +31,7 @@ def build_view() -> Declarative.UIDescriptionResult:
         ),
         _choice_row(u, "channel", "Scan channel", "The detector of the survey."),
         _choice_row(u, "camera_id", "Camera", "The camera of the diffraction patterns."),
-        exposure,
+        numbers["exposure_ms"],
         spacing=2,
         margin=2,
     )
@@ -44,13 +42,28 @@ def build_view() -> Declarative.UIDescriptionResult:
             "Scalarizer",
             "\n".join(f"{s.label}: {s.description}" for s in SCALARIZERS.values()),
         ),
-        _choice_row(u, "goal", "Seek", "What the run looks for; of an angle the direction +x, or -x for the smallest."),
-        patch_size,
-        seed_points,
-        steps,
+        _choice_row(
+            u,
+            "goal",
+            "Seek",
+            "What the run looks for; of an angle the largest is the direction +x, the smallest -x.",
+        ),
+        numbers["goal_value"],
+        numbers["patch_size"],
+        _choice_row(
+            u,
+            "embedding",
+            "Model",
+            "What the deep kernel looks at. With both, the readings decide how much the network has to say.",
+        ),
+        numbers["seed_points"],
+        numbers["steps"],
         _choice_row(u, "acquisition", "Acquisition", "@binding(acquisition_tip.value)"),
-        parameter,
-        random_seed,
+        numbers["acquisition_parameter"],
+        numbers["batch_size"],
+        numbers["travel_cost"],
+        numbers["least_spacing_nm"],
+        numbers["random_seed"],
         _choice_row(
             u,
             "device",
@@ -109,6 +122,15 @@ def build_view() -> Declarative.UIDescriptionResult:
             "The reading closest to what is sought and where it was found, from the survey's centre.",
             lines=2,
         ),
+        _state_row(
+            u,
+            "Model",
+            "model",
+            "Which part explains the readings: the local structure, a trend with brightness, what differs between a "
+            "patch and its turned or mirrored images, and what the patch does not tell; how much of what it looks at "
+            "comes from the network; and by what factor its intervals were widened after the seeds were checked.",
+            lines=3,
+        ),
         spacing=2,
     )
     message = u.create_label(
@@ -158,7 +180,7 @@ def _number_row(u: Declarative.DeclarativeUI, field: NumberField) -> Declarative
             name=f"{field.name}_edit",
             text=f"@binding({field.name}_text.value)",
             on_text_edited=f"{field.name}_edited",
-            enabled="@binding(idle.value)",
+            enabled=f"@binding({'can_seek_value' if field.name == 'goal_value' else 'idle'}.value)",
             width=_NUMBER_WIDTH,
             tool_tip=field.tool_tip,
         ),

@@ -8,7 +8,8 @@ import typing
 from collections.abc import Callable, Mapping
 
 from dkl_ae.acquisition import ACQUISITIONS
-from dkl_ae.experiment import LARGEST, SMALLEST, Plan
+from dkl_ae.experiment import LARGEST, SMALLEST, VALUE, Plan
+from dkl_ae.survey import centred_size
 
 ACQUIRE_SURVEY = "acquire"
 USE_SELECTED_SURVEY = "selected"
@@ -19,6 +20,12 @@ SURVEY_SOURCES: Mapping[str, str] = {
 GOALS: Mapping[str, str] = {
     LARGEST: "The largest reading",
     SMALLEST: "The smallest reading",
+    VALUE: "The value below",
+}
+EMBEDDING_LABELS: Mapping[str, str] = {
+    "combined": "Patches and network",
+    "patches": "Patches alone",
+    "network": "Network alone",
 }
 DEVICE_LABELS: Mapping[str, str] = {
     "auto": "Automatic",
@@ -52,8 +59,8 @@ NUMBER_FIELDS = (
         "patch_size",
         "Patch size",
         "px",
-        "Side of the square of survey pixels around each place that the model sees; an odd number, a little "
-        "wider than the structures that matter.",
+        "Side of the square of survey pixels around each place that the model sees, a little wider than the "
+        "structures that matter. An even number is met by the next odd one, which has a central pixel.",
         int,
         "13",
     ),
@@ -64,6 +71,40 @@ NUMBER_FIELDS = (
         "Patterns measured at random places before the model begins to choose.",
         int,
         "10",
+    ),
+    NumberField(
+        "goal_value",
+        "Value sought",
+        "",
+        "In the scalarizer's unit; used when the run seeks a value. With the upper confidence bound the run traces "
+        "the contour of this value.",
+        float,
+        "0.5",
+    ),
+    NumberField(
+        "batch_size",
+        "Batch",
+        "",
+        "Patterns chosen together before the model learns from them; 1 learns from each.",
+        int,
+        "1",
+    ),
+    NumberField(
+        "travel_cost",
+        "Travel cost",
+        "per nm",
+        "How much a nanometre of the probe's way counts against a place: 1 makes a place one nanometre away worth "
+        "2.7 times less. 0 ignores the way.",
+        float,
+        "0",
+    ),
+    NumberField(
+        "least_spacing_nm",
+        "Least spacing",
+        "nm",
+        "No two exposures are nearer to each other than this, to spare the specimen; 0 allows neighbouring pixels.",
+        float,
+        "0",
     ),
     NumberField("steps", "Steps", "", "Patterns measured where the model chooses.", int, "60"),
     NumberField(
@@ -112,6 +153,13 @@ class Settings:
         del values["plan"]
         return {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in values.items()}
 
+    def about_patch_size(self, typed: str) -> str:
+        """What to tell the user when another size is used than the one that was typed; else empty."""
+        used = self.plan.patch_size
+        if int(typed) == used:
+            return ""
+        return f"Ready. A patch of {int(typed)} px has no central pixel: {used} px are used."
+
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Settings:
         """Read the texts; what is missing has its default.
@@ -121,6 +169,8 @@ class Settings:
         known: dict[str, typing.Any] = {**cls().to_texts(), **texts}
         for field in NUMBER_FIELDS:
             known[field.name] = _number(field, known[field.name])
+        if known["patch_size"] > 0:
+            known["patch_size"] = centred_size(known["patch_size"])
         known["channel"] = int(known["channel"])
         known["reference_frames"] = int(known["reference_frames"])
         plan_names = {field.name for field in dataclasses.fields(Plan)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -62,7 +63,10 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
     assert swift.evaluate("panel.scalarizer_combo.current_item") == "CoM x (mrad)"
     swift.choose("scalarizer_combo", 0)
     swift.type_into("patch_size_edit", "12")
-    assert swift.evaluate("panel.message.value").endswith("choose 13.")
+    assert swift.evaluate("panel.message.value").endswith("12 px has no central pixel: 13 px are used.")
+    assert swift.evaluate("panel.start_button.enabled")
+    swift.type_into("patch_size_edit", "0")
+    assert swift.evaluate("panel.message.value").endswith("choose 1 or more.")
     assert not swift.evaluate("panel.start_button.enabled")
     swift.screenshot("refused")
     swift.type_into("patch_size_edit", "11")
@@ -75,6 +79,7 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
     swift.screenshot("running")
     swift.wait_for("panel.idle.value")
     assert swift.evaluate("panel.message.value") == "Finished: 20 points measured."
+    assert re.fullmatch(r"local \d+ %, trend .*; intervals x \d.\d\d", swift.evaluate("panel.model_text.value"))
     swift.screenshot("finished")
     (saved,) = swift.call(RUNS)
     assert set(saved) == ROLES | {"run", "plan"}

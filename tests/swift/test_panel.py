@@ -231,7 +231,6 @@ def test_without_a_selected_item_the_panel_says_what_to_do(simulator, open_panel
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("patch_size", "12", "The patch size is 12 px, which has no central pixel: choose 13."),
         ("patch_size", "0", "The patch size is 0: choose 1 or more."),
         ("patch_size", "a", "The patch size is 'a': type a whole number such as 13."),
         ("seed_points", "0", "The number of seed points is 0: choose 1 or more."),

@@ -1,0 +1,63 @@
+"""Recorded sets whose truth is known: every number that a run could follow, at every candidate."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import h5py
+import numpy
+
+from dkl_ae.recording import open_recording
+from dkl_ae.scalarizers import SCALARIZERS, find_reference, scalarize
+from dkl_ae.survey import FloatArray, Patches, Survey
+from dkl_ae.symmetry import Symmetry
+
+PATCH_SIZE = 13
+ELECTRONS = 1.87e6
+"""Of a pattern: 30 pA for 10 ms."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Target:
+    """One number at every candidate."""
+
+    name: str
+    symmetry: Symmetry
+    values: FloatArray
+    """From patterns with counting noise."""
+    sigmas: FloatArray
+    truth: FloatArray
+    """From patterns without noise."""
+
+
+def targets(file: pathlib.Path) -> tuple[Patches, list[Target]]:
+    """The survey's patches, and each number that a run could follow; of an angle its cosine and its sine.
+
+    Raises ValueError for a file that cannot be used.
+    """
+    recording = open_recording(file)
+    with h5py.File(file) as opened:
+        if "vacuum" not in opened or not recording.is_noise_free:
+            raise ValueError(f"{file.name} is not a noise-free set with a pattern of vacuum: choose another.")
+        vacuum = numpy.array(opened["vacuum"], float) * ELECTRONS
+    reference = find_reference(vacuum, recording.mrad_per_pixel)
+    patches = Patches(Survey(recording.survey, recording.nm_per_pixel), PATCH_SIZE)
+    random = numpy.random.default_rng(0)
+    columns: dict[str, list[tuple[float, float, float]]] = {name: [] for name in SCALARIZERS}
+    for candidate in range(patches.count):
+        expected = ELECTRONS * recording.pattern(*patches.pixel(candidate))
+        seen, true = scalarize(random.poisson(expected), reference), scalarize(expected, reference)
+        for name, column in columns.items():
+            column.append((seen[name].value, seen[name].sigma, true[name].value))
+    recording.close()
+    found = []
+    for name, column in columns.items():
+        values, sigmas, truth = numpy.array(column).T
+        if not SCALARIZERS[name].circular:
+            found.append(Target(name, SCALARIZERS[name].symmetry, values, sigmas, truth))
+            continue
+        cosine, sine = numpy.cos(values), numpy.sin(values)
+        found.append(Target(f"cos {name}", Symmetry.X, cosine, numpy.abs(sine) * sigmas, numpy.cos(truth)))
+        found.append(Target(f"sin {name}", Symmetry.Y, sine, numpy.abs(cosine) * sigmas, numpy.sin(truth)))
+    return patches, found
