@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import gpytorch
@@ -15,7 +16,7 @@ import numpy
 import numpy.typing
 import torch
 
-from dkl_ae.embedding import Embedding, LearnedFeatures, structured_base
+from dkl_ae.embedding import Basis, Embedding, LearnedFeatures
 from dkl_ae.kernel import (
     DeepKernelModel,
     covariance,
@@ -24,6 +25,7 @@ from dkl_ae.kernel import (
     prior_variance,
     safe_cholesky,
 )
+from dkl_ae.knowledge import Knowledge
 from dkl_ae.surrogate import Posterior, left_out
 from dkl_ae.survey import FloatArray, IntArray
 from dkl_ae.symmetry import Symmetry, elements
@@ -42,9 +44,17 @@ MOST_TRAINED_ON = 300
 need no more. The prediction always rests on all of them."""
 CONVERGED = 1e-3
 """A training ends when a cycle changes the loss per point by less than this."""
-_CACHED_NUMBERS = 100_000
+EARLIER_DOUBT = 0.1
+"""Readings of an earlier session are believed to be off by at least this much of their standard deviation, beside their
+known error: another specimen, another day's beam."""
+_CACHED_NUMBERS = 300_000
+_LEAST_PIECE = 64
 LEAST_NOISE = 1e-6
 """Least variance of the noise in units of the target's variance, beside the learned one."""
+
+
+_Measurements = tuple[IntArray, FloatArray, FloatArray]
+"""Candidates, values and sigmas."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,7 +79,7 @@ class _Solution:
     """L^-1 (y - m)."""
     explained: torch.Tensor
     """L^-1 times the covariance of measured and all candidates, shape (room, candidates); with room for more rows than
-    the map holds."""
+    the map holds. In single precision: it is by far the largest array."""
     candidates: torch.Tensor
     """Latent points of all candidates."""
     mean: torch.Tensor
@@ -91,6 +101,8 @@ class DeepKernel:
     features: shape (candidates, patch_size ** 2).
     symmetry: what the reading does when the specimen is turned or mirrored; a network alone knows nothing of it.
     embedding: what the kernel acts on.
+    earlier: what another model has learned, to start from: its parameters, and its measurements, which it believes less
+        than its own.
     device: "cpu", "gpu" or "auto", which takes the GPU when there is one.
 
     Raises ValueError when a GPU is asked for and there is none.
@@ -104,13 +116,19 @@ class DeepKernel:
         seed: int,
         symmetry: Symmetry = Symmetry.NONE,
         embedding: str = Embedding.COMBINED,
+        earlier: Knowledge | None = None,
         device: str = "auto",
     ) -> None:
-        self._embedding = Embedding(embedding)
+        self._embedding = Embedding(embedding if earlier is None else earlier.embedding)
         if self._embedding is Embedding.NETWORK:
             symmetry = Symmetry.NONE
         images = elements(symmetry, patch_size)
-        self._base = torch.as_tensor(structured_base(features, patch_size, images))
+        self._basis = Basis.of(features, patch_size, images) if earlier is None else earlier.basis
+        self._features = features if earlier is None else numpy.concatenate([features, earlier.features])
+        self._base = torch.as_tensor(self._basis.base(self._features, patch_size, images))
+        self._count = len(features)
+        self._earlier = _earlier_measurements(earlier, self._count)
+        self._expected: Posterior | None = None
         self._signs = torch.tensor([image.sign for image in images], dtype=torch.float64)
         self._centred = symmetry not in (Symmetry.X, Symmetry.Y)
         self._seed = seed
@@ -119,6 +137,9 @@ class DeepKernel:
         self._notices: list[str] = []
         self._centre, self._scale = 0.0, 1.0
         self._model = self._fresh_model()
+        if earlier is not None:
+            self._model.load_state_dict(earlier.parameters)
+            self._trainings = 1
         self._data: _Data | None = None
         self._solution: _Solution | None = None
         self._move(_choose_device(device))
@@ -150,10 +171,27 @@ class DeepKernel:
             raise ValueError("A measured value is not a number: leave it out before the model is fitted.")
         self._notices.clear()
         try:
-            self._fit(candidates, values, sigmas)
+            self._fit(*self._with_earlier(candidates, values, sigmas))
         except torch.OutOfMemoryError:
             self._leave_gpu()
-            self._fit(candidates, values, sigmas)
+            self._fit(*self._with_earlier(candidates, values, sigmas))
+
+    def knowledge(self) -> Knowledge:
+        """What it has learned, to start another model from.
+
+        Raises RuntimeError when nothing was learned yet.
+        """
+        _, data = self._fitted()
+        seen = self._seen_in_training(data)
+        known = (seen.known - LEAST_NOISE).clamp_min(0).sqrt()
+        return Knowledge(
+            embedding=str(self._embedding),
+            basis=self._basis,
+            parameters={name: value.cpu() for name, value in self._model.state_dict().items()},
+            features=self._features[seen.candidates],
+            values=seen.targets.cpu().numpy() * self._scale + self._centre,
+            sigmas=known.cpu().numpy() * self._scale,
+        )
 
     def predict(self) -> Posterior:
         """Predict every candidate, without the counting noise of a measurement.
@@ -171,7 +209,7 @@ class DeepKernel:
         """See `Surrogate.leave_one_out`."""
         solution, data = self._fitted()
         with one_thread(), torch.no_grad():
-            index = torch.as_tensor(rows, device=self._base.device)
+            index = torch.as_tensor(rows + len(self._earlier[0]), device=self._base.device)
             unit = torch.eye(len(solution.factor), dtype=torch.float64, device=self._base.device)[:, index]
             columns = torch.linalg.solve_triangular(solution.factor, unit, upper=False)
         values = data.targets[index].cpu().numpy()
@@ -186,7 +224,7 @@ class DeepKernel:
             first, second = (torch.as_tensor(part, device=self._base.device) for part in (left, right))
             explained = solution.explained[: solution.mapped]
             prior = covariance(self._model, solution.candidates[:, first], solution.candidates[:, second])
-            posterior = prior - explained[:, first].T @ explained[:, second]
+            posterior = prior - explained[:, first].double().T @ explained[:, second].double()
         result: FloatArray = posterior.cpu().numpy() * self._scale**2
         return result
 
@@ -209,6 +247,29 @@ class DeepKernel:
             self._rescale(values)
             self._data = self._in_model_units(candidates, values, sigmas)
             self._learn(self._data)
+
+    def _with_earlier(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> _Measurements:
+        """The measurements of an earlier session, doubted as far as the new ones belie them, and the new ones."""
+        earlier, old_values, old_sigmas = self._earlier
+        if not earlier.size:
+            return candidates, values, sigmas
+        doubt = EARLIER_DOUBT * float(old_values.std())
+        if self._expected is None:
+            self._rescale(old_values)
+            self._data = self._in_model_units(earlier, old_values, numpy.hypot(old_sigmas, doubt))
+            self._trained_on = len(earlier)
+            self._solution = self._solve(self._data)
+            self._expected = self._predict(self._solution)
+        if candidates.size:
+            expected = self._expected.sigma[candidates] ** 2 + sigmas**2
+            unexpected = float(numpy.mean((values - self._expected.mean[candidates]) ** 2 - expected))
+            # In powers of two, so that it does not change with every reading: all would be learned anew.
+            doubt *= 2.0 ** max(math.ceil(math.log2(max(unexpected, 1e-300) ** 0.5 / doubt)), 0) if doubt else 1.0
+        return (
+            numpy.concatenate([earlier, candidates]),
+            numpy.concatenate([old_values, values]),
+            numpy.concatenate([numpy.hypot(old_sigmas, doubt), sigmas]),
+        )
 
     def _extends(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> bool:
         """Whether the data are those of before and some more."""
@@ -243,7 +304,8 @@ class DeepKernel:
             # What was learned as noise beyond the counting's is what the patch does not tell of the reading: the truth
             # varies by as much.
             sigma = (solution.variance.clamp_min(0) + self._model.likelihood.second_noise).sqrt()
-        return self._in_readings_unit(solution.mean.cpu().numpy(), sigma.cpu().numpy())
+        own = slice(self._count)
+        return self._in_readings_unit(solution.mean[own].cpu().numpy(), sigma[own].cpu().numpy())
 
     def _map(self, solution: _Solution) -> None:
         """Bring the measurements that are new into the map."""
@@ -255,12 +317,9 @@ class DeepKernel:
             room[:done] = solution.explained[:done]
             solution.explained = room
         latent, whitened = solution.latent[:, done:], solution.whitened[done:]
-        # In pieces that stay in the processor's cache.
-        step = max(_CACHED_NUMBERS // (latent.shape[0] * latent.shape[1]), 1)
-        for start in range(0, len(solution.mean), step):
-            part = slice(start, start + step)
+        for part in self._pieces(len(solution.mean), max(latent.shape[0] * latent.shape[1], done)):
             cross = covariance(self._model, latent, solution.candidates[:, part])
-            cross -= solution.factor[done:, :done] @ solution.explained[:done, part]
+            cross -= solution.factor[done:, :done] @ solution.explained[:done, part].double()
             new = torch.linalg.solve_triangular(solution.factor[done:, done:], cross, upper=False)
             solution.explained[done:count, part] = new
             solution.mean[part] += whitened @ new
@@ -331,17 +390,27 @@ class DeepKernel:
             parts = torch.split(self._base, _CACHED_NUMBERS // 8, 1)
             candidates = torch.cat([model.embedding(part) for part in parts], dim=1)
             noise = data.known + model.likelihood.second_noise
-            factor = safe_cholesky(covariance(model, latent, latent), noise)
+            own = torch.empty((len(noise), len(noise)), dtype=torch.float64, device=noise.device)
+            for part in self._pieces(len(noise), len(noise)):
+                own[part] = covariance(model, latent[:, part], latent)
+            factor = safe_cholesky(own, noise)
             residual = (data.targets - model.mean_module.constant).unsqueeze(1)
             return _Solution(
                 latent=latent,
                 factor=factor,
                 whitened=torch.linalg.solve_triangular(factor, residual, upper=False).squeeze(1),
-                explained=self._base.new_empty((0, self._base.shape[1])),
+                explained=self._base.new_empty((0, self._base.shape[1]), dtype=torch.float32),
                 candidates=candidates,
                 mean=model.mean_module.constant.repeat(candidates.shape[1]),
                 variance=prior_variance(model, candidates),
             )
+
+    def _pieces(self, length: int, width: int) -> Iterator[slice]:
+        """Slices of a long axis, so short that what is computed of each, `width` numbers for each of its elements, stays
+        in the processor's cache. A GPU takes larger ones."""
+        numbers = _CACHED_NUMBERS * (500 if self._base.is_cuda else 1)
+        step = max(numbers // width, _LEAST_PIECE)
+        return (slice(start, start + step) for start in range(0, length, step))
 
     def _train_from_scratch(self, data: _Data) -> None:
         """Train a fresh model; keep it unless the warm one explains the data better."""
@@ -411,6 +480,13 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _earlier_measurements(earlier: Knowledge | None, first: int) -> _Measurements:
+    """Candidates, values and sigmas of an earlier session, whose patches are numbered from one on."""
+    if earlier is None:
+        return numpy.empty(0, numpy.int64), numpy.empty(0), numpy.empty(0)
+    return first + numpy.arange(len(earlier.values)), earlier.values, earlier.sigmas
 
 
 def _choose_device(device: str) -> torch.device:

@@ -5,6 +5,7 @@ A patch has one point for each symmetry of its reading: its own, and those of it
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Sequence
 
@@ -27,31 +28,60 @@ INITIAL_WEIGHT = 0.1
 """Deviation of the last layer's weights at the start. At zero their gradient vanishes, and they would stay there."""
 
 
-def structured_base(
-    features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]
-) -> numpy.typing.NDArray[numpy.float64]:
-    """Windowed patches on the principal components of all their images, shape (symmetries, candidates, components), of
-    mean squared norm 1.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Basis:
+    """Principal components of windowed patches and of all their images.
 
     A Gaussian window weighs the patch's centre more than its rim, so distances in this space are distances of the
     local structure. The distance of two images is that of two patches changed alike: the components of all images
     together are those of any one of them.
+    """
+
+    mean: numpy.typing.NDArray[numpy.float64]
+    """Shape (patch_size ** 2,)."""
+    directions: numpy.typing.NDArray[numpy.float64]
+    """Shape (patch_size ** 2, components)."""
+    norm: float
+    """Root of the mean squared norm of the patches that the components are of."""
+
+    @classmethod
+    def of(cls, features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]) -> Basis:
+        """That of some patches, shape (candidates, patch_size ** 2)."""
+        windowed = _windowed(features, patch_size)
+        mean = numpy.mean([windowed.mean(axis=0)[element.pixels] for element in symmetries], axis=0)
+        windowed -= mean
+        products = windowed.T @ windowed
+        together = numpy.sum([products[numpy.ix_(element.pixels, element.pixels)] for element in symmetries], axis=0)
+        directions = _leading_directions(together)
+        # Every image has the same components, in another order.
+        norm = float(numpy.sqrt(numpy.mean(numpy.sum((windowed @ directions) ** 2, axis=1))))
+        return cls(mean, directions, norm if norm > 0 else 1.0)
+
+    def base(
+        self, features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """The components of each image of some patches, shape (symmetries, candidates, components)."""
+        windowed = _windowed(features, patch_size) - self.mean
+        directions = self.directions / self.norm
+        return numpy.stack([windowed @ directions[numpy.argsort(element.pixels)] for element in symmetries])
+
+
+def structured_base(
+    features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]
+) -> numpy.typing.NDArray[numpy.float64]:
+    """The components of each image of some patches in their own basis, shape (symmetries, candidates, components), of
+    mean squared norm 1.
 
     features: shape (candidates, patch_size ** 2).
     """
+    return Basis.of(features, patch_size, symmetries).base(features, patch_size, symmetries)
+
+
+def _windowed(features: numpy.typing.NDArray[numpy.float32], patch_size: int) -> numpy.typing.NDArray[numpy.float64]:
     offset = numpy.arange(patch_size) - patch_size // 2
     window = numpy.exp(-0.5 * (offset / (WINDOW * patch_size)) ** 2)
-    windowed = features.astype(numpy.float64) * numpy.outer(window, window).ravel()
-    mean = numpy.mean([windowed.mean(axis=0)[element.pixels] for element in symmetries], axis=0)
-    windowed -= mean
-    products = windowed.T @ windowed
-    together = sum(products[numpy.ix_(element.pixels, element.pixels)] for element in symmetries)
-    kept = _leading_directions(together)
-    base: numpy.typing.NDArray[numpy.float64] = numpy.stack(
-        [windowed @ kept[numpy.argsort(element.pixels)] for element in symmetries]
-    )
-    norm = numpy.sqrt(numpy.mean(numpy.sum(base**2, axis=-1)))
-    return base / norm if norm > 0 else base
+    windowed: numpy.typing.NDArray[numpy.float64] = features * numpy.outer(window, window).ravel()
+    return windowed
 
 
 def _leading_directions(products: numpy.typing.NDArray[numpy.float64]) -> numpy.typing.NDArray[numpy.float64]:

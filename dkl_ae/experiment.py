@@ -35,7 +35,7 @@ MakeSurrogate = Callable[[numpy.typing.NDArray[numpy.float32], int, Symmetry], S
 
 _LOWEST: typing.Final = {
     "patch_size": ("patch size", 1),
-    "seed_points": ("number of seed points", 1),
+    "seed_points": ("number of seed points", 0),
     "steps": ("number of steps", 0),
     "random_seed": ("random seed", 0),
     "reference_frames": ("number of reference frames", 1),
@@ -75,6 +75,8 @@ class Plan:
     """No two exposures are nearer to each other than this."""
     embedding: str = "combined"
     """What the model looks at: the patches, the network's features of them, or both."""
+    pretrained: str = ""
+    """File of a saved model to start from; then no seed points are needed. Empty to learn from nothing."""
     random_seed: int = 0
     device: str = "auto"
     reference_frames: int = 4
@@ -90,6 +92,8 @@ class Plan:
             value = getattr(self, name)
             if value < lowest:
                 raise ValueError(f"The {label} is {value}: choose {lowest} or more.")
+        if self.seed_points == 0 and not self.pretrained:
+            raise ValueError("The number of seed points is 0: choose 1 or more, or a saved model to start from.")
         if self.patch_size % 2 == 0:
             raise ValueError(
                 f"The patch size is {self.patch_size} px, which has no central pixel: choose {self.patch_size + 1}."
@@ -138,8 +142,9 @@ class Maps:
 class Experiment:
     """The ask/tell state of one run.
 
-    The model is fitted once all seeds are told, and from then on whenever the batch that it chose is told. A reading
-    that is not a number counts as measured: its candidate is not proposed again, and the model does not see it.
+    The model is fitted once all seeds are told, and from then on whenever the batch that it chose is told; one that was
+    trained before needs no seeds. A reading that is not a number counts as measured: its candidate is not proposed
+    again, and the model does not see it.
 
     A circular reading (an angle) is modelled through its cosine and its sine, never across the branch cut; the
     acquisition function then acts on the cosine of its difference from the angle sought, which is the direction +x for
@@ -178,6 +183,8 @@ class Experiment:
         self._measured: set[int] = set()
         self._maps: Maps | None = None
         self._widenings: list[float] = []
+        if not self._upcoming:
+            self._learn()
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -189,7 +196,8 @@ class Experiment:
 
     @property
     def maps(self) -> Maps | None:
-        """None until all seeds are told, or while no reading of them is a number."""
+        """None until all seeds are told, or while no reading of them is a number and the model was not trained
+        before."""
         return self._maps
 
     @property
@@ -280,11 +288,11 @@ class Experiment:
         return reading.value, reading.sigma
 
     def _learn(self) -> None:
-        candidates = numpy.array([m.proposal.candidate for m in self._measurements])
-        values, sigmas = numpy.array([self._driving(m) for m in self._measurements]).T
-        random = numpy.array([m.proposal.origin is Origin.SEED for m in self._measurements])
+        candidates = numpy.array([m.proposal.candidate for m in self._measurements], numpy.int64)
+        values, sigmas = numpy.array([self._driving(m) for m in self._measurements]).reshape(-1, 2).T
+        random = numpy.array([m.proposal.origin is Origin.SEED for m in self._measurements], numpy.bool_)
         valid = numpy.isfinite(values)
-        if not valid.any():
+        if not valid.any() and not self.plan.pretrained:
             self._go_on_at_random()
             return
         candidates, values, sigmas = candidates[valid], values[valid], sigmas[valid]
@@ -303,7 +311,7 @@ class Experiment:
         self._widenings = factors
         shown = _angle_posterior(*posteriors) if self._scalarizer.circular else posteriors[0]
         belief = self._objective.belief([target for target, _ in targets], posteriors)
-        scores = self._choose_batch(belief, float(numpy.median(targets[0][1])))
+        scores = self._choose_batch(belief, float(numpy.median(targets[0][1])) if valid.any() else 0.0)
         free = scores[self._allowed]
         self._maps = Maps(
             prediction=self.patches.to_map(shown.mean),
@@ -328,7 +336,7 @@ class Experiment:
         parallelize optimization", 2010).
         """
         allowed = self._allowed.copy()
-        place = self._measurements[-1].proposal.candidate
+        place = self._measurements[-1].proposal.candidate if self._measurements else None
         first: FloatArray | None = None
         for number in range(min(self.plan.batch_size, self.plan.points - len(self._measurements)) or 1):
             if ACQUISITIONS[self.plan.acquisition].draws:
@@ -346,7 +354,9 @@ class Experiment:
         assert first is not None
         return first
 
-    def _cost_of_way(self, place: int, belief: Belief) -> FloatArray:
+    def _cost_of_way(self, place: int | None, belief: Belief) -> FloatArray:
+        if place is None:
+            return numpy.zeros(self.patches.count)
         unit = 1.0 if ACQUISITIONS[self.plan.acquisition].logarithmic else belief.scale
         return self.plan.travel_cost * unit * self._distances_nm(place)
 
@@ -415,6 +425,8 @@ class _Objective:
         seen = weights @ numpy.array(readings)
         mean = weights @ numpy.array([posterior.mean for posterior in posteriors])
         variance = weights**2 @ numpy.array([posterior.sigma**2 for posterior in posteriors])
+        # Before anything is measured, the best there is and its scale are the predicted ones.
+        seen = seen if seen.size else mean
         belief = Belief(mean, numpy.sqrt(variance), 0.0, float(seen.std()), self.target)
         return dataclasses.replace(belief, best_observed=float(seen[numpy.argmax(belief.closeness(seen))]))
 

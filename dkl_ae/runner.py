@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
+import pathlib
 import threading
 import time
+import typing
 from collections.abc import Callable
 
 import numpy
@@ -25,6 +27,10 @@ from dkl_ae.scalarizers import Reference, find_reference, scalarize
 from dkl_ae.surrogate import Surrogate
 from dkl_ae.survey import IntArray, Patches, Survey
 from dkl_ae.symmetry import Symmetry
+
+if typing.TYPE_CHECKING:
+    from dkl_ae.deep_kernel import DeepKernel
+    from dkl_ae.knowledge import Pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +156,9 @@ class Runner:
         self._go = threading.Event()
         self._go.set()
         self._dose = Dose()
+        self._models: list[DeepKernel] = []
+        self._earlier: Pretrained | None = None
+        self._survey: Survey | None = None
 
     def pause(self) -> None:
         """Hold after the step under way, the beam blanked; a run that is stopping is not held."""
@@ -203,9 +212,27 @@ class Runner:
                 ended = RunEnded(Outcome.FAILED, f"{trouble} ({error}). {ended.message}")
         return ended
 
+    def pretrained(self) -> Pretrained | None:
+        """What the run's model has learned, for others to start from, once the run has ended; None when it has not
+        learned."""
+        from dkl_ae.knowledge import Pretrained
+
+        if self._survey is None or not self._models or not self._models[0].explanation:
+            return None
+        return Pretrained(
+            scalarizer=self._plan.scalarizer,
+            patch_size=self._plan.patch_size,
+            pixel_size_nm=self._survey.pixel_size_nm,
+            parts=tuple(model.knowledge() for model in self._models),
+        )
+
     def _run(self) -> None:
+        if self._plan.pretrained:
+            self._earlier = self._load(pathlib.Path(self._plan.pretrained))
         self._instrument.prepare()
-        survey = self._acquire_survey()
+        survey = self._survey = self._acquire_survey()
+        if self._earlier is not None:
+            self._earlier.require_pixel_size(survey.pixel_size_nm)
         patches = Patches(survey, self._plan.patch_size)
         experiment = Experiment(self._plan, patches, self._make_surrogate)
         reference = self._acquire_reference(patches)
@@ -288,14 +315,24 @@ class Runner:
         # torch takes seconds to import: the panel must not wait for it.
         from dkl_ae.deep_kernel import DeepKernel
 
-        return DeepKernel(
+        model = DeepKernel(
             features,
             patch_size=self._plan.patch_size,
             seed=seed,
             symmetry=symmetry,
             embedding=self._plan.embedding,
+            earlier=self._earlier.parts[len(self._models)] if self._earlier else None,
             device=self._plan.device,
         )
+        self._models.append(model)
+        return model
+
+    def _load(self, file: pathlib.Path) -> Pretrained:
+        from dkl_ae.knowledge import Pretrained
+
+        earlier = Pretrained.load(file)
+        earlier.require_scalarizer(self._plan.scalarizer, self._plan.patch_size)
+        return earlier
 
 
 def darkest_places(survey: Survey, count: int) -> IntArray:

@@ -328,7 +328,8 @@ def test_appended_measurements_equal_a_solution_from_scratch(start, steps, symme
         assert model._trainings == 1
         assert model._data is not None
         model._solution = model._solve(model._data)
-        assert_equal(appended, model.predict(), 1e-7)
+        # The map's parts are kept in single precision.
+        assert_equal(appended, model.predict(), 1e-5)
 
 
 def test_training_waits_for_more_data_or_a_surprise() -> None:

@@ -359,7 +359,8 @@ def test_the_best_angle_points_along_x() -> None:
     [
         ({"patch_size": 12}, "The patch size is 12 px, which has no central pixel: choose 13."),
         ({"patch_size": 0}, "The patch size is 0: choose 1 or more."),
-        ({"seed_points": 0}, "The number of seed points is 0: choose 1 or more."),
+        ({"seed_points": 0}, "The number of seed points is 0: choose 1 or more, or a saved model to start from."),
+        ({"seed_points": -1}, "The number of seed points is -1: choose 0 or more."),
         ({"steps": -1}, "The number of steps is -1: choose 0 or more."),
         ({"scalarizer": "colour"}, "There is no scalarizer 'colour': choose one of com_magnitude, "),
         ({"goal": "middle"}, "There is no goal 'middle': choose one of largest, smallest, value."),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import numpy
 import pytest
 
 from dkl_ae.experiment import Plan
+from dkl_ae.measurement import Origin
 from dkl_ae.runner import (
     Dose,
     Event,
@@ -70,6 +72,48 @@ def test_the_dose_ledger_is_current_times_exposure_of_everything() -> None:
 
 def test_without_a_known_current_the_ledger_counts_seconds() -> None:
     assert Dose().add(0.5, None).add(0.25, None) == Dose(0.75, None)
+
+
+def test_a_run_starts_from_what_another_has_learned(tmp_path) -> None:
+    """Without seeds, and its first place is the model's choice."""
+    first = Runner(SimulatedInstrument(), PLAN, lambda event: None)
+    assert first.pretrained() is None
+    first.run()
+    file = tmp_path / "first.dklmodel"
+    first.pretrained().save(file)
+    events = run(SimulatedInstrument(), dataclasses.replace(PLAN, seed_points=0, pretrained=str(file)))
+    assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 6 points measured.")
+    origins = [event.measurement.proposal.origin for event in of(PointMeasured, events)]
+    assert origins == [Origin.MODEL] * 6
+    assert all(event.maps is not None for event in of(StepCompleted, events))
+
+
+def test_an_angle_starts_from_both_of_its_parts(tmp_path) -> None:
+    plan = dataclasses.replace(PLAN, scalarizer="com_angle")
+    first = Runner(SimulatedInstrument(), plan, lambda event: None)
+    first.run()
+    first.pretrained().save(tmp_path / "angle.dklmodel")
+    again = dataclasses.replace(plan, seed_points=0, pretrained=str(tmp_path / "angle.dklmodel"))
+    assert run(SimulatedInstrument(), again)[-1].outcome is Outcome.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"pretrained": "nowhere.dklmodel"}, "The saved model nowhere.dklmodel cannot be read"),
+        ({"scalarizer": "abf"}, "The saved model predicts com_magnitude but the run is driven by abf"),
+        ({"patch_size": 9}, "The saved model sees patches of 7 px but the run has 9 px"),
+    ],
+)
+def test_a_start_that_does_not_fit_costs_no_dose(changes, sentence, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = Runner(SimulatedInstrument(), PLAN, lambda event: None)
+    first.run()
+    first.pretrained().save(tmp_path / "first.dklmodel")
+    plan = dataclasses.replace(PLAN, **{"pretrained": "first.dklmodel", **changes})
+    (ended,) = run(SimulatedInstrument(), plan)
+    assert ended.outcome is Outcome.FAILED
+    assert ended.message.startswith(sentence)
 
 
 def test_equal_seeds_take_equal_paths() -> None:

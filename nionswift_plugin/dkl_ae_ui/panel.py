@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import pathlib
 import typing
 from collections.abc import Callable, Mapping
 
@@ -42,9 +43,14 @@ from nionswift_plugin.dkl_ae_ui.settings import (
     remembered_texts,
 )
 
+if typing.TYPE_CHECKING:
+    from dkl_ae.knowledge import Pretrained
+
 PANEL_ID = "dkl-ae-panel"
 PANEL_TITLE = "Automated Experiment"
 _STORAGE_KEY = "dkl-ae/settings"
+MODEL_SUFFIX = ".dklmodel"
+_MODEL_FILES = f"Saved models (*{MODEL_SUFFIX});;All files (*.*)"
 
 
 class Choice:
@@ -84,6 +90,7 @@ class Handler(Declarative.Handler):
         self._run: RunControl | None = None
         self._survey: Survey | None = None
         self._points = 0
+        self._pretrained: Pretrained | None = None
         self._watchers: list[Callable[[Event], None]] = []
         stored = window.ui.get_persistent_string(_STORAGE_KEY, "")
         texts = remembered_texts(stored)
@@ -98,20 +105,22 @@ class Handler(Declarative.Handler):
             "embedding": Choice(EMBEDDING_LABELS, texts["embedding"]),
             "device": Choice(DEVICE_LABELS, texts["device"]),
         }
-        self._numbers = {field.name: Model.PropertyModel[str](texts[field.name]) for field in NUMBER_FIELDS}
+        edited = [*(field.name for field in NUMBER_FIELDS), "pretrained"]
+        self._edits = {name: Model.PropertyModel[str](texts[name]) for name in edited}
         # What stands in each line edit. Writing it back to the edit at each key would select what was typed.
-        self._typed = {field.name: texts[field.name] for field in NUMBER_FIELDS}
+        self._typed = {name: texts[name] for name in edited}
         # Declarative widgets find what they bind to by attribute name.
         for name, choice in self._choices.items():
             setattr(self, f"{name}_labels", choice.labels)
             setattr(self, f"{name}_index", choice.index)
             setattr(self, f"{name}_changed", functools.partial(self._choice_changed, name))
-        for name, model in self._numbers.items():
+        for name, model in self._edits.items():
             setattr(self, f"{name}_text", model)
-            setattr(self, f"{name}_edited", functools.partial(self._number_edited, name))
+            setattr(self, f"{name}_edited", functools.partial(self._text_edited, name))
         self.acquisition_tip = Model.PropertyModel[str]("")
         self.can_start = Model.PropertyModel[bool](False)
         self.idle = Model.PropertyModel[bool](True)
+        self.can_save_model = Model.PropertyModel[bool](False)
         self.can_seek_value = Model.PropertyModel[bool](False)
         self.running = Model.PropertyModel[bool](False)
         self.pause_label = Model.PropertyModel[str]("Pause")
@@ -146,7 +155,7 @@ class Handler(Declarative.Handler):
             self._choices[name].key = text
             self._follow_choice(name)
         else:
-            self._set_number(name, text)
+            self._set_edit(name, text)
         self._check()
 
     def watch(self, watcher: Callable[[Event], None]) -> None:
@@ -187,6 +196,28 @@ class Handler(Declarative.Handler):
             self._tell("Stopping...")
             self._run.stop()
 
+    def browse_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        chosen, _, _ = self._window.get_file_path_dialog("Start from a saved model", "", _MODEL_FILES)
+        if chosen:
+            self.set_text("pretrained", str(chosen))
+
+    def save_model_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        chosen, _, _ = self._window.get_save_file_path("Save the model", "", _MODEL_FILES)
+        if chosen:
+            self.save_model(pathlib.Path(chosen))
+
+    def save_model(self, file: pathlib.Path) -> None:
+        """Save what the last run's model has learned."""
+        if self._pretrained is None:
+            return
+        file = file if file.suffix else file.with_suffix(MODEL_SUFFIX)
+        try:
+            self._pretrained.save(file)
+        except OSError as error:
+            self._tell(f"The model cannot be saved as {file} ({error.strerror}): choose another place.")
+        else:
+            self._tell(f"Saved {file.name}: a later run can start from it.")
+
     def _choice_changed(self, name: str, widget: Declarative.UIWidget, current_index: int) -> None:
         self._choices[name].index.value = current_index
         self._follow_choice(name)
@@ -200,16 +231,16 @@ class Handler(Declarative.Handler):
             self.can_seek_value.value = bool(self.idle.value) and self._choices["goal"].key == VALUE
         if name == "acquisition":
             usual = default_parameter(self._choices["acquisition"].key)
-            self._set_number("acquisition_parameter", usual)
+            self._set_edit("acquisition_parameter", usual)
             self._explain_acquisition()
 
-    def _number_edited(self, name: str, widget: Declarative.UIWidget, text: str) -> None:
+    def _text_edited(self, name: str, widget: Declarative.UIWidget, text: str) -> None:
         self._typed[name] = text
         self._check()
 
-    def _set_number(self, name: str, text: str) -> None:
+    def _set_edit(self, name: str, text: str) -> None:
         self._typed[name] = text
-        self._numbers[name].value = text
+        self._edits[name].value = text
 
     # What the run reports.
 
@@ -268,6 +299,8 @@ class Handler(Declarative.Handler):
         self.dose_text.value = beam if dose.electrons is None else f"{dose.electrons:.3g} electrons, {beam}"
 
     def _end(self, event: RunEnded) -> None:
+        learned = self._run.pretrained() if self._run is not None else None
+        self._pretrained = learned or self._pretrained
         self._run = None
         self._set_running(False)
         self._check()
@@ -285,6 +318,7 @@ class Handler(Declarative.Handler):
         self.idle.value = not running
         self._follow_choice("goal")
         self.can_start.value = not running
+        self.can_save_model.value = not running and self._pretrained is not None
         self.pause_label.value = "Pause"
 
     # What the settings are.

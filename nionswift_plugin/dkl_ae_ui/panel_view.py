@@ -56,6 +56,7 @@ def build_view() -> Declarative.UIDescriptionResult:
             "Model",
             "What the deep kernel looks at. With both, the readings decide how much the network has to say.",
         ),
+        _start_from_row(u),
         numbers["seed_points"],
         numbers["steps"],
         _choice_row(u, "acquisition", "Acquisition", "@binding(acquisition_tip.value)"),
@@ -94,6 +95,13 @@ def build_view() -> Declarative.UIDescriptionResult:
             on_clicked="stop_clicked",
             enabled="@binding(running.value)",
             tool_tip="End the run at once, even during an exposure; all that was measured is kept.",
+        ),
+        u.create_push_button(
+            name="save_model_button",
+            text="Save model...",
+            on_clicked="save_model_clicked",
+            enabled="@binding(can_save_model.value)",
+            tool_tip="Keep what the last run's model has learned, to start another run from.",
         ),
         u.create_stretch(),
         spacing=8,
@@ -185,6 +193,29 @@ def _number_row(u: Declarative.DeclarativeUI, field: NumberField) -> Declarative
             tool_tip=field.tool_tip,
         ),
         u.create_label(text=field.unit),
+    )
+
+
+def _start_from_row(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
+    tool_tip = (
+        "A saved model of the same scalarizer, patch size and pixel size: the run begins with what it knows, and needs "
+        "no seed points. Empty to learn from nothing."
+    )
+    return _row(
+        u,
+        "Start from",
+        tool_tip,
+        u.create_line_edit(
+            name="pretrained_edit",
+            text="@binding(pretrained_text.value)",
+            on_text_edited="pretrained_edited",
+            enabled="@binding(idle.value)",
+            width=_NUMBER_WIDTH + 20,
+            tool_tip=tool_tip,
+        ),
+        u.create_push_button(
+            name="browse_button", text="Browse...", on_clicked="browse_clicked", enabled="@binding(idle.value)"
+        ),
     )
 
 

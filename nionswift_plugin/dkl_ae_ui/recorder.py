@@ -414,9 +414,10 @@ class Recorder:
 
 def kept_steps(plan: Plan) -> tuple[int, ...]:
     """The steps whose maps are kept: see MOST_MAPS_KEPT. The model speaks from the last seed on."""
-    count = plan.steps + 1
+    first = max(plan.seed_points, 1)
+    count = plan.points - first + 1
     stride = max(1, math.ceil(count / MOST_MAPS_KEPT))
-    return tuple(range(plan.points, plan.seed_points - 1, -stride))[::-1]
+    return tuple(range(plan.points, first - 1, -stride))[::-1]
 
 
 def _centred(side: int, scale: float, units: str) -> Calibration.Calibration:

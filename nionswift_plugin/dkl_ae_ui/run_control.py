@@ -17,6 +17,9 @@ from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.recorder import Recorder
 from nionswift_plugin.dkl_ae_ui.settings import USE_SELECTED_SURVEY, Settings
 
+if typing.TYPE_CHECKING:
+    from dkl_ae.knowledge import Pretrained
+
 T = typing.TypeVar("T")
 
 RUN_COMPONENT = "dkl_ae_run"
@@ -69,6 +72,10 @@ class RunControl:
 
     def stop(self) -> None:
         self._runner.stop()
+
+    def pretrained(self) -> Pretrained | None:
+        """See `Runner.pretrained`."""
+        return self._runner.pretrained()
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Stop the run if it goes on, wait for it, and keep all that it measured."""

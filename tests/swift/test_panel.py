@@ -77,6 +77,24 @@ def test_a_run_finishes_and_leaves_every_item_in_one_group(simulator, open_panel
     assert items["maps"].data_shape == (4, 3, *items["prediction"].data_shape)
 
 
+def test_a_saved_model_starts_another_run_without_seeds(simulator, open_panel, tmp_path) -> None:
+    handler = open_panel(simulator)
+    assert not handler.save_model_button.enabled
+    run_to_end(simulator, handler)
+    assert handler.save_model_button.enabled
+    handler.save_model(tmp_path / "no folder" / "graphene")
+    assert handler.message.value.startswith("The model cannot be saved as ")
+    handler.save_model(tmp_path / "graphene")
+    assert handler.message.value == "Saved graphene.dklmodel: a later run can start from it."
+    handler.set_text("pretrained", str(tmp_path / "graphene.dklmodel"))
+    handler.set_text("seed_points", "0")
+    run_to_end(simulator, handler)
+    assert handler.message.value == "Finished: 3 points measured."
+    maps = items_of(simulator)["maps"]
+    assert maps.data.shape[0] == 3
+    assert numpy.isfinite(maps.data).all()
+
+
 def test_maps_lie_over_the_survey(simulator, open_panel) -> None:
     """A patch of 9 px fits from the fifth pixel on: the map's first pixel is the survey's fifth."""
     run_to_end(simulator, open_panel(simulator))
@@ -233,7 +251,7 @@ def test_without_a_selected_item_the_panel_says_what_to_do(simulator, open_panel
     [
         ("patch_size", "0", "The patch size is 0: choose 1 or more."),
         ("patch_size", "a", "The patch size is 'a': type a whole number such as 13."),
-        ("seed_points", "0", "The number of seed points is 0: choose 1 or more."),
+        ("seed_points", "0", "The number of seed points is 0: choose 1 or more, or a saved model to start from."),
         ("exposure_ms", "-1", "The exposure is -1 ms: choose more than 0 and at most 60,000 ms."),
         ("acquisition_parameter", "", "The acquisition parameter is '': type a number such as 0.01."),
         ("random_seed", "1.5", "The random seed is '1.5': type a whole number such as 0."),
