@@ -406,8 +406,8 @@ class DeepKernel:
             )
 
     def _pieces(self, length: int, width: int) -> Iterator[slice]:
-        """Slices of a long axis, so short that what is computed of each, `width` numbers for each of its elements, stays
-        in the processor's cache. A GPU takes larger ones."""
+        """Slices of a long axis: `width` numbers for each of its elements, as many as stay in the processor's cache. A
+        GPU takes more at once."""
         numbers = _CACHED_NUMBERS * (500 if self._base.is_cuda else 1)
         step = max(numbers // width, _LEAST_PIECE)
         return (slice(start, start + step) for start in range(0, length, step))
