@@ -28,7 +28,7 @@ SMALLEST = "smallest"
 VALUE = "value"
 GOALS = (LARGEST, SMALLEST, VALUE)
 EMBEDDINGS = ("combined", "patches", "network")
-_DRAWN = 1000
+_DRAWN = 500
 """A drawn map has this many candidates, chosen at random: its cost grows with their cube."""
 
 MakeSurrogate = Callable[[numpy.typing.NDArray[numpy.float32], int, Symmetry], Surrogate]
@@ -367,9 +367,9 @@ class Experiment:
         chosen = random.permutation(free)[:_DRAWN]
         covariance = self._covariance(chosen, chosen)
         # What patches do not tell differs from candidate to candidate.
-        covariance[numpy.diag_indices(chosen.size)] = belief.sigma[chosen] ** 2
+        covariance[numpy.diag_indices(chosen.size)] = belief.sigma[chosen] ** 2 * (1 + 1e-6)
         draw = numpy.full(belief.mean.size, numpy.nan)
-        draw[chosen] = random.multivariate_normal(belief.mean[chosen], covariance, method="eigh", check_valid="ignore")
+        draw[chosen] = random.multivariate_normal(belief.mean[chosen], covariance, method="cholesky")
         return draw
 
     def _covariance(self, left: IntArray, right: IntArray) -> FloatArray:

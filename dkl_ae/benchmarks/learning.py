@@ -27,7 +27,7 @@ FRACTIONS = (0.001, 0.01, 0.03, 0.1)
 """Of the candidates, measured at random."""
 SEED_POINTS = 10
 CHOSEN_POINTS = 70
-RANDOM_POINTS = 1000
+RANDOM_POINTS = 2500
 """Without a model it takes as many to find half of the best 1 %, and more."""
 DRIVING = "com_magnitude"
 """The number that is sought when points are chosen."""
