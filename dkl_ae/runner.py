@@ -217,7 +217,7 @@ class Runner:
         learned."""
         from dkl_ae.knowledge import Pretrained
 
-        if self._survey is None or not self._models or not self._models[0].explanation:
+        if self._survey is None or not self._models or not all(model.explanation for model in self._models):
             return None
         return Pretrained(
             scalarizer=self._plan.scalarizer,

@@ -8,7 +8,8 @@ import threading
 import numpy
 import pytest
 
-from dkl_ae.experiment import Plan
+from dkl_ae.acquisition import ACQUISITIONS
+from dkl_ae.experiment import VALUE, Plan
 from dkl_ae.measurement import Origin
 from dkl_ae.runner import (
     Dose,
@@ -114,6 +115,19 @@ def test_a_start_that_does_not_fit_costs_no_dose(changes, sentence, tmp_path, mo
     (ended,) = run(SimulatedInstrument(), plan)
     assert ended.outcome is Outcome.FAILED
     assert ended.message.startswith(sentence)
+
+
+@pytest.mark.parametrize("acquisition", list(ACQUISITIONS))
+@pytest.mark.parametrize("scalarizer", ["com_magnitude", "com_angle"])
+def test_every_acquisition_function_chooses(acquisition, scalarizer) -> None:
+    plan = dataclasses.replace(
+        PLAN, acquisition=acquisition, scalarizer=scalarizer, goal=VALUE, goal_value=0.2, batch_size=2, travel_cost=0.5
+    )
+    events = run(SimulatedInstrument(), plan)
+    assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 10 points measured.")
+    last = of(StepCompleted, events)[-1]
+    assert numpy.nanmax(last.maps.acquisition) >= numpy.nanmin(last.maps.acquisition)
+    assert "intervals x" in last.explanation
 
 
 def test_equal_seeds_take_equal_paths() -> None:
