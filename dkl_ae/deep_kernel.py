@@ -258,7 +258,8 @@ class DeepKernel:
             self._rescale(old_values)
             self._data = self._in_model_units(earlier, old_values, numpy.hypot(old_sigmas, doubt))
             self._trained_on = len(earlier)
-            self._solution = self._solve(self._data)
+            with one_thread():
+                self._solution = self._solve(self._data)
             self._expected = self._predict(self._solution)
         if candidates.size:
             expected = self._expected.sigma[candidates] ** 2 + sigmas**2

@@ -367,9 +367,10 @@ class Experiment:
         chosen = random.permutation(free)[:_DRAWN]
         covariance = self._covariance(chosen, chosen)
         # What patches do not tell differs from candidate to candidate.
-        covariance[numpy.diag_indices(chosen.size)] = belief.sigma[chosen] ** 2 * (1 + 1e-6)
+        covariance[numpy.diag_indices(chosen.size)] = belief.sigma[chosen] ** 2
         draw = numpy.full(belief.mean.size, numpy.nan)
-        draw[chosen] = random.multivariate_normal(belief.mean[chosen], covariance, method="cholesky")
+        # By eigenvalues: rounding makes some of a well-known map's slightly negative.
+        draw[chosen] = random.multivariate_normal(belief.mean[chosen], covariance, method="eigh", check_valid="ignore")
         return draw
 
     def _covariance(self, left: IntArray, right: IntArray) -> FloatArray:
