@@ -49,8 +49,10 @@ def save(results: Results, folder: pathlib.Path) -> None:
                 axes[2, 1].plot(steps, largest, color=f"C{number}", label=way)
         axes[2, 0].set(xlabel="points", ylabel="found of the best 1 %", xlim=(0, 80), ylim=(0, 1.02))
         axes[2, 1].set(xlabel="points", ylabel="largest of the readings there are", xlim=(0, 80), ylim=(0, 1.02))
-        axes[2, 0].legend(fontsize="small")
+        labelled = {line.get_label(): line for row in axes for axis in row for line in axis.get_lines()}
+        there = [way for way in ways if way in labelled]
+        figure.legend([labelled[way] for way in there], there, loc="outside lower center", ncols=5)
         for unused in axes[2, 2:]:
             unused.set_axis_off()
         figure.suptitle(file)
-        figure.savefig(folder / f"learning_{file}.png", dpi=110)
+        figure.savefig(folder / f"learning_{file}.png", dpi=75)

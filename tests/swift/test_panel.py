@@ -532,7 +532,9 @@ def record_survey(context: Any) -> Any:
 
     thread = threading.Thread(target=record)
     thread.start()
-    pump(context, lambda: not thread.is_alive())
+    # The window makes the frame's data item after the thread has ended.
+    items = context.document_model.data_items
+    pump(context, lambda: not thread.is_alive() and any("HAADF" in item.title for item in items))
     return frames[0]
 
 
