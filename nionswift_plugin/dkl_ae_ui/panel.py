@@ -119,6 +119,7 @@ class Handler(Declarative.Handler):
             setattr(self, f"{name}_edited", functools.partial(self._text_edited, name))
         self.acquisition_tip = Model.PropertyModel[str]("")
         self.can_start = Model.PropertyModel[bool](False)
+        self.tab_index = Model.PropertyModel[int](0)
         self.idle = Model.PropertyModel[bool](True)
         self.can_save_model = Model.PropertyModel[bool](False)
         self.can_seek_value = Model.PropertyModel[bool](False)
@@ -275,7 +276,7 @@ class Handler(Declarative.Handler):
         self.time_text.value = (
             f"{(times.camera + times.scalarizer) * 1000:.0f} ms measuring, {times.model * 1000:.0f} ms model"
         )
-        self.model_text.value = event.explanation
+        self.model_text.value = f"Model: {event.explanation}" if event.explanation else ""
         self._show_dose(event.dose)
         if event.best is not None and self._run is not None and self._survey is not None:
             scalarizer = SCALARIZERS[self._choices["scalarizer"].key]

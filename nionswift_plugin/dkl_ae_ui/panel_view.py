@@ -20,22 +20,7 @@ def build_view() -> Declarative.UIDescriptionResult:
     """The description from which Swift makes the widgets."""
     u = Declarative.DeclarativeUI()
     numbers = {field.name: _number_row(u, field) for field in NUMBER_FIELDS}
-    what = u.create_column(
-        _choice_row(u, "instrument_id", "Microscope", "The instrument that is driven."),
-        _choice_row(
-            u,
-            "survey_source",
-            "Survey",
-            "Acquire a new frame with the scan's current settings, or use the selected data item when it is "
-            "a frame of the scan as it is set now.",
-        ),
-        _choice_row(u, "channel", "Scan channel", "The detector of the survey."),
-        _choice_row(u, "camera_id", "Camera", "The camera of the diffraction patterns."),
-        numbers["exposure_ms"],
-        spacing=2,
-        margin=2,
-    )
-    how = u.create_column(
+    run = u.create_column(
         _choice_row(
             u,
             "scalarizer",
@@ -49,7 +34,38 @@ def build_view() -> Declarative.UIDescriptionResult:
             "What the run looks for; of an angle the largest is the direction +x, the smallest -x.",
         ),
         numbers["goal_value"],
+        numbers["exposure_ms"],
         numbers["patch_size"],
+        numbers["seed_points"],
+        numbers["steps"],
+        _choice_row(u, "acquisition", "Acquisition", "@binding(acquisition_tip.value)"),
+        numbers["acquisition_parameter"],
+        u.create_stretch(),
+        spacing=2,
+        margin=2,
+    )
+    devices = u.create_column(
+        _choice_row(u, "instrument_id", "Microscope", "The instrument that is driven."),
+        _choice_row(
+            u,
+            "survey_source",
+            "Survey",
+            "Acquire a new frame with the scan's current settings, or use the selected data item when it is "
+            "a frame of the scan as it is set now.",
+        ),
+        _choice_row(u, "channel", "Scan channel", "The detector of the survey."),
+        _choice_row(u, "camera_id", "Camera", "The camera of the diffraction patterns."),
+        _choice_row(
+            u,
+            "device",
+            "Computes on",
+            "Where the model is trained; Automatic takes the GPU when there is one.",
+        ),
+        u.create_stretch(),
+        spacing=2,
+        margin=2,
+    )
+    more = u.create_column(
         _choice_row(
             u,
             "embedding",
@@ -57,20 +73,11 @@ def build_view() -> Declarative.UIDescriptionResult:
             "What the deep kernel looks at. With both, the readings decide how much the network has to say.",
         ),
         _start_from_row(u),
-        numbers["seed_points"],
-        numbers["steps"],
-        _choice_row(u, "acquisition", "Acquisition", "@binding(acquisition_tip.value)"),
-        numbers["acquisition_parameter"],
         numbers["batch_size"],
         numbers["travel_cost"],
         numbers["least_spacing_nm"],
         numbers["random_seed"],
-        _choice_row(
-            u,
-            "device",
-            "Computes on",
-            "Where the model is trained; Automatic takes the GPU when there is one.",
-        ),
+        u.create_stretch(),
         spacing=2,
         margin=2,
     )
@@ -130,14 +137,15 @@ def build_view() -> Declarative.UIDescriptionResult:
             "The reading closest to what is sought and where it was found, from the survey's centre.",
             lines=2,
         ),
-        _state_row(
-            u,
-            "Model",
-            "model",
-            "Which part explains the readings: the local structure, a trend with brightness, what differs between a "
-            "patch and its turned or mirrored images, and what the patch does not tell; how much of what it looks at "
-            "comes from the network; and by what factor its intervals were widened after the seeds were checked.",
-            lines=3,
+        u.create_label(
+            text="@binding(model_text.value)",
+            word_wrap=True,
+            width=_LABEL_WIDTH + _CHOICE_WIDTH,
+            height=2 * _LINE_HEIGHT,
+            tool_tip="Which part of the model explains the readings: the local structure, a trend with brightness, "
+            "what differs between a patch and its turned or mirrored images, and what the patch does not tell; how "
+            "much of what it looks at comes from the network; and by what factor its intervals were widened after the "
+            "seeds were checked.",
         ),
         spacing=2,
     )
@@ -154,8 +162,14 @@ def build_view() -> Declarative.UIDescriptionResult:
         buttons,
         message,
         state,
-        u.create_group(what, title="Measure"),
-        u.create_group(how, title="Decide"),
+        # In tabs, so that the panel fits a small screen.
+        u.create_tabs(
+            u.create_tab("Run", run),
+            u.create_tab("Devices", devices),
+            u.create_tab("More", more),
+            name="settings_tabs",
+            current_index="@binding(tab_index.value)",
+        ),
         u.create_stretch(),
         spacing=4,
         margin=4,

@@ -53,7 +53,7 @@ def display() -> Iterator[str]:
     number = 1000 + os.getpid() % 20000
     name = f":{number}"
     with contextlib.ExitStack() as processes:
-        xvfb = subprocess.Popen(["Xvfb", name, "-screen", "0", "1920x1400x24", "-nolisten", "tcp"])
+        xvfb = subprocess.Popen(["Xvfb", name, "-screen", "0", "1920x1500x24", "-nolisten", "tcp"])
         processes.callback(_end, xvfb)
         deadline = time.monotonic() + 20
         while not pathlib.Path(f"/tmp/.X11-unix/X{number}").exists():
@@ -112,7 +112,7 @@ class Swift:
             "0",
             "windowsize",
             "1900",
-            "1360",
+            "1460",
         )
         time.sleep(1.0)
 

@@ -79,7 +79,7 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
     swift.screenshot("running")
     swift.wait_for("panel.idle.value")
     assert swift.evaluate("panel.message.value") == "Finished: 20 points measured."
-    assert re.fullmatch(r"local \d+ %, trend .*; intervals x \d.\d\d", swift.evaluate("panel.model_text.value"))
+    assert re.fullmatch(r"Model: local \d+ %, trend .*; intervals x \d.\d\d", swift.evaluate("panel.model_text.value"))
     swift.screenshot("finished")
     (saved,) = swift.call(RUNS)
     assert set(saved) == ROLES | {"run", "plan"}
@@ -96,6 +96,29 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
     assert again.evaluate("panel.patch_size_edit.text") == "11"
     again.screenshot("reopened")
     assert again.quit() == 0
+
+
+def test_a_saved_model_starts_a_run_without_seeds(open_swift, tmp_path) -> None:
+    swift = open_swift()
+    swift.type_into("seed_points_edit", "5")
+    swift.type_into("steps_edit", "15")
+    swift.click("start_button")
+    swift.wait_for("panel.message.value == 'Finished: 20 points measured.'")
+    model = tmp_path / "graphene.dklmodel"
+    swift.evaluate(f"panel.save_model(__import__('pathlib').Path({str(model)!r}))")
+    swift.evaluate("setattr(panel.tab_index, 'value', 2)")
+    swift.type_into("pretrained_edit", str(model))
+    swift.screenshot("more")
+    swift.evaluate("setattr(panel.tab_index, 'value', 0)")
+    swift.type_into("seed_points_edit", "0")
+    swift.click("start_button")
+    swift.wait_for("not panel.idle.value")
+    swift.wait_for("panel.idle.value")
+    assert swift.evaluate("panel.message.value") == "Finished: 15 points measured."
+    swift.screenshot("started_from_a_model")
+    first, second = swift.call(RUNS)
+    assert (first["measurements"]["filled"], second["measurements"]["filled"]) == (20, 15)
+    assert swift.quit() == 0
 
 
 def test_runs_that_end_early_are_complete_up_to_there_in_the_reopened_project(open_swift) -> None:
