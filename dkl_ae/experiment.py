@@ -94,6 +94,8 @@ class Plan:
                 raise ValueError(f"The {label} is {value}: choose {lowest} or more.")
         if self.seed_points == 0 and not self.pretrained:
             raise ValueError("The number of seed points is 0: choose 1 or more, or a saved model to start from.")
+        if self.points == 0:
+            raise ValueError("The run has no seed points and no steps: ask for some.")
         if self.patch_size % 2 == 0:
             raise ValueError(
                 f"The patch size is {self.patch_size} px, which has no central pixel: choose {self.patch_size + 1}."
@@ -335,11 +337,14 @@ class Experiment:
         but lessens what is unknown around it (the kriging believer of Ginsbourger et al., "Kriging is well-suited to
         parallelize optimization", 2010).
         """
+        draws = ACQUISITIONS[self.plan.acquisition].draws
         allowed = self._allowed.copy()
+        believed: list[FloatArray] = []
         place = self._measurements[-1].proposal.candidate if self._measurements else None
         first: FloatArray | None = None
+        # After the last measurement too, for the map that is left.
         for number in range(min(self.plan.batch_size, self.plan.points - len(self._measurements)) or 1):
-            if ACQUISITIONS[self.plan.acquisition].draws:
+            if draws:
                 belief = dataclasses.replace(belief, draw=self._draw(belief, allowed, number))
             scores = score(self.plan.acquisition, belief, self.plan.acquisition_parameter)
             scores = numpy.maximum(scores - self._cost_of_way(place, belief), NEVER)
@@ -349,8 +354,8 @@ class Experiment:
             place = choose(scores, allowed)
             self._upcoming.append(self._proposal(place, Origin.MODEL, float(scores[place])))
             allowed &= self._far_from(place)
-            if self.plan.batch_size > 1:
-                belief = self._believing(belief, place, error)
+            if self.plan.batch_size > 1 and not draws:
+                belief = self._believing(belief, place, error, believed)
         assert first is not None
         return first
 
@@ -384,15 +389,19 @@ class Experiment:
         total: FloatArray = numpy.sum(parts, axis=0)
         return total
 
-    def _believing(self, belief: Belief, place: int, error: float) -> Belief:
-        """The belief after the predicted reading was read at a place."""
-        everywhere = numpy.arange(self.patches.count)
-        covariance = self._covariance(numpy.array([place]), everywhere)[0]
-        explained = covariance**2 / (belief.sigma[place] ** 2 + error**2)
+    def _believing(self, belief: Belief, place: int, error: float, believed: list[FloatArray]) -> Belief:
+        """The belief after the predicted reading was read at a place.
+
+        believed: what each place before explained of every candidate, in deviations; this one's is appended.
+        """
+        covariance = self._covariance(numpy.array([place]), numpy.arange(self.patches.count))[0]
+        for earlier in believed:
+            covariance = covariance - earlier[place] * earlier
+        believed.append(covariance / numpy.sqrt(belief.sigma[place] ** 2 + error**2))
         readings = numpy.array([belief.best_observed, belief.mean[place]])
         return dataclasses.replace(
             belief,
-            sigma=numpy.sqrt(numpy.maximum(belief.sigma**2 - explained, 1e-6 * belief.sigma**2)),
+            sigma=numpy.sqrt(numpy.maximum(belief.sigma**2 - believed[-1] ** 2, 1e-6 * belief.sigma**2)),
             best_observed=float(readings[numpy.argmax(belief.closeness(readings))]),
         )
 

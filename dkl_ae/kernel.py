@@ -137,8 +137,8 @@ def prior_shares(model: DeepKernelModel, latent: torch.Tensor) -> dict[str, floa
     parts = {
         "local": model.local_kernel.outputscale.item(),
         "trend": (model.linear_kernel.variance.item() + model.quadratic_kernel.variance.item()) * squares,
-        "without symmetry": model.free_kernel.outputscale.item(),
-        "not in the patch": model.likelihood.second_noise.item(),
+        "asymmetric": model.free_kernel.outputscale.item(),
+        "unexplained": model.likelihood.second_noise.item(),
     }
     total = sum(parts.values())
     learned = typing.cast(LearnedFeatures, model.embedding).learned_share(latent)

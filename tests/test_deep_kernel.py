@@ -146,7 +146,7 @@ def test_each_part_can_be_forced_and_says_its_share(embedding_name) -> None:
     assert_sound(prediction)
     assert numpy.corrcoef(prediction.mean, TRUTH)[0, 1] > 0.5
     shares = dict(part.rsplit(" ", 2)[:2] for part in model.explanation.split(", "))
-    assert list(shares) == ["local", "trend", "without symmetry", "not in the patch", "network"]
+    assert list(shares) == ["local", "trend", "asymmetric", "unexplained", "network"]
     assert sum(float(share) for name, share in shares.items() if name != "network") == pytest.approx(100, abs=2)
     network = float(shares["network"])
     assert {"combined": 0 <= network < 100, "patches": network == 0, "network": network == 100}[embedding_name]

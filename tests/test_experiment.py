@@ -16,7 +16,7 @@ from dkl_ae.acquisition import ACQUISITIONS
 from dkl_ae.experiment import GOALS, LARGEST, SMALLEST, VALUE, Experiment, Plan
 from dkl_ae.measurement import Measurement, Origin, Proposal, Reading
 from dkl_ae.scalarizers import SCALARIZERS
-from dkl_ae.surrogate import Posterior
+from dkl_ae.surrogate import ExactGP, Posterior
 from dkl_ae.survey import Patches, Survey
 from dkl_ae.symmetry import Symmetry
 
@@ -195,6 +195,22 @@ def test_a_batch_spreads_over_what_is_unknown() -> None:
     assert numpy.diff(numpy.sort(chosen)).min() > 0.3
 
 
+def test_a_batch_is_what_one_by_one_would_be_if_all_were_read_as_predicted() -> None:
+    """With an exact Gaussian process whose uncertainty alone decides."""
+    patches = Patches(SURVEY, 3)
+    points = numpy.random.default_rng(2).normal(size=(1, patches.count, 2))
+    paths = []
+    for batch in (1, 6):
+        plan = Plan(patch_size=3, seed_points=2, steps=6, batch_size=batch, acquisition="maximum_uncertainty")
+        subject = Experiment(plan, patches, lambda features, seed, symmetry: ExactGP(points, length=0.7))
+        path = []
+        while not subject.finished:
+            path.append(subject.ask().candidate)
+            subject.tell(measurement(subject, subject.ask(), 1.0))
+        paths.append(path)
+    assert paths[0] == paths[1]
+
+
 def test_travel_that_costs_shortens_the_way() -> None:
     ways = []
     for cost in (0.0, 30.0):
@@ -360,6 +376,10 @@ def test_the_best_angle_points_along_x() -> None:
         ({"patch_size": 12}, "The patch size is 12 px, which has no central pixel: choose 13."),
         ({"patch_size": 0}, "The patch size is 0: choose 1 or more."),
         ({"seed_points": 0}, "The number of seed points is 0: choose 1 or more, or a saved model to start from."),
+        (
+            {"seed_points": 0, "steps": 0, "pretrained": "some"},
+            "The run has no seed points and no steps: ask for some.",
+        ),
         ({"seed_points": -1}, "The number of seed points is -1: choose 0 or more."),
         ({"steps": -1}, "The number of steps is -1: choose 0 or more."),
         ({"scalarizer": "colour"}, "There is no scalarizer 'colour': choose one of com_magnitude, "),
