@@ -200,9 +200,9 @@ def test_a_batch_is_what_one_by_one_would_be_if_all_were_read_as_predicted() -> 
     patches = Patches(SURVEY, 3)
     points = numpy.random.default_rng(2).normal(size=(1, patches.count, 2))
     paths = []
-    for batch in (1, 6):
-        plan = Plan(patch_size=3, seed_points=2, steps=6, batch_size=batch, acquisition="maximum_uncertainty")
-        subject = Experiment(plan, patches, lambda features, seed, symmetry: ExactGP(points, length=0.7))
+    for batch in (1, 12):
+        plan = Plan(patch_size=3, seed_points=2, steps=12, batch_size=batch, acquisition="maximum_uncertainty")
+        subject = Experiment(plan, patches, lambda features, seed, symmetry: ExactGP(points, length=3.0))
         path = []
         while not subject.finished:
             path.append(subject.ask().candidate)
