@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
 
 import numpy
@@ -117,8 +118,9 @@ def test_a_start_that_does_not_fit_costs_no_dose(changes, sentence, tmp_path, mo
     assert ended.message.startswith(sentence)
 
 
-@pytest.mark.parametrize("acquisition", list(ACQUISITIONS))
-@pytest.mark.parametrize("scalarizer", ["com_magnitude", "com_angle"])
+@pytest.mark.parametrize(
+    ("acquisition", "scalarizer"), zip(ACQUISITIONS, itertools.cycle(["com_magnitude", "com_angle"]), strict=False)
+)
 def test_every_acquisition_function_chooses(acquisition, scalarizer) -> None:
     plan = dataclasses.replace(
         PLAN, acquisition=acquisition, scalarizer=scalarizer, goal=VALUE, goal_value=0.2, batch_size=2, travel_cost=0.5
