@@ -532,9 +532,14 @@ def record_survey(context: Any) -> Any:
 
     thread = threading.Thread(target=record)
     thread.start()
-    # The window makes the frame's data item after the thread has ended.
-    items = context.document_model.data_items
-    pump(context, lambda: not thread.is_alive() and any("HAADF" in item.title for item in items))
+    pump(context, lambda: not thread.is_alive())
+
+    # The window makes the frame's data item, and fills it part by part, after the thread has ended.
+    def shown() -> bool:
+        items = [item for item in context.document_model.data_items if "HAADF" in item.title]
+        return any(item.xdata is not None and numpy.array_equal(item.xdata.data, frames[0]) for item in items)
+
+    pump(context, shown)
     return frames[0]
 
 
