@@ -72,7 +72,7 @@ def log_expected_improvement(mean: FloatArray, sigma: FloatArray, threshold: flo
     """
     with numpy.errstate(divide="ignore", invalid="ignore", over="ignore"):
         u = (mean - threshold) / sigma
-        log_phi = -0.5 * u * u - 0.5 * math.log(2 * math.pi)
+        log_phi = _log_density(u)
         direct = numpy.log(numpy.exp(log_phi) + u * scipy.special.ndtr(u))
         ratio = math.sqrt(math.pi / 2) * scipy.special.erfcx(-u / math.sqrt(2))
         tail = log_phi + numpy.log1p(u * ratio)
@@ -80,6 +80,11 @@ def log_expected_improvement(mean: FloatArray, sigma: FloatArray, threshold: flo
         far_tail = log_phi - 2 * numpy.log(numpy.abs(u))
     improvement: FloatArray = numpy.where(u > -1, direct, numpy.where(u > -1e5, tail, far_tail))
     return improvement + numpy.log(sigma)
+
+
+def _log_density(u: FloatArray) -> FloatArray:
+    """Of the standard normal distribution."""
+    return -0.5 * u * u - 0.5 * math.log(2 * math.pi)
 
 
 def log_expected_closeness(mean: FloatArray, sigma: FloatArray, target: float, distance: float) -> FloatArray:
@@ -95,7 +100,7 @@ def log_expected_closeness(mean: FloatArray, sigma: FloatArray, target: float, d
     with numpy.errstate(all="ignore"):
         ramps = first + numpy.log1p(numpy.exp(third - first) - 2 * numpy.exp(second - first))
         u = (below - target) / sigma
-        density = 2 * math.log(distance) - numpy.log(sigma) - 0.5 * u * u - 0.5 * math.log(2 * math.pi)
+        density = 2 * math.log(distance) - numpy.log(sigma) + _log_density(u)
         # The tent's width in the length on which the density changes.
         narrow = distance * (1 + numpy.abs(u)) < 1e-3 * sigma
     closeness: FloatArray = numpy.where(narrow, density, ramps)

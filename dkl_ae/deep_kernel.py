@@ -16,7 +16,7 @@ import numpy
 import numpy.typing
 import torch
 
-from dkl_ae.embedding import Basis, Embedding, LearnedFeatures
+from dkl_ae.embedding import Basis, LearnedFeatures
 from dkl_ae.kernel import (
     DeepKernelModel,
     covariance,
@@ -26,7 +26,7 @@ from dkl_ae.kernel import (
     safe_cholesky,
 )
 from dkl_ae.knowledge import Knowledge
-from dkl_ae.surrogate import Posterior, left_out
+from dkl_ae.surrogate import Embedding, Posterior, left_out
 from dkl_ae.survey import FloatArray, IntArray
 from dkl_ae.symmetry import Symmetry, elements
 
@@ -388,8 +388,8 @@ class DeepKernel:
         with torch.no_grad():
             model = self._model
             latent = model.embedding(self._base_of(data.candidates))
-            parts = torch.split(self._base, _CACHED_NUMBERS // 8, 1)
-            candidates = torch.cat([model.embedding(part) for part in parts], dim=1)
+            parts = self._pieces(self._base.shape[1], self._base.shape[0])
+            candidates = torch.cat([model.embedding(self._base[:, part]) for part in parts], dim=1)
             noise = data.known + model.likelihood.second_noise
             own = torch.empty((len(noise), len(noise)), dtype=torch.float64, device=noise.device)
             for part in self._pieces(len(noise), len(noise)):

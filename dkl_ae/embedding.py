@@ -6,13 +6,13 @@ A patch has one point for each symmetry of its reading: its own, and those of it
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections.abc import Sequence
 
 import numpy
 import numpy.typing
 import torch
 
+from dkl_ae.surrogate import Embedding
 from dkl_ae.symmetry import Element
 
 COMPONENTS = 12
@@ -96,17 +96,6 @@ def _leading_directions(products: numpy.typing.NDArray[numpy.float64]) -> numpy.
     while 1 < count < len(values) and values[count - 1] - values[count] < _SAME * values[0]:
         count -= 1
     return directions[:, :count]
-
-
-class Embedding(enum.StrEnum):
-    """What a patch's point in latent space is made of."""
-
-    COMBINED = "combined"
-    """The base's coordinates and learned features: the evidence says how much the network has to say."""
-    PATCHES = "patches"
-    """The base's coordinates alone."""
-    NETWORK = "network"
-    """Learned features alone, as in the published deep kernel."""
 
 
 class LearnedFeatures(torch.nn.Module):

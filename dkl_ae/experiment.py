@@ -18,7 +18,7 @@ from dkl_ae.acquisition import ACQUISITIONS, NEVER, Belief, choose, score, worth
 from dkl_ae.calibration import widened, widening
 from dkl_ae.measurement import Measurement, Origin, Position, Proposal
 from dkl_ae.scalarizers import SCALARIZERS
-from dkl_ae.surrogate import Posterior, Surrogate
+from dkl_ae.surrogate import Embedding, Posterior, Surrogate
 from dkl_ae.survey import FloatArray, IntArray, Patches
 from dkl_ae.symmetry import Symmetry
 
@@ -27,7 +27,6 @@ LARGEST = "largest"
 SMALLEST = "smallest"
 VALUE = "value"
 GOALS = (LARGEST, SMALLEST, VALUE)
-EMBEDDINGS = ("combined", "patches", "network")
 _DRAWN = 500
 """A drawn map has this many candidates, chosen at random: its cost grows with their cube."""
 
@@ -85,7 +84,7 @@ class Plan:
     def __post_init__(self) -> None:
         _require_choice("scalarizer", self.scalarizer, SCALARIZERS)
         _require_choice("goal", self.goal, GOALS)
-        _require_choice("model", self.embedding, EMBEDDINGS)
+        _require_choice("model", self.embedding, tuple(Embedding))
         _require_choice("acquisition function", self.acquisition, ACQUISITIONS)
         _require_choice("device", self.device, DEVICES)
         for name, (label, lowest) in _LOWEST.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import typing
 
 import numpy
@@ -19,6 +20,17 @@ class Posterior:
     """Shape (candidates,)."""
     sigma: FloatArray
     """Shape (candidates,): one standard deviation, without measurement noise."""
+
+
+class Embedding(enum.StrEnum):
+    """What a deep kernel's points in latent space are made of."""
+
+    COMBINED = "combined"
+    """The base's coordinates and learned features: the evidence says how much the network has to say."""
+    PATCHES = "patches"
+    """The base's coordinates alone."""
+    NETWORK = "network"
+    """Learned features alone, as in the published deep kernel."""
 
 
 class Surrogate(typing.Protocol):

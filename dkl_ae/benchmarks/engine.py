@@ -13,7 +13,7 @@ import torch
 from dkl_ae.acquisition import Belief, choose, score
 from dkl_ae.benchmarks.published import CYCLES, PublishedWay
 from dkl_ae.deep_kernel import GROWTH_BEFORE_TRAINING, DeepKernel, one_thread
-from dkl_ae.survey import FloatArray, IntArray, Patches, Survey
+from dkl_ae.survey import FloatArray, IntArray, Patches, Survey, centred_size
 from dkl_ae.symmetry import Symmetry
 
 COUNTS = (10, 30, 100, 300, 1000)
@@ -51,7 +51,8 @@ def engine_rows(
     for device in devices:
         for patch in patches:
             for many in candidates:
-                survey_patches = Patches(_survey(math.isqrt(many) + 2 * (patch // 2)), patch + 1)
+                size = centred_size(patch)
+                survey_patches = Patches(_survey(math.isqrt(many) + size - 1), size)
                 for n in counts:
                     yield _row(survey_patches, n, patch, device)
 
@@ -69,7 +70,7 @@ def table(rows: Iterator[Row]) -> Iterator[str]:
 
 def _row(patches: Patches, n: int, patch: int, device: str) -> Row:
     candidates, values, sigmas = _measured(patches, math.ceil(n * GROWTH_BEFORE_TRAINING) + CONDITIONED_STEPS)
-    model = DeepKernel(patches.features, patch_size=patch + 1, seed=0, symmetry=Symmetry.SCALAR, device=device)
+    model = DeepKernel(patches.features, patch_size=patches.size, seed=0, symmetry=Symmetry.SCALAR, device=device)
 
     def step(count: int) -> tuple[float, float]:
         fitting = _milliseconds(lambda: model.fit(candidates[:count], values[:count], sigmas[:count]))

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import pathlib
+import typing
 from collections.abc import Iterator, Sequence
 
 import numpy
@@ -166,13 +167,14 @@ def report(
         for way, target in itertools.product(ways, all_targets):
             if way in WAYS:
                 rows = list(learned(file.stem, patches, target, way, seeds))
-                results.replace_learned(rows)
+                _replace(results.learned, rows)
                 yield from _learned_lines(rows)
             if target.name == DRIVING:
                 chases = list(chased(file.stem, patches, target, way, seeds))
-                results.replace_chased(chases)
+                _replace(results.chased, chases)
                 yield _chased_line(chases)
             results.write(out)
+        results.draw(out)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,20 +197,25 @@ class Results:
     def write(self, folder: pathlib.Path | None) -> None:
         if folder is None:
             return
-        from dkl_ae.benchmarks import pictures
-
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(dataclasses.asdict(self), indent=0)
         (folder / "learning.json").write_text(text, encoding="utf-8")
+
+    def draw(self, folder: pathlib.Path | None) -> None:
+        if folder is None:
+            return
+        from dkl_ae.benchmarks import pictures
+
         pictures.save(self, folder)
 
-    def replace_learned(self, rows: Sequence[Learned]) -> None:
-        same = {(row.file, row.target, row.way) for row in rows}
-        self.learned[:] = [row for row in self.learned if (row.file, row.target, row.way) not in same] + list(rows)
 
-    def replace_chased(self, rows: Sequence[Chased]) -> None:
-        same = {(row.file, row.target, row.way) for row in rows}
-        self.chased[:] = [row for row in self.chased if (row.file, row.target, row.way) not in same] + list(rows)
+Row = typing.TypeVar("Row", Learned, Chased)
+
+
+def _replace(kept: list[Row], rows: Sequence[Row]) -> None:
+    """Put rows in the place of those of the same file, number and way."""
+    same = {(row.file, row.target, row.way) for row in rows}
+    kept[:] = [row for row in kept if (row.file, row.target, row.way) not in same] + list(rows)
 
 
 def points_until(row: Chased, share: float) -> float:

@@ -36,8 +36,9 @@ class _Model(gpytorch.models.ExactGP):  # type: ignore[misc]
         self.to_grid = gpytorch.utils.grid.ScaleToBounds(-1.0, 1.0)
         self.mean_module = gpytorch.means.ConstantMean()
         kernel = gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel(ard_num_dims=2))
-        on_grid = gpytorch.kernels.GridInterpolationKernel(kernel, num_dims=2, grid_size=GRID)
-        self.covar_module = on_grid if interpolated else kernel
+        if interpolated:
+            kernel = gpytorch.kernels.GridInterpolationKernel(kernel, num_dims=2, grid_size=GRID)
+        self.covar_module = kernel
 
     def forward(self, patches: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
         latent = self.to_grid(self.network(patches))

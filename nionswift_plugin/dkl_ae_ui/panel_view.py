@@ -198,15 +198,21 @@ def _number_row(u: Declarative.DeclarativeUI, field: NumberField) -> Declarative
         u,
         field.label,
         field.tool_tip,
-        u.create_line_edit(
-            name=f"{field.name}_edit",
-            text=f"@binding({field.name}_text.value)",
-            on_text_edited=f"{field.name}_edited",
-            enabled=f"@binding({'can_seek_value' if field.name == 'goal_value' else 'idle'}.value)",
-            width=_NUMBER_WIDTH,
-            tool_tip=field.tool_tip,
-        ),
+        _line_edit(u, field.name, field.tool_tip, enabled="can_seek_value" if field.name == "goal_value" else "idle"),
         u.create_label(text=field.unit),
+    )
+
+
+def _line_edit(
+    u: Declarative.DeclarativeUI, name: str, tool_tip: str, *, enabled: str = "idle", width: int = _NUMBER_WIDTH
+) -> Declarative.UIDescriptionResult:
+    return u.create_line_edit(
+        name=f"{name}_edit",
+        text=f"@binding({name}_text.value)",
+        on_text_edited=f"{name}_edited",
+        enabled=f"@binding({enabled}.value)",
+        width=width,
+        tool_tip=tool_tip,
     )
 
 
@@ -219,14 +225,7 @@ def _start_from_row(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionRe
         u,
         "Start from",
         tool_tip,
-        u.create_line_edit(
-            name="pretrained_edit",
-            text="@binding(pretrained_text.value)",
-            on_text_edited="pretrained_edited",
-            enabled="@binding(idle.value)",
-            width=_NUMBER_WIDTH + 20,
-            tool_tip=tool_tip,
-        ),
+        _line_edit(u, "pretrained", tool_tip, width=_NUMBER_WIDTH + 20),
         u.create_push_button(
             name="browse_button", text="Browse...", on_clicked="browse_clicked", enabled="@binding(idle.value)"
         ),
