@@ -9,6 +9,7 @@ SWIFT = [
     "nionswift-instrumentation>=23.6,<24",
     "nionswift-tool>=5.1,<6",
 ]
+CLUSTER = ["distributed>=2024.1"]
 TEST = [
     "grimp",
     "hypothesis",
@@ -51,9 +52,10 @@ setup(
         "matplotlib>=3.8",
         "numpy>=2.0",
         "scipy>=1.13",
+        "threadpoolctl>=3.1",
         "torch>=2.4",
     ],
-    extras_require={"swift": SWIFT, "test": [*SWIFT, *TEST]},
+    extras_require={"swift": SWIFT, "cluster": CLUSTER, "test": [*SWIFT, *CLUSTER, *TEST]},
     entry_points={"console_scripts": ["dkl-ae = dkl_ae.cli:main"]},
     classifiers=[
         "Intended Audience :: Science/Research",

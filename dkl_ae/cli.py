@@ -20,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal = _Terminal(sys.stdout)
     if options.command == "benchmark":
         return _benchmark(options, terminal)
+    if options.command == "scalarize":
+        return _scalarize(options, terminal)
     try:
         return _run(options, terminal)
     except ModuleNotFoundError as error:
@@ -77,6 +79,68 @@ def _benchmark(options: argparse.Namespace, terminal: _Terminal) -> int:
     return 0
 
 
+def _scalarize(options: argparse.Namespace, terminal: _Terminal) -> int:
+    from dkl_ae.recorded_maps import Request, make_maps
+    from dkl_ae.recorded_reference import ReferenceChoice
+    from dkl_ae.scalarizers import Geometry
+
+    try:
+        request = Request(
+            file=options.file.absolute(),
+            scalarizers=tuple(options.scalarizers),
+            survey_file=options.survey,
+            nm_per_pixel=options.nm_per_pixel,
+            mrad_per_pixel=options.mrad_per_pixel,
+            electrons=options.electrons,
+            reference=ReferenceChoice(
+                source=options.reference,
+                region=options.region,
+                mask_radius=options.mask_radius,
+                geometry=Geometry(options.rotation, options.mirrored, options.ellipticity, options.long_axis),
+                descan=options.descan,
+                dark_file=options.dark,
+                bad_pixels_file=options.bad_pixels,
+                saturation=options.saturation,
+                threshold=options.threshold,
+                counts_per_electron=options.counts_per_electron,
+            ),
+            arm_nm=options.arm / 10,
+            scalarizer_file=options.scalarizer_file,
+            expression=options.expression,
+        )
+        spread = None
+        if options.scheduler:
+            from dkl_ae.cluster import on_cluster
+
+            spread = on_cluster(options.scheduler, request)
+        said = make_maps(
+            request,
+            options.out,
+            spread,
+            lambda done: terminal.show_progress(round(100 * done), options.file.name),
+        )
+        if options.picture is not None:
+            from dkl_ae.map_sheet import draw_sheet
+
+            draw_sheet(options.out, options.picture)
+    except ModuleNotFoundError as error:
+        if error.name != "distributed":
+            raise
+        sys.stderr.write("Dask's scheduler is not installed here: run pip install 'nionswift-dkl-ae[cluster]'.\n")
+        return 1
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"The maps cannot be written to {options.out} ({error}): choose another place with --out.\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: no maps were written.\n")
+        return 1
+    terminal.say("\n".join(["", *said, f"Saved the maps {options.out}"]))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dkl-ae", description="Autonomous 4D-STEM with deep-kernel learning.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -104,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     learning.add_argument("--seeds", type=int, default=10, help="repetitions of everything (default: 10)")
     learning.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help="where to keep results and pictures")
+    _add_scalarize(commands)
     for command in (swift, demo):
         command.add_argument(
             "--folder",
@@ -112,6 +177,76 @@ def _parser() -> argparse.ArgumentParser:
             help=f"where the Swift project is, or is made (default: {DEMO_FOLDER})",
         )
     return parser
+
+
+def _add_scalarize(commands: typing.Any) -> None:
+    # The same names as the library's; it is not imported here, for it takes long.
+    scalarize = commands.add_parser(
+        "scalarize",
+        help="the maps of a recorded 4D-STEM set, into an HDF5 file",
+        description="Read every pattern of a recorded 4D-STEM set. Writes /<scalarizer>/{value,sigma}, each (H, W) "
+        "with its unit; docs/scalarizers.md lists the scalarizers.",
+    )
+    scalarize.add_argument("file", type=pathlib.Path, metavar="FILE", help="HDF5 (.h5, .hdf5) or NumPy (.npy)")
+    scalarize.add_argument(
+        "--scalarizer",
+        nargs="+",
+        default=["all"],
+        dest="scalarizers",
+        metavar="NAME",
+        help="names such as com_x abf, or all (default: all)",
+    )
+    scalarize.add_argument("--out", type=pathlib.Path, default=pathlib.Path("maps.h5"), help="(default: maps.h5)")
+    scalarize.add_argument("--picture", type=pathlib.Path, metavar="FILE", help="draw the maps too (.png, .svg)")
+    scalarize.add_argument(
+        "--survey", type=pathlib.Path, metavar="FILE", help="image of the same scan, in another file"
+    )
+    scalarize.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
+    calibration = scalarize.add_argument_group("calibration, where the file does not tell")
+    calibration.add_argument("--nm-per-pixel", type=float, metavar="NM", help="of the scan")
+    calibration.add_argument("--mrad-per-pixel", type=float, metavar="MRAD", help="of the detector")
+    calibration.add_argument("--counts-per-electron", type=float, default=1.0, metavar="COUNTS", help="(default: 1)")
+    calibration.add_argument(
+        "--electrons",
+        type=float,
+        default=1.87e6,
+        help="of a pattern, for a simulation without noise (default: 1.87e6, 30 pA for 10 ms)",
+    )
+    reference = scalarize.add_argument_group("reference")
+    reference.add_argument(
+        "--reference",
+        default="automatic",
+        metavar="SOURCE",
+        help="vacuum (the set's own pattern), darkest (places of the survey), mean, or a file: a saved reference "
+        "(.npz) or a vacuum pattern (.npy); by default the first of the three that there is",
+    )
+    reference.add_argument(
+        "--region",
+        default="",
+        metavar="T,L,H,W",
+        help="top, left, height and width of vacuum, as fractions of the scan",
+    )
+    reference.add_argument("--mask-radius", type=float, default=1.1, help="of the centre of mass, in disc radii (1.1)")
+    reference.add_argument("--descan", default="none", choices=("none", "plane", "quadratic"))
+    detector = scalarize.add_argument_group("detector")
+    detector.add_argument(
+        "--rotation", type=float, default=0.0, metavar="DEG", help="to the scan's axes, from +x to +y"
+    )
+    detector.add_argument("--mirrored", action="store_true", help="the detector's x axis is reversed")
+    detector.add_argument("--ellipticity", type=float, default=1.0, help="long over short axis of a circle (1)")
+    detector.add_argument("--long-axis", type=float, default=0.0, metavar="DEG", help="its direction, from +x to +y")
+    detector.add_argument("--dark", default="", metavar="FILE", help="counts without a beam (.npy)")
+    detector.add_argument("--bad-pixels", default="", metavar="FILE", help="not zero where a pixel is bad (.npy)")
+    detector.add_argument("--saturation", type=float, metavar="COUNTS", help="of a full pixel")
+    detector.add_argument("--threshold", type=float, metavar="COUNTS", help="fewer are read as none")
+    readings = scalarize.add_argument_group("readings")
+    readings.add_argument(
+        "--arm", type=float, default=0.6, metavar="ANGSTROM", help="of the charge density's cross (0.6)"
+    )
+    readings.add_argument("--expression", default="", help="gives the reading composite, such as 'com_magnitude / abf'")
+    readings.add_argument(
+        "--scalarizer-file", default="", metavar="FILE", help="Python file with scalarizers of your own"
+    )
 
 
 class _Terminal:

@@ -6,18 +6,20 @@ It knows no microscope, no window and no thread.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy
 import numpy.typing
 
 from dkl_ae.acquisition import ACQUISITIONS, NEVER, Belief, choose, score, worth
 from dkl_ae.calibration import widened, widening
-from dkl_ae.measurement import Measurement, Origin, Position, Proposal
-from dkl_ae.scalarizers import SCALARIZERS
+from dkl_ae.measurement import Measurement, Origin, Position, Proposal, Reading
+from dkl_ae.places import parse_region
+from dkl_ae.scalarizers import USUAL_ARM_NM, Scalarizer, catalogue
 from dkl_ae.surrogate import Embedding, Posterior, Surrogate
 from dkl_ae.survey import FloatArray, IntArray, Patches
 from dkl_ae.symmetry import Symmetry
@@ -27,6 +29,13 @@ LARGEST = "largest"
 SMALLEST = "smallest"
 VALUE = "value"
 GOALS = (LARGEST, SMALLEST, VALUE)
+DARKEST = "darkest"
+REGION = "region"
+MEAN = "mean"
+FILE = "file"
+REFERENCES = (DARKEST, REGION, MEAN, FILE)
+NO_DESCAN = "none"
+DESCAN_ORDERS = {NO_DESCAN: 0, "plane": 1, "quadratic": 2}
 _DRAWN = 500
 """A drawn map has this many candidates, chosen at random: its cost grows with their cube."""
 
@@ -53,6 +62,12 @@ class Plan:
 
     scalarizer: str = "com_magnitude"
     """Name of the scalarizer that drives the run; the others are logged."""
+    scalarizer_file: str = ""
+    """A Python file with scalarizers of your own; empty for none."""
+    expression: str = ""
+    """Gives the reading `composite` of the others; empty for none."""
+    cross_arm_nm: float = USUAL_ARM_NM
+    """How far the ends of the cross are from its centre, for a scalarizer that needs one."""
     goal: str = LARGEST
     """Whether the run seeks the largest reading, the smallest, or those closest to `goal_value`."""
     goal_value: float = 0.0
@@ -78,15 +93,30 @@ class Plan:
     """File of a saved model to start from; then no seed points are needed. Empty to learn from nothing."""
     random_seed: int = 0
     device: str = "auto"
+    reference: str = DARKEST
+    """Where the beam is taken for undeflected: at the darkest places of the survey, in a region of it, on average over
+    all of it, or as a file says."""
     reference_frames: int = 4
-    """Exposures at the darkest places of the survey, whose mean pattern is the reference."""
+    """Exposures whose mean pattern is the reference."""
+    reference_region: str = ""
+    """Top, left, height and width as fractions of the survey, for a reference from a region."""
+    reference_file: str = ""
+    """A saved reference, which brings its own descan and geometry of the detector, or a pattern of vacuum; for a
+    reference from a file."""
+    descan: str = NO_DESCAN
+    """How the beam's rest is fitted over the survey: not at all, as a plane or as a quadratic."""
+    detector_rotation_deg: float = 0.0
+    detector_mirrored: bool = False
+    """See `dkl_ae.scalarizers.Geometry`."""
 
     def __post_init__(self) -> None:
-        _require_choice("scalarizer", self.scalarizer, SCALARIZERS)
+        _require_choice("scalarizer", self.scalarizer, self.scalarizers)
         _require_choice("goal", self.goal, GOALS)
         _require_choice("model", self.embedding, tuple(Embedding))
         _require_choice("acquisition function", self.acquisition, ACQUISITIONS)
         _require_choice("device", self.device, DEVICES)
+        _require_choice("reference", self.reference, REFERENCES)
+        _require_choice("descan", self.descan, DESCAN_ORDERS)
         for name, (label, lowest) in _LOWEST.items():
             value = getattr(self, name)
             if value < lowest:
@@ -105,6 +135,24 @@ class Plan:
                 raise ValueError(f"The {label} is {number}: choose a number that is not negative.")
         if not math.isfinite(self.goal_value):
             raise ValueError(f"The value sought is {self.goal_value}: choose a number.")
+        if not 0 < self.cross_arm_nm < math.inf:
+            raise ValueError(f"The cross's arm is {self.cross_arm_nm} nm: choose a positive length, such as 0.06.")
+        if not math.isfinite(self.detector_rotation_deg):
+            raise ValueError(f"The detector's rotation is {self.detector_rotation_deg} degrees: choose a number.")
+        if self.reference == REGION:
+            parse_region(self.reference_region)
+        if self.reference == FILE and not self.reference_file:
+            raise ValueError("The reference comes from a file but none is named: choose one, or another reference.")
+
+    @functools.cached_property
+    def scalarizers(self) -> dict[str, Scalarizer]:
+        """Every scalarizer that reads the run's patterns, by name, as they were when the plan was made."""
+        return catalogue(self.scalarizer_file, self.expression)
+
+    @property
+    def driver(self) -> Scalarizer:
+        """The scalarizer that drives the run."""
+        return self.scalarizers[self.scalarizer]
 
     @property
     def points(self) -> int:
@@ -168,24 +216,30 @@ class Experiment:
                 f"The run asks for {plan.seed_points} seed points and {plan.steps} steps but the survey has "
                 f"{patches.count} candidates: ask for fewer points, a smaller patch or a larger survey."
             )
-        self.plan = plan
         self.patches = patches
-        self._scalarizer = SCALARIZERS[plan.scalarizer]
-        self._objective = _Objective.of(plan)
+        self._make_surrogate = make_surrogate
+        self._measurements: list[Measurement] = []
+        self._measured: set[int] = set()
+        self._maps: Maps | None
+        self._widenings: list[float] = []
+        self._knows_before = bool(plan.pretrained)
+        self._follow(plan)
         self._allowed = numpy.ones(patches.count, numpy.bool_)
         self._places_nm = patches.places_nm
         self._upcoming = self._draw_seeds()
-        symmetries = [Symmetry.X, Symmetry.Y] if self._scalarizer.circular else [self._scalarizer.symmetry]
-        self._surrogates = [
-            make_surrogate(patches.features, plan.random_seed + component, symmetry)
-            for component, symmetry in enumerate(symmetries)
-        ]
-        self._measurements: list[Measurement] = []
-        self._measured: set[int] = set()
-        self._maps: Maps | None = None
-        self._widenings: list[float] = []
         if not self._upcoming:
             self._learn()
+
+    def _follow(self, plan: Plan) -> None:
+        self.plan = plan
+        self._maps = None
+        self._scalarizer = plan.driver
+        self._objective = _Objective.of(plan)
+        symmetries = [Symmetry.X, Symmetry.Y] if self._scalarizer.circular else [self._scalarizer.symmetry]
+        self._surrogates = [
+            self._make_surrogate(self.patches.features, plan.random_seed + component, symmetry)
+            for component, symmetry in enumerate(symmetries)
+        ]
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -233,8 +287,10 @@ class Experiment:
             )
         return self._upcoming[0]
 
-    def tell(self, measurement: Measurement) -> None:
+    def tell(self, measurement: Measurement, revised: Mapping[int, Mapping[str, Reading]] | None = None) -> None:
         """Record a measurement; refit, predict and choose once the seeds, or a batch, are complete.
+
+        revised: readings, by candidate and by scalarizer, that later patterns have made known or changed.
 
         Raises ValueError when its candidate was measured before.
         """
@@ -244,10 +300,25 @@ class Experiment:
             raise ValueError(f"Pixel ({row}, {column}) is measured already: ask for another.")
         self._allowed &= self._far_from(candidate)
         self._measured.add(candidate)
-        self._measurements.append(measurement)
+        self._measurements = [
+            dataclasses.replace(m, readings={**m.readings, **(revised or {}).get(m.proposal.candidate, {})})
+            for m in (*self._measurements, measurement)
+        ]
         self._upcoming = [proposal for proposal in self._upcoming if self._allowed[proposal.candidate]]
         if not self._upcoming:
             self._learn()
+
+    def drive_by(self, plan: Plan) -> None:
+        """Follow another scalarizer, or another goal: a new model learns from the readings that were logged.
+
+        plan: the run's own but for its scalarizer and its goal.
+        """
+        self._knows_before = False
+        self._follow(plan)
+        if any(proposal.origin is Origin.SEED for proposal in self._upcoming):
+            return  # the model learns when the seeds are complete
+        self._upcoming = []
+        self._learn()
 
     def position(self, proposal: Proposal) -> Position:
         """Where the probe must go for a proposal."""
@@ -285,15 +356,19 @@ class Experiment:
         return Proposal(candidate, row, column, origin, score)
 
     def _driving(self, measurement: Measurement) -> tuple[float, float]:
+        """What the model is told: the driving reading without what counting noise adds to it, and its error."""
         reading = measurement.readings[self.plan.scalarizer]
-        return reading.value, reading.sigma
+        if self._scalarizer.excess is None or not math.isfinite(reading.value):
+            return reading.value, reading.sigma
+        excess = self._scalarizer.excess(numpy.array(reading.value), numpy.array(reading.sigma))
+        return reading.value - float(excess), reading.sigma
 
     def _learn(self) -> None:
         candidates = numpy.array([m.proposal.candidate for m in self._measurements], numpy.int64)
         values, sigmas = numpy.array([self._driving(m) for m in self._measurements]).reshape(-1, 2).T
         random = numpy.array([m.proposal.origin is Origin.SEED for m in self._measurements], numpy.bool_)
         valid = numpy.isfinite(values)
-        if not valid.any() and not self.plan.pretrained:
+        if not valid.any() and not self._knows_before:
             self._go_on_at_random()
             return
         candidates, values, sigmas = candidates[valid], values[valid], sigmas[valid]
@@ -415,7 +490,7 @@ class _Objective:
 
     @classmethod
     def of(cls, plan: Plan) -> _Objective:
-        if SCALARIZERS[plan.scalarizer].circular:
+        if plan.driver.circular:
             sought = {LARGEST: 0.0, SMALLEST: math.pi}.get(plan.goal, plan.goal_value)
             return cls((math.cos(sought), math.sin(sought)))
         if plan.goal == VALUE:

@@ -46,6 +46,8 @@ class Reading:
     sigma: float
     """One standard deviation, from counting statistics, in the unit of the value."""
     unit: str
+    trouble: str = ""
+    """Where the value is not a number: why, in one sentence."""
 
 
 @dataclasses.dataclass(frozen=True)

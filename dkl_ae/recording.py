@@ -11,13 +11,18 @@ import json
 import math
 import pathlib
 import typing
+from collections.abc import Sequence
 
 import numpy
+import numpy.typing
 
 from dkl_ae.survey import FloatArray
 
+NumberArray = numpy.typing.NDArray[numpy.number]
+
 SURVEY_NAMES: typing.Final = ("survey", "haadf", "adf", "maadf")
 """Of a two-dimensional dataset in the same file, in order of preference."""
+VACUUM_NAMES: typing.Final = ("vacuum",)
 _MRAD_PER_UNIT: typing.Final = {"rad": 1e3, "mrad": 1.0}
 _NM_PER_UNIT: typing.Final = {"nm": 1.0, "um": 1e3, "A": 0.1, "Å": 0.1, "pm": 1e-3}
 
@@ -29,8 +34,8 @@ class Recording:
     name: str
     stored_patterns: typing.Any
     """Shape (H, W, ky, kx): an array, a memory map or an HDF5 dataset, of which only what is asked for is read."""
-    survey: FloatArray
-    """Shape (H, W)."""
+    survey: FloatArray | None
+    """Shape (H, W); None where none was asked for and there is none."""
     nm_per_pixel: float
     """Of the scan."""
     mrad_per_pixel: tuple[float, float]
@@ -38,6 +43,8 @@ class Recording:
     square_root_scale: float | None = None
     """None where counts are stored. Where a simulation without noise is stored as the square root of the fraction of
     the beam in each pixel, what to multiply that root by."""
+    vacuum: FloatArray | None = None
+    """The pattern without a specimen, shape (ky, kx), in the same unit as the others; None where there is none."""
 
     def __post_init__(self) -> None:
         shape = tuple(self.stored_patterns.shape)
@@ -45,7 +52,7 @@ class Recording:
             raise ValueError(
                 f"The patterns of {self.name} have the shape {shape}: choose data with two scan and two detector axes."
             )
-        if self.survey.shape != shape[:2]:
+        if self.survey is not None and self.survey.shape != shape[:2]:
             raise ValueError(
                 f"The survey of {self.name} has the shape {self.survey.shape} but its scan {shape[:2]}: choose the "
                 "survey of the same scan."
@@ -76,6 +83,16 @@ class Recording:
             return stored
         return (stored * self.square_root_scale) ** 2
 
+    def counts(self, rows: slice, columns: slice, electrons: float) -> NumberArray:
+        """Patterns of a part of the scan, row by row, shape (n, ky, kx), in counts as they are stored.
+
+        electrons: of a pattern, where a simulation without noise tells fractions only.
+        """
+        stored = numpy.asarray(self.stored_patterns[rows, columns]).reshape(-1, *self.detector_shape)
+        if self.square_root_scale is None:
+            return stored
+        return (stored * math.sqrt(electrons) * self.square_root_scale) ** 2
+
     def close(self) -> None:
         """Let go of the file; the recording cannot be read afterwards."""
         file = getattr(self.stored_patterns, "file", None)
@@ -97,6 +114,7 @@ def open_recording(
     *,
     nm_per_pixel: float | None = None,
     mrad_per_pixel: float | None = None,
+    require_survey: bool = True,
 ) -> Recording:
     """Open a recorded 4D-STEM set without reading its patterns.
 
@@ -106,20 +124,23 @@ def open_recording(
 
     survey_file: a .npy file, or an HDF5 file whose survey is taken; where it is not in the file of the patterns.
     nm_per_pixel, mrad_per_pixel: of scan and detector, where the file does not tell.
+    require_survey: whether a recording without a survey is of no use.
 
     Raises ValueError, one sentence, for a file that cannot be used.
     """
     with contextlib.ExitStack() as on_error:
         if file.suffix == ".npy":
             patterns, calibration, scale, survey = _load(file, memory_map=True), _Calibration(), None, None
+            vacuum = None
         else:
             opened = on_error.enter_context(_open_hdf5(file))
             patterns = _largest_4d(file, opened)
             calibration, scale = _calibration(opened, patterns), patterns.attrs.get("scale")
             survey = _survey(opened, patterns.shape[:2])
+            vacuum = _named(opened, VACUUM_NAMES, patterns.shape[2:])
         if survey_file is not None:
             survey = _read_survey(survey_file)
-        if survey is None:
+        if survey is None and require_survey:
             raise ValueError(
                 f"{file.name} has no survey of its scan, {' x '.join(map(str, patterns.shape[:2]))} pixels: give a "
                 "survey file too."
@@ -141,6 +162,7 @@ def open_recording(
             calibration.nm_per_pixel,
             calibration.mrad_per_pixel,
             None if scale is None else float(scale),
+            vacuum,
         )
         on_error.pop_all()
         return recording
@@ -187,9 +209,13 @@ def _largest_4d(file: pathlib.Path, opened: typing.Any) -> typing.Any:
 
 
 def _survey(opened: typing.Any, scan_shape: tuple[int, ...] | None) -> FloatArray | None:
+    return _named(opened, SURVEY_NAMES, scan_shape)
+
+
+def _named(opened: typing.Any, names: Sequence[str], shape: tuple[int, ...] | None) -> FloatArray | None:
     named = {dataset.name.rsplit("/", 1)[-1].lower(): dataset for dataset in _datasets(opened, 2)}
-    for name in SURVEY_NAMES:
-        if name in named and scan_shape in (None, named[name].shape):
+    for name in names:
+        if name in named and shape in (None, named[name].shape):
             return numpy.asarray(named[name], numpy.float64)
     return None
 

@@ -14,18 +14,19 @@ import pathlib
 import threading
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy
 import numpy.typing
-import scipy.ndimage
 
-from dkl_ae.experiment import Experiment, MakeSurrogate, Maps, Plan
+from dkl_ae.experiment import FILE, Experiment, MakeSurrogate, Maps, Plan
 from dkl_ae.instrument import Frame, Instrument, InstrumentError
-from dkl_ae.measurement import ELEMENTARY_CHARGE_C, Measurement, Position, Proposal
-from dkl_ae.scalarizers import Reference, find_reference, scalarize
+from dkl_ae.measurement import ELEMENTARY_CHARGE_C, Measurement, Position, Proposal, Reading
+from dkl_ae.reader import Cross, Reader
+from dkl_ae.reference_exposures import geometry_of, reference_from, reference_places
+from dkl_ae.scalarizers import ENDS, Reference, load_reference
 from dkl_ae.surrogate import Surrogate
-from dkl_ae.survey import IntArray, Patches, Survey
+from dkl_ae.survey import Patches, Survey
 from dkl_ae.symmetry import Symmetry
 
 if typing.TYPE_CHECKING:
@@ -96,7 +97,18 @@ class PointMeasured:
     """1 for the first point, seeds included."""
     measurement: Measurement
     frame: Frame
+    ends: tuple[Frame, ...]
+    """Frames at the ends of the cross around the place, in the order of `dkl_ae.scalarizers.ENDS`; empty where no cross
+    was asked for, fewer than four where the run ended there."""
     dose: Dose
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadingsRevised:
+    """Some readings of earlier patterns are known only now."""
+
+    measurements: tuple[Measurement, ...]
+    """All so far, the first step's first."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -113,6 +125,17 @@ class StepCompleted:
     notices: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class DriverChanged:
+    """From here on, or after the run, another scalarizer or goal is followed."""
+
+    plan: Plan
+    maps: Maps | None
+    """What the model that learned from the logged readings says; None while it cannot say anything."""
+    best: Measurement | None
+    after_run: bool
+
+
 @dataclasses.dataclass(frozen=True)
 class RunPaused:
     paused: bool
@@ -126,7 +149,16 @@ class RunEnded:
     """One sentence for the operator."""
 
 
-Event = SurveyAcquired | ReferenceFound | PointMeasured | StepCompleted | RunPaused | RunEnded
+Event = (
+    SurveyAcquired
+    | ReferenceFound
+    | PointMeasured
+    | ReadingsRevised
+    | StepCompleted
+    | DriverChanged
+    | RunPaused
+    | RunEnded
+)
 
 
 class StopRequestedError(Exception):
@@ -159,6 +191,10 @@ class Runner:
         self._models: list[DeepKernel] = []
         self._earlier: Pretrained | None = None
         self._survey: Survey | None = None
+        self._experiment: Experiment | None = None
+        self._to_follow: Plan | None = None
+        self._reader: Reader | None = None
+        self._ended = False
 
     def pause(self) -> None:
         """Hold after the step under way, the beam blanked; a run that is stopping is not held."""
@@ -174,6 +210,24 @@ class Runner:
         self._go.set()
         self._instrument.abort()
 
+    def drive_by(self, scalarizer: str, goal: str, goal_value: float) -> None:
+        """Follow another scalarizer, or another goal, from the next step on; in a run that has ended, see what the
+        model would have said, in the calling thread.
+
+        A new model learns from the readings that were logged. A DriverChanged event tells when it has.
+
+        Raises ValueError, one sentence, for a scalarizer or a goal that there is not, or when nothing was measured.
+        """
+        plan = dataclasses.replace(self._plan, scalarizer=scalarizer, goal=goal, goal_value=goal_value)
+        if self._survey is not None:
+            _require_room_for_cross(plan, self._survey)
+        if not self._ended:
+            self._to_follow = plan
+            return
+        if self._experiment is None or not self._experiment.measurements:
+            raise ValueError("The run has measured nothing that another scalarizer could read: start a run.")
+        self._follow(self._experiment, plan, after_run=True)
+
     def run(self) -> RunEnded:
         """Carry out the plan; never raises, and always ends with a RunEnded event, which it also returns."""
         try:
@@ -188,6 +242,7 @@ class Runner:
                 "everything measured so far is saved; see the log for details.",
             )
         ended = self._make_safe(ended)
+        self._ended = True
         self._record(ended)
         return ended
 
@@ -212,6 +267,11 @@ class Runner:
                 ended = RunEnded(Outcome.FAILED, f"{trouble} ({error}). {ended.message}")
         return ended
 
+    @property
+    def reference(self) -> Reference | None:
+        """What the run's patterns are read against, with the lattice that was met; None before there is one."""
+        return self._reader.reference if self._reader is not None else None
+
     def pretrained(self) -> Pretrained | None:
         """What the run's model has learned, for others to start from, once the run has ended; None when it has not
         learned."""
@@ -229,26 +289,41 @@ class Runner:
     def _run(self) -> None:
         if self._plan.pretrained:
             self._earlier = self._load(pathlib.Path(self._plan.pretrained))
+        if self._plan.reference == FILE:
+            # The camera's calibration is not known yet, but whether the file can be read is, at no dose.
+            load_reference(pathlib.Path(self._plan.reference_file), (1.0, 1.0), 1.0)
         self._instrument.prepare()
         survey = self._survey = self._acquire_survey()
         if self._earlier is not None:
             self._earlier.require_pixel_size(survey.pixel_size_nm)
+        _require_room_for_cross(self._plan, survey)
         patches = Patches(survey, self._plan.patch_size)
-        experiment = Experiment(self._plan, patches, self._make_surrogate)
-        reference = self._acquire_reference(patches)
+        experiment = self._experiment = Experiment(self._plan, patches, self._make_surrogate)
+        reference = self._acquire_reference(survey)
+        if reference is not None:
+            self._reader = Reader(reference, experiment.plan.scalarizers)
         failed_in_a_row = 0
         for step in range(1, self._plan.points + 1):
             self._wait_while_paused()
+            self._follow_if_asked(experiment)
             start = time.perf_counter()
             proposal = experiment.ask()
             asked = time.perf_counter()
-            frame = self._expose(experiment.position(proposal))
+            cross = self._expose_point(experiment.position(proposal))
             exposed = time.perf_counter()
-            measurement = _measurement(experiment, proposal, frame, reference)
+            if self._reader is None:
+                self._reader = Reader(self._load_reference(cross.centre), experiment.plan.scalarizers)
+            readings, unreadable = self._reader.read(cross, experiment.plan.cross_arm_nm)
+            measurement = _measurement(experiment, proposal, cross.centre, readings)
             read = time.perf_counter()
-            self._record(PointMeasured(step, measurement, frame, self._dose))
+            self._record(PointMeasured(step, measurement, cross.centre, cross.ends, self._dose))
             recorded = time.perf_counter()
-            experiment.tell(measurement)
+            if broken := unreadable or cross.broken:
+                raise broken
+            revised = self._reader.remember(cross.centre, proposal.candidate)
+            experiment.tell(measurement, revised)
+            if revised:
+                self._record(ReadingsRevised(experiment.measurements))
             told = time.perf_counter()
             times = StepTimes(
                 camera=exposed - asked,
@@ -268,14 +343,11 @@ class Runner:
                     experiment.notices,
                 )
             )
-            value = measurement.readings[self._plan.scalarizer].value
-            failed_in_a_row = 0 if numpy.isfinite(value) else failed_in_a_row + 1
+            failed_in_a_row = 0 if _reached_camera(measurement) else failed_in_a_row + 1
             if failed_in_a_row == FAILED_READINGS_IN_A_ROW:
-                raise InstrumentError(
-                    f"The last {failed_in_a_row} patterns held {measurement.electrons:.0f} electrons where "
-                    f"about {reference.counts / reference.counts_per_electron:.0f} were expected: the beam is "
-                    "off or blocked; check the beam and the camera, then start again."
-                )
+                trouble = measurement.readings[self._plan.scalarizer].trouble
+                raise InstrumentError(f"The last {failed_in_a_row} patterns cannot be read: {trouble}")
+        self._follow_if_asked(experiment)
 
     def _acquire_survey(self) -> Survey:
         self._wait_while_paused()
@@ -284,15 +356,56 @@ class Runner:
         self._record(SurveyAcquired(self._plan, survey, self._dose))
         return survey
 
-    def _acquire_reference(self, patches: Patches) -> Reference:
+    def _acquire_reference(self, survey: Survey) -> Reference | None:
+        """None where it waits for the first pattern, from which the camera's calibration is known."""
+        if self._plan.reference == FILE:
+            return None
         frames = []
-        for row, column in darkest_places(patches.survey, self._plan.reference_frames):
+        for row, column in reference_places(survey, self._plan):
             self._wait_while_paused()
-            frames.append(self._expose(patches.survey.position(int(row), int(column))))
+            frames.append(self._expose(survey.position(int(row), int(column))))
+        reference = reference_from(frames, self._plan)
         pattern = numpy.stack([frame.pattern for frame in frames]).mean(axis=0, dtype=numpy.float64)
-        reference = find_reference(pattern, frames[0].mrad_per_pixel, frames[0].counts_per_electron)
         self._record(ReferenceFound(reference, pattern, self._dose))
         return reference
+
+    def _load_reference(self, frame: Frame) -> Reference:
+        file = pathlib.Path(self._plan.reference_file)
+        reference = load_reference(file, frame.mrad_per_pixel, frame.counts_per_electron, geometry_of(self._plan))
+        pattern = reference.pattern if reference.pattern is not None else numpy.zeros(reference.shape)
+        self._record(ReferenceFound(reference, pattern * reference.counts_per_electron, self._dose))
+        return reference
+
+    def _follow_if_asked(self, experiment: Experiment) -> None:
+        if self._to_follow is not None:
+            plan, self._to_follow = self._to_follow, None
+            self._follow(experiment, plan, after_run=False)
+
+    def _follow(self, experiment: Experiment, plan: Plan, *, after_run: bool) -> None:
+        self._plan = plan
+        self._models, self._earlier = [], None
+        experiment.drive_by(plan)
+        self._record(DriverChanged(plan, experiment.maps, experiment.best, after_run))
+
+    def _expose_point(self, position: Position) -> Cross:
+        """The place itself and, where the driving scalarizer needs them, the ends of the cross around it.
+
+        What was exposed before something failed is not lost with it.
+        """
+        centre = self._expose(position)
+        if not self._plan.driver.needs_cross:
+            return Cross(centre)
+        assert self._survey is not None
+        ends: list[Frame] = []
+        try:
+            for y, x in ENDS:
+                self._wait_while_paused()
+                ends.append(
+                    self._expose(self._survey.moved(position, y * self._plan.cross_arm_nm, x * self._plan.cross_arm_nm))
+                )
+        except (InstrumentError, StopRequestedError) as error:
+            return Cross(centre, tuple(ends), error)
+        return Cross(centre, tuple(ends))
 
     def _expose(self, position: Position) -> Frame:
         frame = self._instrument.acquire_pattern(position)
@@ -335,23 +448,28 @@ class Runner:
         return earlier
 
 
-def darkest_places(survey: Survey, count: int) -> IntArray:
-    """Row and column of the `count` darkest places of a survey, shape (count, 2): vacuum where there is any.
-
-    In a lattice without vacuum they are the hollow sites, where symmetry makes the field vanish. The survey is
-    averaged over 3 x 3 pixels first, so that a place is dark rather than one pixel noisy.
-    """
-    smooth = scipy.ndimage.uniform_filter(survey.image, 3, mode="nearest")
-    order = numpy.argsort(smooth, axis=None, kind="stable")[:count]
-    return numpy.stack(numpy.unravel_index(order, survey.shape), axis=1)
+def _require_room_for_cross(plan: Plan, survey: Survey) -> None:
+    margin_nm = plan.patch_size / 2 * survey.pixel_size_nm
+    if plan.driver.needs_cross and plan.cross_arm_nm > margin_nm:
+        raise ValueError(
+            f"The cross's arm of {plan.cross_arm_nm:g} nm would leave the survey: places keep {margin_nm:.3g} nm from "
+            f"its edge with a patch of {plan.patch_size} px; choose a shorter arm or a larger patch."
+        )
 
 
-def _measurement(experiment: Experiment, proposal: Proposal, frame: Frame, reference: Reference) -> Measurement:
+def _reached_camera(measurement: Measurement) -> bool:
+    """Whether anything at all could be read: vacuum is an answer to some scalarizers, a blocked beam to none."""
+    return any(numpy.isfinite(reading.value) for reading in measurement.readings.values())
+
+
+def _measurement(
+    experiment: Experiment, proposal: Proposal, frame: Frame, readings: Mapping[str, Reading]
+) -> Measurement:
     return Measurement(
         proposal=proposal,
         position_asked=experiment.position(proposal),
         position_read_back=frame.position_read_back,
-        readings=scalarize(frame.pattern, reference),
+        readings=readings,
         electrons=float(numpy.sum(frame.pattern, dtype=numpy.float64)) / frame.counts_per_electron,
         exposure_s=frame.exposure_s,
         time=frame.time,

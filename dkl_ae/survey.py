@@ -49,6 +49,11 @@ class Survey:
         height, width = self.shape
         return Position(y=(row + 0.5) / height, x=(column + 0.5) / width)
 
+    def moved(self, position: Position, y_nm: float, x_nm: float) -> Position:
+        """The position so far below and to the right of another."""
+        height, width = (side * self.pixel_size_nm for side in self.shape)
+        return Position(y=position.y + y_nm / height, x=position.x + x_nm / width)
+
 
 def centred_size(size: int) -> int:
     """The next patch size that has a central pixel: an even window would sit half a pixel off its candidate."""

@@ -408,3 +408,65 @@ def test_a_text_that_is_no_plan_is_refused(text) -> None:
 def test_more_points_than_candidates_are_refused() -> None:
     with pytest.raises(ValueError, match="10 seed points and 60 steps but the survey has 30 candidates"):
         experiment(Plan(patch_size=5))
+
+
+def test_the_model_is_not_told_what_counting_noise_adds_to_a_magnitude() -> None:
+    """A Rice-distributed magnitude of about its error is mostly excess."""
+    subject = experiment(Plan(patch_size=5, seed_points=2, steps=0))
+    first, second = subject.ask(), None
+    told = dataclasses.replace(measurement(subject, first, 0.1), readings=readings_of(0.1, 0.1))
+    subject.tell(told)
+    second = subject.ask()
+    subject.tell(dataclasses.replace(measurement(subject, second, 3.0), readings=readings_of(3.0, 0.1)))
+    seen = [subject.maps.prediction[proposal.row, proposal.column] for proposal in (first, second)]
+    assert seen[0] == pytest.approx(0.1 - 0.05 * (1 - math.exp(-1)))
+    assert seen[1] == pytest.approx(3.0 - 0.01 / 6)
+
+
+def readings_of(value: float, sigma: float) -> dict[str, Reading]:
+    return {name: Reading(value, sigma, s.unit) for name, s in SCALARIZERS.items()}
+
+
+def test_following_another_reading_is_as_if_it_had_been_followed_from_the_start() -> None:
+    plan = Plan(scalarizer="com_x", patch_size=5, seed_points=3, steps=4, goal=LARGEST)
+    switched, straight = experiment(plan), experiment(dataclasses.replace(plan, scalarizer="bf", goal=SMALLEST))
+    for number in range(3):
+        for subject in (switched, straight):
+            proposal = subject.ask()
+            told = {**readings_of(0.1 * number, 0.01), "bf": Reading(math.sin(number), 0.01, "")}
+            subject.tell(dataclasses.replace(measurement(subject, proposal, 0.0), readings=told))
+    assert not numpy.array_equal(switched.maps.prediction, straight.maps.prediction, equal_nan=True)
+    switched.drive_by(dataclasses.replace(plan, scalarizer="bf", goal=SMALLEST))
+    numpy.testing.assert_array_equal(switched.maps.prediction, straight.maps.prediction)
+    assert switched.ask() == straight.ask()
+    assert switched.best == straight.best
+
+
+def test_readings_that_are_known_later_replace_the_earlier_ones() -> None:
+    subject = experiment(Plan(scalarizer="bf", patch_size=5, seed_points=2, steps=0))
+    first = subject.ask()
+    subject.tell(measurement(subject, first, math.nan))
+    second = subject.ask()
+    subject.tell(measurement(subject, second, 1.0), {first.candidate: {"bf": Reading(5.0, 0.01, "")}})
+    assert subject.best.proposal == first
+    assert subject.maps.prediction[first.row, first.column] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"expression": "com_x +"}, "The expression 'com_x +' cannot be understood"),
+        ({"scalarizer": "composite"}, "There is no scalarizer 'composite'"),
+        ({"scalarizer_file": "nowhere.py"}, "There is no file nowhere.py of scalarizers"),
+        ({"reference": "moon"}, "There is no reference 'moon': choose one of darkest, region, mean, file"),
+        ({"reference": "region", "reference_region": "0, 0, 2, 1"}, "The region is '0, 0, 2, 1'"),
+        ({"reference": "file"}, "The reference comes from a file but none is named"),
+        ({"descan": "cubic"}, "There is no descan 'cubic'"),
+        ({"cross_arm_nm": 0.0}, "The cross's arm is 0.0 nm: choose a positive length"),
+        ({"detector_rotation_deg": math.inf}, "The detector's rotation is inf degrees"),
+    ],
+)
+def test_a_plan_of_patterns_that_cannot_work_is_refused(changes, sentence) -> None:
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 - the sentence is compared as it is
+        Plan(**changes)
+    assert str(raised.value).startswith(sentence)

@@ -12,19 +12,23 @@ import pytest
 from dkl_ae.acquisition import ACQUISITIONS
 from dkl_ae.experiment import VALUE, Plan
 from dkl_ae.measurement import Origin
+from dkl_ae.places import darkest_places
+from dkl_ae.reference_exposures import reference_places
 from dkl_ae.runner import (
     Dose,
+    DriverChanged,
     Event,
     Outcome,
     PointMeasured,
+    ReadingsRevised,
     ReferenceFound,
     RunEnded,
     Runner,
     RunPaused,
     StepCompleted,
     SurveyAcquired,
-    darkest_places,
 )
+from dkl_ae.scalarizers import save_reference
 from dkl_ae.survey import Survey
 from tests.simulated_instrument import ELECTRONS_PER_S, EXPOSURE_S, SURVEY_S, SimulatedInstrument, failing_at
 
@@ -47,7 +51,10 @@ def of(kind: type, events: list[Event]) -> list:
 def test_a_run_tells_of_each_thing_in_its_order() -> None:
     events = run(SimulatedInstrument())
     kinds = [type(event) for event in events]
-    assert kinds == [SurveyAcquired, ReferenceFound, *[PointMeasured, StepCompleted] * 10, RunEnded]
+    # After the eighth pattern the principal component is known.
+    steps = [*[PointMeasured, StepCompleted] * 7, PointMeasured, ReadingsRevised, StepCompleted]
+    steps += [PointMeasured, StepCompleted] * 2
+    assert kinds == [SurveyAcquired, ReferenceFound, *steps, RunEnded]
     assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 10 points measured.")
     assert [event.step for event in of(PointMeasured, events)] == list(range(1, 11))
 
@@ -172,7 +179,7 @@ def test_three_patterns_without_beam_end_the_run() -> None:
 
     events = run(SimulatedInstrument(trouble=trouble))
     assert events[-1].outcome is Outcome.FAILED
-    assert events[-1].message.startswith("The last 3 patterns held 0 electrons where about 187")
+    assert events[-1].message.startswith("The last 3 patterns cannot be read: beam is off or blocked: 0 counts, 1,87")
     assert len(of(PointMeasured, events)) == 5
 
 
@@ -277,3 +284,210 @@ def test_the_darkest_places_are_those_of_the_hole() -> None:
     for row, column in darkest_places(survey, 4):
         distance = numpy.hypot((row + 0.5) * survey.pixel_size_nm - y, (column + 0.5) * survey.pixel_size_nm - x)
         assert distance < 0.7
+
+
+@pytest.mark.parametrize("reference", ["darkest", "mean", "region"])
+def test_the_reference_is_exposed_where_the_plan_says(reference) -> None:
+    plan = dataclasses.replace(PLAN, reference=reference, reference_frames=6, reference_region="0, 0, 0.5, 0.5")
+    instrument = SimulatedInstrument()
+    places = reference_places(instrument.acquire_survey(), plan)
+    events = run(instrument, plan)
+    assert events[-1].outcome is Outcome.FINISHED
+    assert instrument.exposures == 6 + 10
+    if reference == "region":
+        assert places.max() < 20
+    if reference == "mean":
+        # Spread over all four quarters of the survey.
+        assert {tuple(place) for place in (places >= 20).tolist()} == {(a, b) for a in (0, 1) for b in (0, 1)}
+
+
+def test_a_reference_from_a_file_costs_no_dose(tmp_path) -> None:
+    (found,) = of(ReferenceFound, run(SimulatedInstrument()))
+    save_reference(found.reference, tmp_path / "reference.npz")
+    plan = dataclasses.replace(PLAN, reference="file", reference_file=str(tmp_path / "reference.npz"))
+    instrument = SimulatedInstrument()
+    events = run(instrument, plan)
+    assert instrument.exposures == 10
+    assert of(ReferenceFound, events)[0].reference.centre == found.reference.centre
+    assert of(PointMeasured, events)[0].measurement.readings["com_x"].value < 10
+
+
+@pytest.mark.parametrize("content", [None, b"nonsense"])
+def test_a_reference_that_cannot_be_read_costs_no_dose(tmp_path, content) -> None:
+    file = tmp_path / "reference.npz"
+    if content is not None:
+        file.write_bytes(content)
+    instrument = SimulatedInstrument()
+    (ended,) = run(instrument, dataclasses.replace(PLAN, reference="file", reference_file=str(file)))
+    assert "choose a saved reference (.npz) or a vacuum pattern (.npy)" in ended.message
+    assert instrument.exposures == 0
+
+
+def test_a_reference_of_another_camera_ends_the_run_and_keeps_the_pattern(tmp_path) -> None:
+    numpy.save(tmp_path / "vacuum.npy", numpy.pad(numpy.ones((12, 12)), 10))
+    events = run(
+        SimulatedInstrument(),
+        dataclasses.replace(PLAN, reference="file", reference_file=str(tmp_path / "vacuum.npy")),
+    )
+    assert len(of(PointMeasured, events)) == 1
+    assert events[-1].message.startswith("The pattern is 64 x 64 pixels but the reference is 32 x 32")
+
+
+def test_a_descan_is_fitted_to_nine_places() -> None:
+    instrument = SimulatedInstrument()
+    events = run(instrument, dataclasses.replace(PLAN, descan="quadratic"))
+    assert instrument.exposures == 9 + 10
+    assert len(of(ReferenceFound, events)[0].reference.descan.x_mrad) == 6
+
+
+def test_the_charge_density_is_read_from_five_exposures() -> None:
+    instrument = SimulatedInstrument()
+    events = run(instrument, dataclasses.replace(PLAN, scalarizer="charge_density", patch_size=9, cross_arm_nm=0.05))
+    assert events[-1].outcome is Outcome.FINISHED
+    assert instrument.exposures == 4 + 5 * 10
+    for event in of(PointMeasured, events):
+        assert len(event.ends) == 4
+        assert numpy.isfinite(event.measurement.readings["charge_density"].value)
+    assert of(StepCompleted, events)[-1].dose.exposure_s == pytest.approx(SURVEY_S + 54 * EXPOSURE_S)
+
+
+def test_a_camera_that_fails_at_an_end_of_the_cross_loses_nothing() -> None:
+    """The second point's third end."""
+    plan = dataclasses.replace(PLAN, scalarizer="charge_density", patch_size=9, cross_arm_nm=0.05)
+    events = run(SimulatedInstrument(trouble=failing_at(4 + 5 + 4)), plan)
+    assert events[-1].outcome is Outcome.FAILED
+    assert [len(event.ends) for event in of(PointMeasured, events)] == [4, 2]
+    last = of(PointMeasured, events)[-1].measurement
+    assert numpy.isfinite(last.readings["com_x"].value)
+    assert "no cross was exposed here" in last.readings["charge_density"].trouble
+
+
+def test_a_cross_that_would_leave_the_survey_is_refused() -> None:
+    events = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="charge_density", cross_arm_nm=3.0))
+    assert events[-1].message.startswith("The cross's arm of 3 nm would leave the survey")
+
+
+def switching(at: int, scalarizer: str, goal: str = "largest"):
+    """Events of a run whose driver is switched after a step, and its runner."""
+    events: list[Event] = []
+
+    def record(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, StepCompleted) and event.step == at:
+            runner.drive_by(scalarizer, goal, 0.0)
+
+    runner = Runner(SimulatedInstrument(), PLAN, record)
+    runner.run()
+    return events, runner
+
+
+@pytest.mark.parametrize("at", [2, 6])
+@pytest.mark.parametrize("scalarizer", ["abf", "com_angle", "charge_density"])
+def test_the_driver_can_be_switched_during_a_run(at, scalarizer) -> None:
+    events, _ = switching(at, scalarizer)
+    assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 10 points measured.")
+    (changed,) = of(DriverChanged, events)
+    assert (changed.plan.scalarizer, changed.after_run) == (scalarizer, False)
+    steps = [event.step for event in events[: events.index(changed)] if isinstance(event, StepCompleted)]
+    assert steps[-1] == at
+    measured = [event.measurement.proposal.candidate for event in of(PointMeasured, events)]
+    assert len(set(measured)) == 10
+    if scalarizer == "charge_density":
+        assert [len(event.ends) for event in of(PointMeasured, events)] == [0] * at + [4] * (10 - at)
+
+
+def test_a_switched_run_goes_on_as_one_that_followed_that_reading_from_the_start() -> None:
+    """The model learns from the readings that were logged: at once, and the same."""
+    events, _ = switching(4, "abf")
+    straight = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="abf"))
+    proposals = [[event.measurement.proposal for event in of(PointMeasured, e)] for e in (events, straight)]
+    assert proposals[0] == proposals[1]
+    assert proposals[0] != [event.measurement.proposal for event in of(PointMeasured, run(SimulatedInstrument()))]
+
+
+def test_a_run_that_has_ended_tells_what_another_reading_would_have_said() -> None:
+    events, runner = switching(0, "abf")
+    maps = of(StepCompleted, events)[-1].maps
+    runner.drive_by("abf", "smallest", 0.0)
+    changed = events[-1]
+    assert isinstance(changed, DriverChanged)
+    assert changed.after_run
+    assert changed.plan.scalarizer == "abf"
+    assert not numpy.array_equal(changed.maps.prediction, maps.prediction, equal_nan=True)
+    with pytest.raises(ValueError, match="There is no scalarizer 'colour'"):
+        runner.drive_by("colour", "largest", 0.0)
+
+
+def test_without_a_measurement_there_is_nothing_to_switch() -> None:
+    runner = Runner(SimulatedInstrument(trouble=failing_at(1)), PLAN, lambda event: None)
+    runner.run()
+    with pytest.raises(ValueError, match="The run has measured nothing that another scalarizer could read"):
+        runner.drive_by("abf", "largest", 0.0)
+
+
+def test_a_scalarizer_of_the_users_own_that_fails_costs_only_its_reading(tmp_path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from dkl_ae.scalarizers import scalarizer\n\n\n"
+        "@scalarizer()\ndef broken(electrons, reference):\n    return 1 / 0\n",
+        encoding="utf-8",
+    )
+    events = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own), expression="com_x / bf"))
+    assert events[-1].outcome is Outcome.FINISHED
+    for event in of(PointMeasured, events):
+        readings = event.measurement.readings
+        assert readings["broken"].trouble.startswith("broken failed (ZeroDivisionError")
+        assert readings["composite"].value == pytest.approx(readings["com_x"].value / readings["bf"].value)
+
+
+def test_the_principal_component_is_known_of_all_patterns_once_it_is_of_enough() -> None:
+    events = run(
+        SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="principal_component", seed_points=9, steps=4)
+    )
+    assert events[-1].outcome is Outcome.FINISHED
+    (revised,) = of(ReadingsRevised, events)
+    first = [event.measurement.readings["principal_component"] for event in of(PointMeasured, events)]
+    assert [numpy.isfinite(reading.value) for reading in first] == [False] * 8 + [True] * 5
+    known = [measurement.readings["principal_component"] for measurement in revised.measurements]
+    assert len(known) == 8
+    assert all(reading.value != 0 and reading.sigma > 0 for reading in known)
+    assert numpy.isfinite(of(StepCompleted, events)[-1].best.readings["principal_component"].value)
+
+
+def test_what_was_seen_before_is_not_new() -> None:
+    """Each pattern is compared with those before it; the same pattern again is no news."""
+    events = run(SimulatedInstrument())
+    readings = [event.measurement.readings["novelty"] for event in of(PointMeasured, events)]
+    assert readings[0].trouble == "no other pattern was seen before."
+    assert all(numpy.isfinite(reading.value) for reading in readings[1:])
+
+
+def test_a_switch_in_the_last_step_is_followed_too() -> None:
+    events, _ = switching(10, "abf")
+    assert [type(event) for event in events[-2:]] == [DriverChanged, RunEnded]
+
+
+def test_a_file_that_is_edited_during_a_run_changes_nothing(tmp_path) -> None:
+    own = tmp_path / "mine.py"
+    text = (
+        "from dkl_ae.scalarizers import scalarizer\n\n\n@scalarizer()\ndef {}(electrons, reference):\n    return 1, 1\n"
+    )
+    own.write_text(text.format("one"), encoding="utf-8")
+    events: list[Event] = []
+
+    def record(event: Event) -> None:
+        events.append(event)
+        own.write_text(text.format("other") + "#" * len(events), encoding="utf-8")
+
+    ended = Runner(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own)), record).run()
+    assert ended.outcome is Outcome.FINISHED
+    assert all("one" in event.measurement.readings for event in of(PointMeasured, events))
+
+
+def test_the_reference_of_a_run_has_the_lattice_that_was_met() -> None:
+    runner = Runner(SimulatedInstrument(), PLAN, lambda event: None)
+    assert runner.reference is None
+    runner.run()
+    assert runner.reference.radius_mrad == pytest.approx(30, rel=0.02)
+    # Overlapping discs have none.
+    assert runner.reference.lattice_mrad is None

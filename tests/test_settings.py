@@ -1,19 +1,35 @@
 """What the panel asks for."""
 
 import dataclasses
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dkl_ae.experiment import Plan
-from nionswift_plugin.dkl_ae_ui.settings import NUMBER_FIELDS, Settings, default_parameter, remembered_texts
+from nionswift_plugin.dkl_ae_ui.settings import (
+    NUMBER_FIELDS,
+    TEXT_FIELDS,
+    Settings,
+    default_parameter,
+    remembered_texts,
+)
 
 settings_of_all_kinds = st.builds(
     Settings,
     plan=st.builds(
         Plan,
-        scalarizer=st.sampled_from(["com_x", "abf"]),
+        scalarizer=st.sampled_from(["com_x", "charge_density", "composite"]),
+        expression=st.sampled_from(["com_x / abf", "ellipse(20, -5, 8, 10)"]),
+        cross_arm_nm=st.sampled_from([0.03, 0.06]),
+        reference=st.sampled_from(["darkest", "region", "mean", "file"]),
+        reference_frames=st.integers(1, 100),
+        reference_region=st.just("0.8, 0, 0.2, 0.3"),
+        reference_file=st.text(min_size=1, max_size=5),
+        descan=st.sampled_from(["none", "plane", "quadratic"]),
+        detector_rotation_deg=st.sampled_from([-90.0, 0.0, 12.5]),
+        detector_mirrored=st.booleans(),
         patch_size=st.integers(0, 40).map(lambda n: 2 * n + 1),
         seed_points=st.integers(1, 10**4),
         steps=st.integers(0, 10**5),
@@ -48,7 +64,23 @@ def test_an_even_patch_size_is_met_by_the_next_odd_one_and_said_so() -> None:
 
 def test_every_number_of_the_panel_is_a_setting() -> None:
     names = {field.name for field in dataclasses.fields(Settings)} | {field.name for field in dataclasses.fields(Plan)}
-    assert {field.name for field in NUMBER_FIELDS} <= names
+    assert {field.name for field in NUMBER_FIELDS} | set(TEXT_FIELDS) <= names
+
+
+def test_your_own_scalarizers_survive_their_texts(tmp_path) -> None:
+    file = tmp_path / "yours.py"
+    file.write_text(
+        "from dkl_ae.scalarizers import scalarizer\n\n"
+        "@scalarizer(unit='electrons')\ndef brightest(electrons, reference):\n    return electrons.max()\n"
+    )
+    settings = Settings(Plan(scalarizer="brightest", scalarizer_file=str(file)))
+    assert Settings.from_texts(settings.to_texts()) == settings
+
+
+def test_a_file_that_is_gone_is_forgotten_alone() -> None:
+    texts = Settings(Plan(steps=7)).to_texts() | {"scalarizer_file": "gone.py", "scalarizer": "brightest"}
+    remembered = remembered_texts(json.dumps(texts))
+    assert (remembered["steps"], remembered["scalarizer_file"], remembered["scalarizer"]) == ("7", "", "com_magnitude")
 
 
 @given(st.text(max_size=40))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-import h5py
 import numpy
 
 from dkl_ae.recording import open_recording
@@ -13,6 +12,8 @@ from dkl_ae.scalarizers import SCALARIZERS, find_reference, scalarize
 from dkl_ae.survey import FloatArray, Patches, Survey
 from dkl_ae.symmetry import Symmetry
 
+FOLLOWED = ("com_magnitude", "com_x", "com_y", "com_angle", "abf")
+"""The scalarizers of the benchmark."""
 PATCH_SIZE = 13
 ELECTRONS = 1.87e6
 """Of a pattern: 30 pA for 10 ms."""
@@ -37,17 +38,18 @@ def targets(file: pathlib.Path) -> tuple[Patches, list[Target]]:
     Raises ValueError for a file that cannot be used.
     """
     recording = open_recording(file)
-    with h5py.File(file) as opened:
-        if "vacuum" not in opened or not recording.is_noise_free:
-            raise ValueError(f"{file.name} is not a noise-free set with a pattern of vacuum: choose another.")
-        vacuum = numpy.array(opened["vacuum"], float) * ELECTRONS
-    reference = find_reference(vacuum, recording.mrad_per_pixel)
+    if recording.vacuum is None or recording.survey is None or not recording.is_noise_free:
+        raise ValueError(f"{file.name} is not a noise-free set with a pattern of vacuum: choose another.")
+    reference = find_reference(recording.vacuum * ELECTRONS, recording.mrad_per_pixel)
     patches = Patches(Survey(recording.survey, recording.nm_per_pixel), PATCH_SIZE)
     random = numpy.random.default_rng(0)
-    columns: dict[str, list[tuple[float, float, float]]] = {name: [] for name in SCALARIZERS}
+    columns: dict[str, list[tuple[float, float, float]]] = {name: [] for name in FOLLOWED}
     for candidate in range(patches.count):
         expected = ELECTRONS * recording.pattern(*patches.pixel(candidate))
-        seen, true = scalarize(random.poisson(expected), reference), scalarize(expected, reference)
+        seen, true = (
+            scalarize(pattern, reference, [SCALARIZERS[name] for name in FOLLOWED])
+            for pattern in (random.poisson(expected), expected)
+        )
         for name, column in columns.items():
             column.append((seen[name].value, seen[name].sigma, true[name].value))
     recording.close()

@@ -206,7 +206,10 @@ class ReplayColumn:
     def __init__(self, recording: Recording, *, seed: int = 0) -> None:
         if seed < 0:
             raise ValueError(f"The seed is {seed}: choose zero or a positive whole number.")
+        if recording.survey is None:
+            raise ValueError(f"{recording.name} has no survey of its scan: give a survey file too.")
         self._recording = recording
+        self._survey = recording.survey
         self._seed = seed
         height, width = recording.scan_shape
         self.name = recording.name
@@ -248,7 +251,7 @@ class ReplayColumn:
         rows, columns = (numpy.floor(places / self._recording.nm_per_pixel).astype(int) for places in (y_nm, x_nm))
         height, width = self.scan_shape
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        values = self._recording.survey[numpy.clip(rows, 0, height - 1), numpy.clip(columns, 0, width - 1)]
+        values = self._survey[numpy.clip(rows, 0, height - 1), numpy.clip(columns, 0, width - 1)]
         return numpy.where(inside, values, 0.0)
 
     def irradiate(self, y_nm: FloatArray, x_nm: FloatArray, electrons: float) -> None:

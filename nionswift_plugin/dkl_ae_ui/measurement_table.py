@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy
 import numpy.typing
 
 from dkl_ae.measurement import Measurement, Origin
-from dkl_ae.scalarizers import SCALARIZERS
+from dkl_ae.scalarizers import Scalarizer
 
 _POSITION_COLUMNS = (
     "step",
@@ -24,21 +25,23 @@ _POSITION_COLUMNS = (
     "exposure (s)",
     "time (s)",
 )
-MEASUREMENT_COLUMNS = (
-    *_POSITION_COLUMNS,
-    *(
+
+
+def measurement_columns(scalarizers: Iterable[Scalarizer]) -> tuple[str, ...]:
+    """What stands in each column: where, how, and every reading with its error."""
+    readings = (
         column
-        for scalarizer in SCALARIZERS.values()
+        for scalarizer in scalarizers
         for column in (
-            f"{scalarizer.name} ({scalarizer.unit})",
-            f"{scalarizer.name} sigma ({scalarizer.unit})",
+            _with_unit(scalarizer.name, scalarizer.unit),
+            _with_unit(f"{scalarizer.name} sigma", scalarizer.unit),
         )
-    ),
-)
+    )
+    return (*_POSITION_COLUMNS, *readings)
 
 
 def measurement_row(step: int, measurement: Measurement) -> numpy.typing.NDArray[numpy.float64]:
-    """One row of the measurements, in the order of MEASUREMENT_COLUMNS."""
+    """One row of the measurements, in the order of `measurement_columns`."""
     proposal = measurement.proposal
     row = [
         step,
@@ -54,6 +57,10 @@ def measurement_row(step: int, measurement: Measurement) -> numpy.typing.NDArray
         measurement.exposure_s,
         measurement.time,
     ]
-    for name in SCALARIZERS:
-        row += [measurement.readings[name].value, measurement.readings[name].sigma]
+    for reading in measurement.readings.values():
+        row += [reading.value, reading.sigma]
     return numpy.array(row, numpy.float64)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name

@@ -1,9 +1,10 @@
-"""The panel "Automated Experiment": settings, Start, Pause, Stop, and how the run is doing."""
+"""The panel "Automated Experiment": settings, Start, Pause, Stop, Switch, and how the run is doing."""
 
 from __future__ import annotations
 
 import functools
 import json
+import math
 import pathlib
 import typing
 from collections.abc import Callable, Mapping
@@ -13,11 +14,12 @@ from nion.swift.model import Notification
 from nion.ui import Declarative
 from nion.utils import Model, Registry
 
-from dkl_ae.acquisition import ACQUISITIONS
-from dkl_ae.experiment import VALUE
+from dkl_ae.experiment import VALUE, Plan
 from dkl_ae.instrument import InstrumentError
+from dkl_ae.measurement import Measurement, Reading
 from dkl_ae.runner import (
     Dose,
+    DriverChanged,
     Event,
     Outcome,
     PointMeasured,
@@ -27,21 +29,15 @@ from dkl_ae.runner import (
     StepCompleted,
     SurveyAcquired,
 )
-from dkl_ae.scalarizers import SCALARIZERS
+from dkl_ae.scalarizers import Reference, save_reference
+from dkl_ae.scalarizers.expression import COMPOSITE
 from dkl_ae.survey import Survey
-from nionswift_plugin.dkl_ae_ui import microscope
+from nionswift_plugin.dkl_ae_ui.drawn import drawn_mask, drawn_region
+from nionswift_plugin.dkl_ae_ui.form import Form
 from nionswift_plugin.dkl_ae_ui.panel_view import build_view
 from nionswift_plugin.dkl_ae_ui.run_control import RunControl
-from nionswift_plugin.dkl_ae_ui.settings import (
-    DEVICE_LABELS,
-    EMBEDDING_LABELS,
-    GOALS,
-    NUMBER_FIELDS,
-    SURVEY_SOURCES,
-    Settings,
-    default_parameter,
-    remembered_texts,
-)
+from nionswift_plugin.dkl_ae_ui.settings import Settings, remembered_texts
+from nionswift_plugin.dkl_ae_ui.troubles import Troubles
 
 if typing.TYPE_CHECKING:
     from dkl_ae.knowledge import Pretrained
@@ -50,35 +46,10 @@ PANEL_ID = "dkl-ae-panel"
 PANEL_TITLE = "Automated Experiment"
 _STORAGE_KEY = "dkl-ae/settings"
 MODEL_SUFFIX = ".dklmodel"
+REFERENCE_SUFFIX = ".npz"
 _MODEL_FILES = f"Saved models (*{MODEL_SUFFIX});;All files (*.*)"
-
-
-class Choice:
-    """A combo box over keys of the settings; the user sees a label for each."""
-
-    def __init__(self, options: Mapping[str, str], key: str) -> None:
-        self.keys = list(options)
-        self.labels = Model.PropertyModel[list[str]](list(options.values()))
-        self.index = Model.PropertyModel[int](0)
-        self.key = key
-
-    @property
-    def key(self) -> str:
-        index = self.index.value or 0
-        return self.keys[index] if 0 <= index < len(self.keys) else ""
-
-    @key.setter
-    def key(self, key: str) -> None:
-        self.index.value = self.keys.index(key) if key in self.keys else 0
-
-    def offer(self, options: Mapping[str, str]) -> None:
-        """Offer other options, keeping what is chosen where it is still offered."""
-        if list(options) == self.keys:
-            return
-        key = self.key
-        self.keys = list(options)
-        self.labels.value = list(options.values())
-        self.key = key
+_REFERENCE_FILES = f"References (*{REFERENCE_SUFFIX} *.npy);;All files (*.*)"
+_PYTHON_FILES = "Python files (*.py);;All files (*.*)"
 
 
 class Handler(Declarative.Handler):
@@ -87,41 +58,38 @@ class Handler(Declarative.Handler):
     def __init__(self, window: DocumentController.DocumentController) -> None:
         super().__init__()
         self._window = window
+        self._settings: Settings | None = None
+        """What stands in the panel, unless it cannot work."""
         self._run: RunControl | None = None
+        """The run under way, or the last one."""
+        self._followed: Plan | None = None
+        """Its plan, with the scalarizer and the goal that it follows now."""
+        self._labels: dict[str, str] = {}
+        """Of the scalarizers that read its patterns, by name."""
+        self._troubles = Troubles(self._labels)
+        self._latest: Reading | None = None
         self._survey: Survey | None = None
-        self._points = 0
+        self._reference: Reference | None = None
         self._pretrained: Pretrained | None = None
         self._watchers: list[Callable[[Event], None]] = []
         stored = window.ui.get_persistent_string(_STORAGE_KEY, "")
-        texts = remembered_texts(stored)
-        self._choices = {
-            "instrument_id": Choice({}, ""),
-            "camera_id": Choice({}, ""),
-            "channel": Choice({}, ""),
-            "survey_source": Choice(SURVEY_SOURCES, texts["survey_source"]),
-            "scalarizer": Choice({s.name: f"{s.label} ({s.unit})" for s in SCALARIZERS.values()}, texts["scalarizer"]),
-            "goal": Choice(GOALS, texts["goal"]),
-            "acquisition": Choice({a.name: a.label for a in ACQUISITIONS.values()}, texts["acquisition"]),
-            "embedding": Choice(EMBEDDING_LABELS, texts["embedding"]),
-            "device": Choice(DEVICE_LABELS, texts["device"]),
-        }
-        edited = [*(field.name for field in NUMBER_FIELDS), "pretrained"]
-        self._edits = {name: Model.PropertyModel[str](texts[name]) for name in edited}
-        # What stands in each line edit. Writing it back to the edit at each key would select what was typed.
-        self._typed = {name: texts[name] for name in edited}
+        self._form = Form(remembered_texts(stored))
         # Declarative widgets find what they bind to by attribute name.
-        for name, choice in self._choices.items():
+        for name, choice in self._form.choices.items():
             setattr(self, f"{name}_labels", choice.labels)
             setattr(self, f"{name}_index", choice.index)
             setattr(self, f"{name}_changed", functools.partial(self._choice_changed, name))
-        for name, model in self._edits.items():
+        for name, model in self._form.edits.items():
             setattr(self, f"{name}_text", model)
             setattr(self, f"{name}_edited", functools.partial(self._text_edited, name))
-        self.acquisition_tip = Model.PropertyModel[str]("")
+        self.acquisition_tip = self._form.acquisition_tip
+        self.scalarizer_tip = self._form.scalarizer_tip
         self.can_start = Model.PropertyModel[bool](False)
         self.tab_index = Model.PropertyModel[int](0)
         self.idle = Model.PropertyModel[bool](True)
         self.can_save_model = Model.PropertyModel[bool](False)
+        self.can_save_reference = Model.PropertyModel[bool](False)
+        self.can_switch = Model.PropertyModel[bool](False)
         self.can_seek_value = Model.PropertyModel[bool](False)
         self.running = Model.PropertyModel[bool](False)
         self.pause_label = Model.PropertyModel[str]("Pause")
@@ -132,13 +100,10 @@ class Handler(Declarative.Handler):
         self.dose_text = Model.PropertyModel[str]("")
         self.best_text = Model.PropertyModel[str]("")
         self.model_text = Model.PropertyModel[str]("")
-        self._offer_microscopes(texts)
         self._listeners = [
             Registry.listen_component_registered_event(self._components_changed),
             Registry.listen_component_unregistered_event(self._components_changed),
         ]
-        self._explain_acquisition()
-        self._follow_choice("goal")
         self._check()
         self.ui_view = build_view()
 
@@ -152,11 +117,7 @@ class Handler(Declarative.Handler):
 
     def set_text(self, name: str, text: str) -> None:
         """Set one setting, by its name in Settings or Plan, as if the user had."""
-        if name in self._choices:
-            self._choices[name].key = text
-            self._follow_choice(name)
-        else:
-            self._set_edit(name, text)
+        self._form.set_text(name, text)
         self._check()
 
     def watch(self, watcher: Callable[[Event], None]) -> None:
@@ -167,13 +128,15 @@ class Handler(Declarative.Handler):
 
     def start_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         try:
-            settings = Settings.from_texts(self._texts())
-            self._run = RunControl(self._window, settings, self._on_event, self._tell)
+            settings = Settings.from_texts(self._form.texts())
+            self._run = RunControl(self._window, settings, self._on_event, self._on_trouble)
         except (ValueError, InstrumentError) as error:
             self._tell(str(error))
             return
         self._remember()
-        self._points = settings.plan.points
+        self._followed = settings.plan
+        self._labels = {name: scalarizer.label for name, scalarizer in settings.plan.scalarizers.items()}
+        self._troubles = Troubles(self._labels)
         self.progress.value = 0
         for text in (self.step_text, self.time_text, self.dose_text, self.best_text, self.model_text):
             text.value = ""
@@ -181,7 +144,7 @@ class Handler(Declarative.Handler):
         self._set_running(True)
 
     def pause_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        if self._run is None:
+        if self._run is None or self.idle.value:
             return
         if self.pause_label.value == "Pause":
             self._run.pause()
@@ -193,14 +156,46 @@ class Handler(Declarative.Handler):
             self._tell("Running.")
 
     def stop_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        if self._run is not None:
+        if self._run is not None and self.running.value:
             self._tell("Stopping...")
             self._run.stop()
 
+    def switch_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        if self._run is None or self._settings is None:
+            return
+        plan = self._settings.plan
+        self._run.drive_by(plan.scalarizer, plan.goal, plan.goal_value)
+        self._tell("Learning from the run's readings..." if self.idle.value else "Switching at the next step...")
+        self._enable()
+
     def browse_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        chosen, _, _ = self._window.get_file_path_dialog("Start from a saved model", "", _MODEL_FILES)
+        self._browse("pretrained", "Start from a saved model", _MODEL_FILES)
+
+    def browse_reference_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        self._browse("reference_file", "Take the reference from a file", _REFERENCE_FILES)
+
+    def browse_scalarizers_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        self._browse("scalarizer_file", "Your scalarizers", _PYTHON_FILES)
+
+    def _browse(self, name: str, title: str, files: str) -> None:
+        chosen, _, _ = self._window.get_file_path_dialog(title, "", files)
         if chosen:
-            self.set_text("pretrained", str(chosen))
+            self.set_text(name, str(chosen))
+
+    def take_drawn_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        try:
+            self.set_text("reference_region", drawn_region(self._window.selected_display_item))
+        except ValueError as error:
+            self._tell(str(error))
+
+    def add_drawn_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        try:
+            mask = drawn_mask(self._window.selected_display_item)
+        except ValueError as error:
+            self._tell(str(error))
+        else:
+            expression = self._form.texts()["expression"].strip()
+            self.set_text("expression", f"{expression} + {mask}" if expression else mask)
 
     def save_model_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         chosen, _, _ = self._window.get_save_file_path("Save the model", "", _MODEL_FILES)
@@ -209,39 +204,37 @@ class Handler(Declarative.Handler):
 
     def save_model(self, file: pathlib.Path) -> None:
         """Save what the last run's model has learned."""
-        if self._pretrained is None:
-            return
-        file = file if file.suffix else file.with_suffix(MODEL_SUFFIX)
+        if self._pretrained is not None:
+            file = file if file.suffix else file.with_suffix(MODEL_SUFFIX)
+            self._save("model", self._pretrained.save, file, "a later run can start from it")
+
+    def save_reference_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        chosen, _, _ = self._window.get_save_file_path("Save the reference", "", _REFERENCE_FILES)
+        if chosen:
+            self.save_reference(pathlib.Path(chosen))
+
+    def save_reference(self, file: pathlib.Path) -> None:
+        """Save the last run's reference."""
+        if self._reference is not None:
+            file = file if file.suffix else file.with_suffix(REFERENCE_SUFFIX)
+            save = functools.partial(save_reference, self._reference)
+            self._save("reference", save, file, "a later run can take it from the file")
+
+    def _save(self, what: str, save: Callable[[pathlib.Path], None], file: pathlib.Path, use: str) -> None:
         try:
-            self._pretrained.save(file)
+            save(file)
         except OSError as error:
-            self._tell(f"The model cannot be saved as {file} ({error.strerror}): choose another place.")
+            self._tell(f"The {what} cannot be saved as {file} ({error.strerror}): choose another place.")
         else:
-            self._tell(f"Saved {file.name}: a later run can start from it.")
+            self._tell(f"Saved {file.name}: {use}.")
 
     def _choice_changed(self, name: str, widget: Declarative.UIWidget, current_index: int) -> None:
-        self._choices[name].index.value = current_index
-        self._follow_choice(name)
+        self._form.choose(name, current_index)
         self._check()
-
-    def _follow_choice(self, name: str) -> None:
-        """Bring along what depends on a choice."""
-        if name == "instrument_id":
-            self._offer_devices({})
-        if name == "goal":
-            self.can_seek_value.value = bool(self.idle.value) and self._choices["goal"].key == VALUE
-        if name == "acquisition":
-            usual = default_parameter(self._choices["acquisition"].key)
-            self._set_edit("acquisition_parameter", usual)
-            self._explain_acquisition()
 
     def _text_edited(self, name: str, widget: Declarative.UIWidget, text: str) -> None:
-        self._typed[name] = text
+        self._form.type(name, text)
         self._check()
-
-    def _set_edit(self, name: str, text: str) -> None:
-        self._typed[name] = text
-        self._edits[name].value = text
 
     # What the run reports.
 
@@ -257,12 +250,16 @@ class Handler(Declarative.Handler):
                 )
                 self._show_dose(dose)
             case ReferenceFound(reference=reference, dose=dose):
+                self._reference = reference
+                self._enable()
                 self._tell(f"Running; the bright-field disc is {reference.radius_mrad:.1f} mrad.")
                 self._show_dose(dose)
-            case PointMeasured(step=step):
-                self.progress.value = round(100 * step / self._points)
+            case PointMeasured():
+                self._show_point(event)
             case StepCompleted():
                 self._show_step(event)
+            case DriverChanged():
+                self._show_change(event)
             case RunPaused(paused=paused):
                 self._tell("Paused, the beam is blanked." if paused else "Running.")
             case RunEnded():
@@ -270,30 +267,52 @@ class Handler(Declarative.Handler):
         for watcher in self._watchers:
             watcher(event)
 
+    def _show_point(self, event: PointMeasured) -> None:
+        assert self._followed is not None
+        readings = event.measurement.readings
+        self.progress.value = round(100 * event.step / self._followed.points)
+        self._latest = readings[self._followed.scalarizer]
+        if news := self._troubles.news(readings, self._followed.scalarizer):
+            self._tell(news)
+
     def _show_step(self, event: StepCompleted) -> None:
-        self.step_text.value = f"Step {event.step} of {self._points}"
+        assert self._followed is not None
+        latest = f": {_shown(self._latest)}" if self._latest is not None else ""
+        self.step_text.value = f"Step {event.step} of {self._followed.points}{latest}"
         times = event.times
         self.time_text.value = (
             f"{(times.camera + times.scalarizer) * 1000:.0f} ms measuring, {times.model * 1000:.0f} ms model"
         )
         self.model_text.value = f"Model: {event.explanation}" if event.explanation else ""
         self._show_dose(event.dose)
-        if event.best is not None and self._run is not None and self._survey is not None:
-            scalarizer = SCALARIZERS[self._choices["scalarizer"].key]
-            reading = event.best.readings[scalarizer.name]
-            y, x = (
-                (fraction - 0.5) * side * self._survey.pixel_size_nm
-                for fraction, side in zip(
-                    (event.best.position_asked.y, event.best.position_asked.x),
-                    self._survey.shape,
-                    strict=True,
-                )
-            )
-            self.best_text.value = (
-                f"{reading.value:.4g} ± {reading.sigma:.2g} {reading.unit}\nat x {x:.3f}, y {y:.3f} nm"
-            )
+        self._show_best(event.best)
         for notice in event.notices:
             self._tell(notice)
+
+    def _show_best(self, best: Measurement | None) -> None:
+        if best is None or self._survey is None or self._followed is None:
+            self.best_text.value = ""
+            return
+        y, x = (
+            (fraction - 0.5) * side * self._survey.pixel_size_nm
+            for fraction, side in zip((best.position_asked.y, best.position_asked.x), self._survey.shape, strict=True)
+        )
+        self.best_text.value = f"{_shown(best.readings[self._followed.scalarizer])}\nat x {x:.3f}, y {y:.3f} nm"
+
+    def _show_change(self, event: DriverChanged) -> None:
+        self._followed = event.plan
+        label = self._labels[event.plan.scalarizer]
+        self.model_text.value = ""
+        self._show_best(event.best)
+        if not event.after_run:
+            self._tell(f"The run follows {label} now.")
+        elif event.maps is None:
+            self._tell(f"The run read too little of {label} for maps: start a run that it drives.")
+        else:
+            self._tell(f"{label} as the last run read it: its maps are in the run's group.")
+        if event.after_run and self._run is not None:
+            self._pretrained = self._run.pretrained() or self._pretrained
+        self._enable()
 
     def _show_dose(self, dose: Dose) -> None:
         beam = f"{dose.exposure_s:.2f} s of beam"
@@ -302,7 +321,9 @@ class Handler(Declarative.Handler):
     def _end(self, event: RunEnded) -> None:
         learned = self._run.pretrained() if self._run is not None else None
         self._pretrained = learned or self._pretrained
-        self._run = None
+        if self._run is not None:
+            # With the lattice that was met on the way.
+            self._reference = self._run.reference or self._reference
         self._set_running(False)
         self._check()
         self._tell(event.message)
@@ -311,69 +332,76 @@ class Handler(Declarative.Handler):
                 Notification.Notification("dkl-ae.failed", "\N{WARNING SIGN}", PANEL_TITLE, event.message)
             )
 
+    def _on_trouble(self, sentence: str) -> None:
+        self._tell(sentence)
+        self._enable()
+
     def _tell(self, sentence: str) -> None:
         self.message.value = sentence
 
     def _set_running(self, running: bool) -> None:
         self.running.value = running
         self.idle.value = not running
-        self._follow_choice("goal")
-        self.can_start.value = not running
-        self.can_save_model.value = not running and self._pretrained is not None
         self.pause_label.value = "Pause"
+        self._enable()
 
     # What the settings are.
 
-    def _texts(self) -> dict[str, str]:
-        texts = {name: choice.key for name, choice in self._choices.items()}
-        texts["channel"] = texts["channel"] or "0"
-        return texts | self._typed
-
     def _check(self) -> None:
         """Say at once what cannot work; Start waits until it is mended."""
+        self._form.offer_scalarizers()
         try:
-            settings = Settings.from_texts(self._texts())
+            self._settings = Settings.from_texts(self._form.texts())
         except ValueError as error:
-            self.can_start.value = False
+            self._settings = None
             self._tell(str(error))
-        else:
-            self.can_start.value = bool(self.idle.value)
-            if self.idle.value:
-                self._tell(settings.about_patch_size(self._typed["patch_size"]) or "Ready.")
-                self._remember()
+        self._enable()
+        if self._settings is None:
+            return
+        if self.idle.value:
+            typed = self._form.texts()["patch_size"]
+            self._tell(self._settings.about_patch_size(typed) or "Ready.")
+            self._remember()
+        elif self.can_switch.value:
+            self._tell("Press Switch for the run to follow this from the next step on.")
+
+    def _enable(self) -> None:
+        """What can be done now."""
+        idle, free = bool(self.idle.value), self._run is None or not self._run.refitting
+        self.can_start.value = idle and free and self._settings is not None
+        self.can_switch.value = free and self._would_switch()
+        self.can_save_model.value = idle and self._pretrained is not None
+        self.can_save_reference.value = self._reference is not None
+        self.can_seek_value.value = self._form.choices["goal"].key == VALUE
+
+    def _would_switch(self) -> bool:
+        """Whether another scalarizer or goal is chosen than the run follows, and one that the run reads."""
+        if self._settings is None or self._followed is None:
+            return False
+        chosen, followed = self._settings.plan, self._followed
+        if chosen.scalarizer not in self._labels:
+            return False
+        if chosen.scalarizer == COMPOSITE and chosen.expression != followed.expression:
+            return False
+        return _followed_of(chosen) != _followed_of(followed)
 
     def _remember(self) -> None:
-        self._window.ui.set_persistent_string(_STORAGE_KEY, json.dumps(self._texts()))
-
-    def _explain_acquisition(self) -> None:
-        self.acquisition_tip.value = ACQUISITIONS[self._choices["acquisition"].key].tool_tip
+        self._window.ui.set_persistent_string(_STORAGE_KEY, json.dumps(self._form.texts()))
 
     def _components_changed(self, component: typing.Any, types: set[str]) -> None:
         if types & {"stem_controller", "camera_module", "scan_hardware_source"}:
-            self._offer_microscopes(self._texts())
+            self._form.offer_microscopes(self._form.texts())
 
-    def _offer_microscopes(self, texts: Mapping[str, str]) -> None:
-        stems = microscope.instruments()
-        choice = self._choices["instrument_id"]
-        choice.offer({microscope.identifier(stem): microscope.identifier(stem) for stem in stems})
-        if not choice.key or texts.get("instrument_id"):
-            choice.key = texts.get("instrument_id", "")
-        self._offer_devices(texts)
 
-    def _offer_devices(self, texts: Mapping[str, str]) -> None:
-        key = self._choices["instrument_id"].key
-        stem = next((s for s in microscope.instruments() if microscope.identifier(s) == key), None)
-        cameras = microscope.cameras_of(stem) if stem else []
-        scan = microscope.scan_of(stem) if stem else None
-        channels = range(scan.channel_count) if scan else range(0)
-        offers: dict[str, dict[str, str]] = {
-            "camera_id": {c.hardware_source_id: c.display_name for c in cameras},
-            "channel": {str(i): scan.get_channel_state(i).name or str(i) for i in channels if scan},
-        }
-        for name, options in offers.items():
-            self._choices[name].offer(options)
-            if texts.get(name):
-                self._choices[name].key = texts[name]
+def _followed_of(plan: Plan) -> tuple[str, str, float | None]:
+    """What Switch changes of a plan; the value counts only where one is sought."""
+    return plan.scalarizer, plan.goal, plan.goal_value if plan.goal == VALUE else None
+
+
+def _shown(reading: Reading) -> str:
+    if not math.isfinite(reading.value):
+        return "no number"
+    return f"{reading.value:.4g} ± {reading.sigma:.2g} {reading.unit}".strip()
 
 
 class AutomatedExperimentPanel(Panel.Panel):

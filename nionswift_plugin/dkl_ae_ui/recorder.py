@@ -1,13 +1,11 @@
 """What a run leaves in the Swift project: its events become data items, on the window's thread.
 
-Two kinds of data items are made. What was measured (patterns, measurements, maps at each step) goes to reserved
-HDF5 items, written piece by piece as it comes, outside any transaction: that alone survives a crash. What is
-shown live (maps, path, pattern, readings) is kept in memory by a transaction until the run ends.
+What was measured (patterns, measurements, maps at each step) is written as it comes; what is shown live (maps, path,
+pattern, readings) is kept in memory until the run ends.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import functools
@@ -21,29 +19,27 @@ import numpy
 import numpy.typing
 from nion.data import Calibration, DataAndMetadata
 from nion.swift import DocumentController
-from nion.swift.model import ApplicationData, DataItem, DisplayItem
 
-from dkl_ae.experiment import Plan
-from dkl_ae.measurement import Proposal
+from dkl_ae.experiment import Maps, Plan
+from dkl_ae.measurement import Measurement, Proposal
 from dkl_ae.runner import (
+    DriverChanged,
     Event,
     PointMeasured,
+    ReadingsRevised,
     ReferenceFound,
     RunEnded,
     RunPaused,
     StepCompleted,
     SurveyAcquired,
 )
-from dkl_ae.scalarizers import SCALARIZERS, Reference
+from dkl_ae.scalarizers import ENDS, Reference, Scalarizer, described
 from dkl_ae.survey import Survey
-from nionswift_plugin.dkl_ae_ui.measurement_table import MEASUREMENT_COLUMNS, measurement_row
+from nionswift_plugin.dkl_ae_ui.measurement_table import measurement_columns, measurement_row
 from nionswift_plugin.dkl_ae_ui.path_picture import PathPicture
+from nionswift_plugin.dkl_ae_ui.reference_overlay import reference_graphics
+from nionswift_plugin.dkl_ae_ui.run_items import METADATA_KEY, Array, RunItems
 from nionswift_plugin.dkl_ae_ui.window_tasks import Task, WindowTasks
-
-Array = numpy.typing.NDArray[typing.Any]
-
-METADATA_KEY = "dkl_ae"
-"""Every data item of a run carries a dictionary of this name: the plan, the role of the item, its columns."""
 
 MOST_MAPS_KEPT = 100
 """The maps of every k-th step are kept, with the smallest k for which there are no more than this, and the last."""
@@ -89,21 +85,21 @@ class Recorder:
         on_trouble: Callable[[str], None],
     ) -> None:
         self._window = window
-        self._document = window.document_model
         self._plan = plan
-        self._scalarizer = SCALARIZERS[plan.scalarizer]
+        self._scalarizers = plan.scalarizers
+        self._columns = measurement_columns(self._scalarizers.values())
         self._on_event = on_event
         self._on_trouble = on_trouble
-        self.title = f"{self._scalarizer.label}, {started:%Y-%m-%d %H:%M:%S}"
+        self.title = f"{self._driver.label}, {started:%Y-%m-%d %H:%M:%S}"
         self.tasks = WindowTasks(window, self._tell_of_failure)
-        self._items: dict[str, DataItem.DataItem] = {}
-        self._reserved: dict[str, DataAndMetadata.DataMetadata] = {}
-        self._at_end = contextlib.ExitStack()
+        self._items = RunItems(window.document_model, self.title)
         self._survey: Survey | None = None
         self._reference: Reference | None = None
         self._picture: PathPicture | None = None
-        self._readings: list[float] = []
-        self._latest: StepCompleted | None = None
+        self._measurements: list[Measurement] = []
+        self._drivers = [_driver_from(1, plan)]
+        self._maps: Maps | None = None
+        self._upcoming: Proposal | None = None
         self._latest_pattern: Array | None = None
         self._refreshed = 0.0
 
@@ -114,8 +110,12 @@ class Recorder:
     def close(self) -> None:
         """Deal with all that is queued and hand the items over to the project. The run must have ended."""
         self.tasks.finish()
-        self._document.perform_data_item_updates()
-        self._at_end.close()
+        self._window.document_model.perform_data_item_updates()
+        self._items.close()
+
+    @property
+    def _driver(self) -> Scalarizer:
+        return self._scalarizers[self._plan.scalarizer]
 
     def _tell_of_failure(self, error: Exception) -> None:
         self._on_trouble(
@@ -133,12 +133,19 @@ class Recorder:
                 tasks = [lambda: self._add_reference(reference, pattern)]
             case PointMeasured():
                 tasks = self._keep(event)
+            case ReadingsRevised(measurements=measurements):
+                self._measurements = list(measurements)
+                tasks = [self._rewrite_measurements]
             case StepCompleted():
                 tasks = self._complete(event)
+            case DriverChanged(after_run=True):
+                tasks = self._add_afterwards(event)
+            case DriverChanged():
+                tasks = self._change_driver(event)
             case RunPaused():
                 tasks = self._refresh()
             case RunEnded():
-                tasks = [*self._refresh(), self._at_end.close]
+                tasks = [*self._refresh(), self._items.close]
         self.tasks.split(*tasks, lambda: self._on_event(event))
 
     # The survey has come: make what is shown live.
@@ -146,115 +153,45 @@ class Recorder:
     def _begin(self, survey: Survey) -> list[Task]:
         self._survey = survey
         image = self._image("survey", survey.image.astype(numpy.float32))
-        tasks: list[Task] = [lambda: self._add("survey", "Survey", image)]
+        tasks: list[Task] = [lambda: self._items.add("survey", "Survey", image)]
         if self._plan.patch_size > min(survey.shape):
             return tasks  # the run ends here: not one patch fits, and there will be no maps
         self._picture = PathPicture(survey.image)
-        empty = self._inside(numpy.zeros(survey.shape))
-        unit = self._scalarizer.unit
         first = {
             "path": self._path(None),
-            "prediction": self._image("prediction", empty, unit),
-            "uncertainty": self._image("uncertainty", empty, unit),
-            "acquisition": self._image("acquisition", empty),
+            **self._map_images(None),
             "pattern": self._xdata("pattern", numpy.zeros((2, 2), numpy.float32)),
             "readings": self._curve(numpy.zeros(1)),
         }
-        tasks += [functools.partial(self._add_live, live, first[live.role]) for live in _LIVE_ITEMS]
+        tasks += [
+            functools.partial(self._items.add_live, live.role, live.title, first[live.role], live.colour_map)
+            for live in _LIVE_ITEMS
+        ]
         tasks.append(self._add_measurements)
         tasks.append(self._add_map_history)
         tasks.append(self._show_workspace)
         return tasks
 
-    def _add(self, role: str, title: str, xdata: DataAndMetadata.DataAndMetadata) -> None:
-        self._append(role, title, DataItem.new_data_item(xdata))
-
-    def _append(self, role: str, title: str, item: DataItem.DataItem) -> None:
-        item.title = f"{title} ({self.title})"
-        item.session_metadata = ApplicationData.get_session_metadata_dict()
-        self._document.append_data_item(item)
-        group = self._document.get_or_create_data_group(f"Automated experiment: {self.title}")
-        self._items[role] = item
-        group.append_display_item(self._display_item(role))
-
-    def _display_item(self, role: str) -> DisplayItem.DisplayItem:
-        display_item = self._document.get_display_item_for_data_item(self._items[role])
-        assert display_item is not None  # every data item gets one when it is appended
-        return display_item
-
-    def _add_live(self, live: _LiveItem, xdata: DataAndMetadata.DataAndMetadata) -> None:
-        self._add(live.role, live.title, xdata)
-        item = self._items[live.role]
-        if live.colour_map:
-            self._display_item(live.role).display_data_channels[0].color_map_id = live.colour_map
-        self._at_end.enter_context(self._document.item_transaction(item))
-        self._document.begin_data_item_live(item)
-        self._at_end.callback(self._document.end_data_item_live, item)
-
-    def _add_reserved(
-        self,
-        role: str,
-        title: str,
-        shape: tuple[int, ...],
-        dtype: numpy.typing.DTypeLike,
-        descriptor: DataAndMetadata.DataDescriptor,
-        calibrations: Sequence[Calibration.Calibration],
-        unit: str = "",
-        **description: typing.Any,
-    ) -> None:
-        reserved = DataAndMetadata.DataMetadata(
-            data_shape=shape,
-            data_dtype=numpy.dtype(dtype),
-            data_descriptor=descriptor,
-            intensity_calibration=Calibration.Calibration(units=unit),
-            dimensional_calibrations=list(calibrations),
-            metadata=self._description(role, **description),
-        )
-        item = DataItem.DataItem(large_format=True)
-        self._append(role, title, item)
-        item.reserve_data(data_shape=shape, data_dtype=numpy.dtype(dtype), data_descriptor=descriptor)
-        # A write brings these along, but an item of a run that ends early may never be written to.
-        item.metadata = reserved.metadata
-        item.set_dimensional_calibrations(reserved.dimensional_calibrations)
-        item.set_intensity_calibration(reserved.intensity_calibration)
-        item.increment_data_ref_count()
-        self._at_end.callback(item.decrement_data_ref_count)
-        self._reserved[role] = reserved
-
-    def _write(self, role: str, index: int, data: Array) -> None:
-        """Write data into places index, index + 1, ... of a reserved item's first axis."""
-        metadata = self._reserved[role]
-        everything = (slice(None),) * (data.ndim - 1)
-        self._document.update_data_item_partial(
-            self._items[role],
-            metadata,
-            DataAndMetadata.new_data_and_metadata(
-                data.astype(metadata.data_dtype), data_descriptor=metadata.data_descriptor
-            ),
-            (slice(0, len(data)), *everything),
-            (slice(index, index + len(data)), *everything),
-        )
-
     def _add_measurements(self) -> None:
-        shape = (self._plan.points, len(MEASUREMENT_COLUMNS))
-        self._add_reserved(
+        shape = (self._plan.points, len(self._columns))
+        self._items.add_reserved(
             "measurements",
             "Measurements",
             shape,
             numpy.float64,
             DataAndMetadata.DataDescriptor(False, 1, 1),
             [Calibration.Calibration(), Calibration.Calibration()],
-            columns=list(MEASUREMENT_COLUMNS),
+            self._description("measurements", columns=list(self._columns)),
         )
         # Reserved space reads as zeros, which would pass for measurements.
-        self._write("measurements", 0, numpy.full(shape, numpy.nan))
+        self._items.write("measurements", 0, numpy.full(shape, numpy.nan))
 
     def _add_map_history(self) -> None:
         assert self._survey is not None
         kept = kept_steps(self._plan)
         pixel = self._survey.pixel_size_nm
         shape = self._inside(self._survey.image).shape
-        self._add_reserved(
+        self._items.add_reserved(
             "maps",
             "Maps at each step",
             (len(kept), 3, *shape),
@@ -265,14 +202,23 @@ class Recorder:
                 Calibration.Calibration(),
                 *(_centred(side, pixel, "nm") for side in shape),
             ],
-            steps=list(kept),
+            self._map_history(),
+        )
+
+    def _map_history(self) -> dict[str, typing.Any]:
+        return self._description(
+            "maps",
+            steps=list(kept_steps(self._plan)),
             maps=["prediction", "uncertainty", "acquisition"],
+            drivers=self._drivers,
         )
 
     def _add_reference(self, reference: Reference, pattern: Array) -> None:
-        described = dataclasses.asdict(reference)
-        xdata = self._pattern("reference", pattern.astype(numpy.float32), reference=described)
-        self._add("reference", "Reference pattern", xdata)
+        xdata = self._pattern("reference", pattern.astype(numpy.float32), reference=described(reference))
+        self._items.add("reference", "Reference pattern", xdata)
+        display_item = self._items.display_item("reference")
+        for graphic in reference_graphics(reference):
+            display_item.add_graphic(graphic)
 
     def _show_workspace(self) -> None:
         controller = self._window.workspace_controller
@@ -283,7 +229,7 @@ class Recorder:
             controller.ensure_workspace("Automated Experiment", _workspace_layout(), WORKSPACE_ID)
         self.tasks.split(
             *(
-                functools.partial(panel.set_display_item, self._display_item(live.role))
+                functools.partial(panel.set_display_item, self._items.display_item(live.role))
                 for panel, live in zip(controller.display_panels, _LIVE_ITEMS, strict=False)
             )
         )
@@ -292,37 +238,59 @@ class Recorder:
 
     def _keep(self, event: PointMeasured) -> list[Task]:
         pattern = event.frame.pattern
+        ends = [end.pattern for end in event.ends]
         tasks: list[Task] = []
         if "patterns" not in self._items:
             tasks.append(lambda: self._add_patterns(pattern))
+        if ends and "ends" not in self._items:
+            tasks.append(lambda: self._add_ends(ends[0]))
         assert self._picture is not None
         self._picture.visit(event.measurement.proposal)
-        self._readings.append(event.measurement.readings[self._plan.scalarizer].value)
+        self._measurements.append(event.measurement)
         self._latest_pattern = pattern
         row = measurement_row(event.step, event.measurement)
-        tasks.append(lambda: self._write("patterns", event.step - 1, pattern[numpy.newaxis]))
-        tasks.append(lambda: self._write("measurements", event.step - 1, row[numpy.newaxis]))
+        tasks.append(lambda: self._items.write("patterns", event.step - 1, pattern[numpy.newaxis]))
+        tasks.append(lambda: self._items.write("measurements", event.step - 1, row[numpy.newaxis]))
+        if ends:
+            tasks.append(lambda: self._items.write("ends", event.step - 1, numpy.stack(ends)[numpy.newaxis]))
         return tasks
 
+    def _rewrite_measurements(self) -> None:
+        rows = [measurement_row(step, measurement) for step, measurement in enumerate(self._measurements, start=1)]
+        self._items.write("measurements", 0, numpy.stack(rows))
+
     def _add_patterns(self, pattern: Array) -> None:
-        self._add_reserved(
+        self._items.add_reserved(
             "patterns",
             "Patterns",
             (self._plan.points, *pattern.shape),
             pattern.dtype,
             DataAndMetadata.DataDescriptor(False, 1, 2),
             [Calibration.Calibration(1, 1, "step"), *self._pattern_calibrations()],
+            self._description("patterns"),
+            unit="counts",
+        )
+
+    def _add_ends(self, pattern: Array) -> None:
+        self._items.add_reserved(
+            "ends",
+            "Patterns at the cross's ends",
+            (self._plan.points, len(ENDS), *pattern.shape),
+            pattern.dtype,
+            DataAndMetadata.DataDescriptor(False, 2, 2),
+            [Calibration.Calibration(1, 1, "step"), Calibration.Calibration(), *self._pattern_calibrations()],
+            self._description("ends", ends=[list(end) for end in ENDS]),
             unit="counts",
         )
 
     def _complete(self, event: StepCompleted) -> list[Task]:
-        self._latest = event
+        self._maps, self._upcoming = event.maps, event.next
         tasks: list[Task] = []
         kept = kept_steps(self._plan)
         maps = event.maps
         if maps is not None and event.step in kept:
             stack = numpy.stack([self._inside(m) for m in (maps.prediction, maps.uncertainty, maps.acquisition)])
-            tasks.append(lambda: self._write("maps", kept.index(event.step), stack[numpy.newaxis]))
+            tasks.append(lambda: self._items.write("maps", kept.index(event.step), stack[numpy.newaxis]))
         if time.monotonic() - self._refreshed > _REFRESH_PERIOD_S:
             tasks.extend(self._refresh())
         return tasks
@@ -330,31 +298,45 @@ class Recorder:
     def _refresh(self) -> list[Task]:
         """Tasks that bring the live items up to date."""
         self._refreshed = time.monotonic()
-        latest = self._latest
-        if latest is None:
+        if not self._measurements:
             return []
-        upcoming, maps, pattern = latest.next, latest.maps, self._latest_pattern
-        readings = numpy.array(self._readings)
+        upcoming, pattern = self._upcoming, self._latest_pattern
+        readings = numpy.array([m.readings[self._plan.scalarizer].value for m in self._measurements])
         tasks: list[Task] = [
-            lambda: self._show("path", self._path(upcoming)),
-            lambda: self._show("readings", self._curve(readings)),
+            lambda: self._items.show("path", self._path(upcoming)),
+            lambda: self._items.show("readings", self._curve(readings)),
         ]
         if pattern is not None:
-            tasks.append(lambda: self._show("pattern", self._pattern("pattern", pattern)))
-        if maps is not None:
-            for role, image, unit in (
-                ("prediction", maps.prediction, self._scalarizer.unit),
-                ("uncertainty", maps.uncertainty, self._scalarizer.unit),
-                ("acquisition", maps.acquisition, ""),
-            ):
-                xdata = self._image(role, self._inside(image), unit)
-                tasks.append(functools.partial(self._show, role, xdata))
-        return tasks
+            tasks.append(lambda: self._items.show("pattern", self._pattern("pattern", pattern)))
+        return tasks + [
+            functools.partial(self._items.show, role, xdata) for role, xdata in self._map_images(self._maps).items()
+        ]
 
-    def _show(self, role: str, xdata: DataAndMetadata.DataAndMetadata) -> None:
-        item = self._items[role]
-        if not item._closed:
-            item.set_xdata(xdata)
+    # Another scalarizer or goal is followed.
+
+    def _change_driver(self, event: DriverChanged) -> list[Task]:
+        self._plan, self._maps, self._upcoming = event.plan, event.maps, None
+        self._drivers = [*self._drivers, _driver_from(len(self._measurements) + 1, event.plan)]
+        return [lambda: self._items.describe("maps", self._map_history()), *self._refresh()]
+
+    def _add_afterwards(self, event: DriverChanged) -> list[Task]:
+        """The maps of the run stay as they were; these stand beside them."""
+        self._plan = event.plan
+        if event.maps is None:
+            return []
+        of = f" of {self._driver.name}"
+        images = self._map_images(event.maps, of)
+        return [
+            functools.partial(
+                self._items.add,
+                live.role + of,
+                f"{live.title} of {self._driver.label}",
+                images[live.role + of],
+                live.colour_map,
+            )
+            for live in _LIVE_ITEMS
+            if live.role + of in images
+        ]
 
     # Data with their calibrations and what they are.
 
@@ -370,8 +352,8 @@ class Recorder:
         calibrations: Sequence[Calibration.Calibration] | None = None,
         **more: typing.Any,
     ) -> DataAndMetadata.DataAndMetadata:
-        if self._latest is not None:
-            more["step"] = self._latest.step
+        if self._measurements:
+            more["step"] = len(self._measurements)
         return DataAndMetadata.new_data_and_metadata(
             data,
             intensity_calibration=Calibration.Calibration(units=unit),
@@ -384,6 +366,24 @@ class Recorder:
         assert self._survey is not None
         pixel = self._survey.pixel_size_nm / enlargement
         return self._xdata(role, image, unit, [_centred(side, pixel, "nm") for side in image.shape[:2]])
+
+    def _map_images(self, maps: Maps | None, of: str = "") -> dict[str, DataAndMetadata.DataAndMetadata]:
+        """Prediction, uncertainty and acquisition; zeros while the model says nothing.
+
+        of: what to append to their roles.
+        """
+        assert self._survey is not None
+        nothing = numpy.zeros(self._survey.shape)
+        maps = maps or Maps(nothing, nothing, nothing)
+        unit = self._driver.unit
+        return {
+            role + of: self._image(role + of, self._inside(image), unit)
+            for role, image, unit in (
+                ("prediction", maps.prediction, unit),
+                ("uncertainty", maps.uncertainty, unit),
+                ("acquisition", maps.acquisition, ""),
+            )
+        }
 
     def _path(self, upcoming: Proposal | None) -> DataAndMetadata.DataAndMetadata:
         assert self._picture is not None
@@ -405,11 +405,17 @@ class Recorder:
         ]
 
     def _pattern(self, role: str, pattern: Array, **more: typing.Any) -> DataAndMetadata.DataAndMetadata:
+        assert self._reference is not None
+        more["geometry"] = dataclasses.asdict(self._reference.geometry)
         return self._xdata(role, pattern, "counts", self._pattern_calibrations(), **more)
 
     def _curve(self, readings: Array) -> DataAndMetadata.DataAndMetadata:
         steps = Calibration.Calibration(1, 1, "step")
-        return self._xdata("readings", readings, self._scalarizer.unit, [steps])
+        return self._xdata("readings", readings, self._driver.unit, [steps])
+
+
+def _driver_from(step: int, plan: Plan) -> dict[str, typing.Any]:
+    return {"from_step": step, "scalarizer": plan.scalarizer, "goal": plan.goal, "goal_value": plan.goal_value}
 
 
 def kept_steps(plan: Plan) -> tuple[int, ...]:

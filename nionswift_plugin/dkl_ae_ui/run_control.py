@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import threading
 import typing
 from collections.abc import Callable, Mapping
@@ -12,13 +13,16 @@ from nion.swift import DocumentController
 from nion.utils import Registry
 
 from dkl_ae.instrument import InstrumentError
-from dkl_ae.runner import Event, RunEnded, Runner
+from dkl_ae.runner import DriverChanged, Event, RunEnded, Runner
+from dkl_ae.scalarizers import Reference
 from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.recorder import Recorder
 from nionswift_plugin.dkl_ae_ui.settings import USE_SELECTED_SURVEY, Settings
 
 if typing.TYPE_CHECKING:
     from dkl_ae.knowledge import Pretrained
+
+logger = logging.getLogger(__name__)
 
 T = typing.TypeVar("T")
 
@@ -28,7 +32,7 @@ touch the microscope can ask."""
 
 
 class RunControl:
-    """One run. Made, used and closed on the window's thread.
+    """One run, and what is asked of it once it has ended. Made, used and closed on the window's thread.
 
     on_event and on_trouble: see Recorder.
 
@@ -51,7 +55,12 @@ class RunControl:
             given_survey=_given_survey(window, settings),
         )
         instrument.require_idle()
+        self.refitting = False
+        """Whether the run has ended and its readings are being modelled anew."""
         self._listener = on_event
+        self._on_trouble = on_trouble
+        self._ended = False
+        self._switch: threading.Thread | None = None
         self.recorder = Recorder(window, settings.plan, datetime.datetime.now(), self._on_event, on_trouble)
         self._runner = Runner(instrument, settings.plan, self.recorder.record)
         self.notice = (
@@ -73,20 +82,58 @@ class RunControl:
     def stop(self) -> None:
         self._runner.stop()
 
+    def drive_by(self, scalarizer: str, goal: str, goal_value: float) -> None:
+        """See `Runner.drive_by`; once the run has ended it takes a second, which the window need not wait for."""
+        self.refitting = self._ended
+        self._switch = threading.Thread(
+            target=self._drive_by, args=(scalarizer, goal, goal_value), name="dkl-ae switch", daemon=True
+        )
+        self._switch.start()
+
+    def _drive_by(self, scalarizer: str, goal: str, goal_value: float) -> None:
+        try:
+            self._runner.drive_by(scalarizer, goal, goal_value)
+        except ValueError as error:
+            self._switch_failed(str(error))
+        except Exception as error:
+            logger.exception("The run cannot follow %s.", scalarizer)
+            self._switch_failed(
+                f"{scalarizer} cannot be followed ({type(error).__name__}: {error}): see the log, and choose another."
+            )
+
+    def _switch_failed(self, sentence: str) -> None:
+        def tell() -> None:
+            self.refitting = False
+            self._on_trouble(sentence)
+
+        self.recorder.tasks.add(tell)
+
+    @property
+    def reference(self) -> Reference | None:
+        """See `Runner.reference`."""
+        return self._runner.reference
+
     def pretrained(self) -> Pretrained | None:
         """See `Runner.pretrained`."""
         return self._runner.pretrained()
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Stop the run if it goes on, wait for it, and keep all that it measured."""
-        self._runner.stop()
-        self._thread.join(timeout_s)
+        # Stopping aborts whatever the microscope records: after the run that is another's.
+        if self._thread.is_alive():
+            self._runner.stop()
+        for thread in (self._thread, self._switch):
+            if thread is not None:
+                thread.join(timeout_s)
         self.recorder.close()
         self._forget()
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, RunEnded):
+            self._ended = True
             self._forget()
+        if isinstance(event, DriverChanged):
+            self.refitting = False
         self._listener(event)
 
     def _forget(self) -> None:

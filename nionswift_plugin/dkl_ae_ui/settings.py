@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import typing
 from collections.abc import Callable, Mapping
 
 from dkl_ae.acquisition import ACQUISITIONS
-from dkl_ae.experiment import LARGEST, SMALLEST, VALUE, Plan
+from dkl_ae.experiment import DARKEST, FILE, LARGEST, MEAN, NO_DESCAN, REGION, SMALLEST, VALUE, Plan
 from dkl_ae.survey import centred_size
 
 ACQUIRE_SURVEY = "acquire"
@@ -32,6 +33,24 @@ DEVICE_LABELS: Mapping[str, str] = {
     "gpu": "GPU",
     "cpu": "CPU",
 }
+REFERENCE_LABELS: Mapping[str, str] = {
+    DARKEST: "Darkest places of the survey",
+    REGION: "Region drawn on the survey",
+    MEAN: "Mean over the survey",
+    FILE: "File",
+}
+DESCAN_LABELS: Mapping[str, str] = {
+    NO_DESCAN: "Not corrected",
+    "plane": "Fit a plane",
+    "quadratic": "Fit a quadratic",
+}
+MIRRORED_LABELS: Mapping[str, str] = {
+    str(False): "Not mirrored",
+    str(True): "Mirrored",
+}
+TEXT_FIELDS = ("pretrained", "scalarizer_file", "expression", "reference_region", "reference_file")
+"""Settings that are typed and are no numbers."""
+_ON_FILES = ("scalarizer", "scalarizer_file", "expression", "reference", "reference_file")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +136,31 @@ NUMBER_FIELDS = (
         "0.01",
     ),
     NumberField(
+        "reference_frames",
+        "Reference frames",
+        "",
+        "Exposures whose mean pattern is the reference; a fit of the descan takes nine, all over the survey.",
+        int,
+        "4",
+    ),
+    NumberField(
+        "detector_rotation_deg",
+        "Detector rotation",
+        "deg",
+        "What a deflection on the detector must be turned by, from +x towards +y, to point in the scan's axes.",
+        float,
+        "0",
+    ),
+    NumberField(
+        "cross_arm_nm",
+        "Cross arm",
+        "nm",
+        "How far the ends of the cross are from its centre. A run that is driven by the charge density or the curl "
+        "exposes five patterns at each place.",
+        float,
+        "0.06",
+    ),
+    NumberField(
         "random_seed",
         "Random seed",
         "",
@@ -172,7 +216,7 @@ class Settings:
         if known["patch_size"] > 0:
             known["patch_size"] = centred_size(known["patch_size"])
         known["channel"] = int(known["channel"])
-        known["reference_frames"] = int(known["reference_frames"])
+        known["detector_mirrored"] = known["detector_mirrored"] == str(True)
         plan_names = {field.name for field in dataclasses.fields(Plan)}
         own_names = {field.name for field in dataclasses.fields(cls)} - {"plan"}
         return cls(
@@ -182,13 +226,20 @@ class Settings:
 
 
 def remembered_texts(text: str) -> dict[str, str]:
-    """The texts of the last start, from what was stored; the defaults when that cannot be used."""
+    """The texts of the last start, from what was stored; the defaults when that cannot be used.
+
+    A file that is gone meanwhile costs only what depends on files.
+    """
+    usual = Settings().to_texts()
     try:
-        stored = {str(name): str(value) for name, value in json.loads(text).items()}
-        Settings.from_texts(stored)
+        stored = {**usual, **{str(name): str(value) for name, value in json.loads(text).items()}}
     except (ValueError, AttributeError):
-        return Settings().to_texts()
-    return {**Settings().to_texts(), **stored}
+        return usual
+    for texts in (stored, stored | {name: usual[name] for name in _ON_FILES}):
+        with contextlib.suppress(ValueError):
+            Settings.from_texts(texts)
+            return texts
+    return usual
 
 
 def default_parameter(acquisition: str) -> str:

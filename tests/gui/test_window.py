@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_a_saved_model_starts_a_run_without_seeds(open_swift, tmp_path) -> None:
     swift.wait_for("panel.message.value == 'Finished: 20 points measured.'")
     model = tmp_path / "graphene.dklmodel"
     swift.evaluate(f"panel.save_model(__import__('pathlib').Path({str(model)!r}))")
-    swift.evaluate("setattr(panel.tab_index, 'value', 2)")
+    swift.evaluate("setattr(panel.tab_index, 'value', 3)")
     swift.type_into("pretrained_edit", str(model))
     swift.screenshot("more")
     swift.evaluate("setattr(panel.tab_index, 'value', 0)")
@@ -118,6 +119,55 @@ def test_a_saved_model_starts_a_run_without_seeds(open_swift, tmp_path) -> None:
     swift.screenshot("started_from_a_model")
     first, second = swift.call(RUNS)
     assert (first["measurements"]["filled"], second["measurements"]["filled"]) == (20, 15)
+    assert swift.quit() == 0
+
+
+SHOW_REFERENCE = """
+item = next(i for i in window.document_model.data_items if i.title.startswith("Reference pattern"))
+display_item = window.document_model.get_display_item_for_data_item(item)
+window.workspace_controller.display_panels[3].set_display_item(display_item)
+result = [graphic.label for graphic in display_item.graphics]
+"""
+
+
+def test_a_run_is_switched_to_an_expression_while_it_goes_on(open_swift) -> None:
+    swift = open_swift()
+    swift.type_into("steps_edit", "500")
+    swift.choose("scalarizer_combo", 1)
+    swift.evaluate("setattr(panel.tab_index, 'value', 2)")
+    swift.type_into("expression_edit", "com_magnitude / ab")
+    assert "has 'ab': use numbers" in swift.evaluate("panel.message.value")
+    assert not swift.evaluate("panel.start_button.enabled")
+    swift.screenshot("expression-refused")
+    swift.type_into("expression_edit", "com_magnitude / abf")
+    swift.choose("reference_combo", 2)
+    assert swift.evaluate("panel.reference_combo.current_item") == "Mean over the survey"
+    assert swift.evaluate("panel.message.value") == "Ready."
+    swift.screenshot("pattern")
+    swift.evaluate("setattr(panel.tab_index, 'value', 0)")
+    assert swift.evaluate("panel.scalarizer_combo.current_item") == "CoM x (mrad)", "others are offered now"
+    swift.click("start_button")
+    swift.wait_for("panel.step_text.value.startswith('Step 12')")
+    swift.choose("scalarizer_combo", swift.evaluate("panel.scalarizer_labels.value.index('Composite')"))
+    assert swift.evaluate("panel.scalarizer_combo.current_item") == "Composite"
+    assert swift.evaluate("panel.switch_button.enabled")
+    swift.click("switch_button")
+    swift.wait_for("panel.message.value == 'The run follows Composite now.'")
+    swift.wait_for("panel.step_text.value.startswith('Step 2')")
+    assert swift.call(SHOW_REFERENCE) == [None, "bright-field disc, in its mask", "rest"]
+    time.sleep(0.5)
+    swift.screenshot("switched")
+    swift.click("stop_button")
+    swift.wait_for("panel.idle.value")
+    swift.choose("scalarizer_combo", 5)
+    swift.click("switch_button")
+    swift.wait_for("panel.message.value.startswith('Virtual ABF as the last run read it')")
+    time.sleep(1.5)
+    swift.screenshot("seen-by-another")
+    (saved,) = swift.call(RUNS)
+    assert set(saved) == ROLES | {"run", "plan"} | {
+        f"{role} of abf" for role in ("prediction", "uncertainty", "acquisition")
+    }
     assert swift.quit() == 0
 
 

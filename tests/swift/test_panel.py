@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -13,49 +14,20 @@ from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
 from nionswift_plugin.dkl_ae_ui import microscope
-from nionswift_plugin.dkl_ae_ui.measurement_table import MEASUREMENT_COLUMNS
-from nionswift_plugin.dkl_ae_ui.recorder import METADATA_KEY
 from nionswift_plugin.dkl_ae_usim.camera import PatternDetector
 from tests.swift.conftest import pump
+from tests.swift.panel_runs import (
+    ROLES,
+    columns_of,
+    items_of,
+    measured,
+    record_survey,
+    run_to_end,
+    run_to_step,
+    select,
+)
 
 pytestmark = pytest.mark.swift
-
-ROLES = {
-    "survey", "path", "prediction", "uncertainty", "acquisition", "pattern", "readings",
-    "measurements", "maps", "patterns", "reference",
-}  # fmt: skip
-
-
-def items_of(context: Any) -> dict[str, Any]:
-    """The data items of the last run, by their role."""
-    return {
-        item.metadata[METADATA_KEY]["role"]: item
-        for item in context.document_model.data_items
-        if METADATA_KEY in item.metadata
-    }
-
-
-def run_to_end(context: Any, handler: Any) -> None:
-    handler.start_button.on_clicked()
-    assert not handler.idle.value, handler.message.value
-    pump(context, lambda: handler.idle.value)
-
-
-def run_to_step(context: Any, handler: Any, step: int) -> None:
-    """Press Start and wait until this many points are measured."""
-    handler.start_button.on_clicked()
-    # The panel says "Step 5 of 70".
-    pump(context, lambda: int((handler.step_text.value or "Step 0").split()[1]) >= step)
-
-
-def measured(context: Any) -> int:
-    """Number of measured rows; the rest must be untouched."""
-    rows = numpy.array(items_of(context)["measurements"].xdata.data)
-    done = numpy.isfinite(rows[:, 0])
-    count = int(done.sum())
-    assert done[:count].all()
-    assert numpy.isnan(rows[count:]).all()
-    return count
 
 
 def test_a_run_finishes_and_leaves_every_item_in_one_group(simulator, open_panel) -> None:
@@ -63,7 +35,7 @@ def test_a_run_finishes_and_leaves_every_item_in_one_group(simulator, open_panel
     run_to_end(simulator, handler)
     assert handler.message.value == "Finished: 6 points measured."
     assert handler.progress.value == 100
-    assert handler.step_text.value == "Step 6 of 6"
+    assert re.fullmatch(r"Step 6 of 6: \S+ ± \S+ mrad", handler.step_text.value)
     items = items_of(simulator)
     assert set(items) == ROLES
     (group,) = simulator.document_model.data_groups
@@ -111,7 +83,7 @@ def test_what_is_shown_is_what_was_measured(simulator, open_panel) -> None:
     items = items_of(simulator)
     rows = numpy.array(items["measurements"].xdata.data)
     patterns = numpy.array(items["patterns"].xdata.data)
-    columns = {name: rows[:, i] for i, name in enumerate(MEASUREMENT_COLUMNS)}
+    columns = {name: rows[:, i] for i, name in enumerate(columns_of(items))}
     assert list(columns["step"]) == [1, 2, 3, 4, 5, 6]
     assert list(columns["chosen by the model"]) == [0, 0, 0, 1, 1, 1]
     numpy.testing.assert_array_equal(columns["y asked"], columns["y read back"])
@@ -129,7 +101,7 @@ def test_a_pattern_is_exposed_after_the_probe_has_arrived(simulator, open_panel)
     rows = numpy.array(items["measurements"].xdata.data)
     extent = items["survey"].data_shape[0] * items["survey"].dimensional_calibrations[0].scale
     truth = simulator.configuration.instrument.column.patterns
-    index = MEASUREMENT_COLUMNS.index("y read back")
+    index = columns_of(items).index("y read back")
     for row, pattern in zip(rows, numpy.array(items["patterns"].xdata.data), strict=True):
         expected = truth.pattern(row[index] * extent, row[index + 1] * extent) * pattern.sum()
         bright = expected > 20
@@ -205,11 +177,22 @@ def test_the_same_seed_takes_the_same_path(simulator, open_panel) -> None:
     numpy.testing.assert_array_equal(*paths)
 
 
-@pytest.mark.parametrize("scalarizer", ["com_x", "com_y", "com_angle", "abf"])
-def test_every_scalarizer_can_drive(simulator, open_panel, scalarizer) -> None:
+@pytest.mark.parametrize("scalarizer", ["com_angle", "bf", "entropy"])
+def test_a_scalarizer_of_each_kind_can_drive(simulator, open_panel, scalarizer) -> None:
     handler = open_panel(simulator, scalarizer=scalarizer)
     run_to_end(simulator, handler)
     assert handler.message.value == "Finished: 6 points measured."
+
+
+def test_readings_that_are_known_later_are_filled_in(simulator, open_panel) -> None:
+    """The principal component is that of the first eight patterns."""
+    handler = open_panel(simulator, steps="6", scalarizer="principal_component")
+    run_to_end(simulator, handler)
+    items = items_of(simulator)
+    rows = numpy.array(items["measurements"].xdata.data)
+    assert len(rows) > 8
+    assert numpy.isfinite(rows[:, columns_of(items).index("principal_component")]).all()
+    assert numpy.isfinite(items["readings"].data).all()
 
 
 def test_the_selected_frame_of_the_last_scan_serves_as_survey(simulator, open_panel) -> None:
@@ -255,6 +238,7 @@ def test_without_a_selected_item_the_panel_says_what_to_do(simulator, open_panel
         ("exposure_ms", "-1", "The exposure is -1 ms: choose more than 0 and at most 60,000 ms."),
         ("acquisition_parameter", "", "The acquisition parameter is '': type a number such as 0.01."),
         ("random_seed", "1.5", "The random seed is '1.5': type a whole number such as 0."),
+        ("cross_arm_nm", "0", "The cross's arm is 0.0 nm: choose a positive length, such as 0.06."),
     ],
 )
 def test_a_setting_is_checked_as_it_is_typed(simulator, open_panel, name, text, sentence) -> None:
@@ -412,7 +396,7 @@ def test_a_beam_that_is_lost_ends_the_run(simulator, open_panel) -> None:
     run_to_step(simulator, handler, 5)
     simulator.instrument.SetVal("BeamCurrent", 0.0)
     pump(simulator, lambda: handler.idle.value)
-    assert handler.message.value.startswith("The last 3 patterns held 0 electrons where about 187")
+    assert handler.message.value.startswith("The last 3 patterns cannot be read: beam is off or blocked: 0 counts, 1,8")
 
 
 def test_a_second_start_is_refused(simulator, open_panel) -> None:
@@ -498,7 +482,7 @@ def test_settings_are_remembered(simulator, open_panel, monkeypatch) -> None:
     monkeypatch.setattr(ui, "set_persistent_string", stored.__setitem__)
     handler = open_panel(simulator)
     handler.random_seed_edit.on_text_edited("15")
-    handler.scalarizer_combo.on_current_index_changed(4)
+    handler.scalarizer_combo.on_current_index_changed(5)
     again = open_panel(simulator)
     assert again.random_seed_edit.text == "15"
     assert again.scalarizer_combo.current_item.startswith("Virtual ABF")
@@ -518,35 +502,3 @@ def test_the_same_panel_drives_nions_own_simulator(nion_simulator, open_panel) -
     assert handler.message.value == "Finished: 6 points measured."
     assert set(items_of(nion_simulator)) == ROLES
     assert nion_simulator.instrument.GetVal("C_Blank") == 1.0
-
-
-def record_survey(context: Any) -> Any:
-    """Acquire one frame of the scan as it is set; returns a copy of its data."""
-    scan = context.scan_hardware_source
-    frames: list[Any] = []
-
-    def record() -> None:
-        parameters = scan.get_current_frame_parameters()
-        scan.set_current_frame_parameters(parameters)
-        frames.append(numpy.array(scan.record_immediate(parameters)[0].data))
-
-    thread = threading.Thread(target=record)
-    thread.start()
-    pump(context, lambda: not thread.is_alive())
-
-    # The window makes the frame's data item, and fills it part by part, after the thread has ended.
-    def shown() -> bool:
-        items = [item for item in context.document_model.data_items if "HAADF" in item.title]
-        return any(item.xdata is not None and numpy.array_equal(item.xdata.data, frames[0]) for item in items)
-
-    pump(context, shown)
-    return frames[0]
-
-
-def select(context: Any, item: Any) -> None:
-    """Show a data item in a display panel and select that, as a user does."""
-    window = context.document_controller
-    panel = window.workspace_controller.display_panels[0]
-    panel.set_display_item(context.document_model.get_display_item_for_data_item(item))
-    window.selected_display_panel = panel
-    assert window.selected_data_item is item

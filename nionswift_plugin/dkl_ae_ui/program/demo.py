@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from dkl_ae import report
 from dkl_ae.runner import Event, Outcome, PointMeasured, ReferenceFound, RunEnded, StepCompleted, SurveyAcquired
-from dkl_ae.scalarizers import SCALARIZERS
 from nionswift_plugin.dkl_ae_ui import panel
 from nionswift_plugin.dkl_ae_ui.program import ProgramError
 from nionswift_plugin.dkl_ae_ui.program.headless import open_swift
@@ -51,7 +50,7 @@ def _save_picture(file: pathlib.Path, events: list[Event]) -> None:
     report.save_picture(
         file,
         survey=surveyed.survey,
-        scalarizer=SCALARIZERS[surveyed.plan.scalarizer],
+        scalarizer=surveyed.plan.driver,
         measurements=[event.measurement for event in measured],
         maps=completed[-1].maps,
         pattern=measured[-1].frame.pattern,

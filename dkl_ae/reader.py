@@ -1,0 +1,79 @@
+"""Reads a run's patterns, against its reference and against what the run has seen so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy
+
+from dkl_ae.instrument import Frame
+from dkl_ae.measurement import Reading
+from dkl_ae.scalarizers import ENDS, Patterns, Reference, Scalarizer, Seen, scalarize, with_undeformed
+
+PRINCIPAL_COMPONENT = "principal_component"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cross:
+    """What was exposed for one point."""
+
+    centre: Frame
+    ends: tuple[Frame, ...] = ()
+    broken: Exception | None = None
+    """Why not all ends could be exposed."""
+
+
+class Reader:
+    """The reference, the undeformed lattice and the patterns that were seen: one for each run.
+
+    scalarizers: as they were when the run began: a file that is edited since changes nothing.
+    """
+
+    def __init__(self, reference: Reference, scalarizers: Mapping[str, Scalarizer]) -> None:
+        self.reference = reference
+        self._scalarizers = tuple(scalarizers.values())
+        self._seen = Seen()
+        self._seen_at: list[int] = []
+
+    def read(self, cross: Cross, arm_nm: float) -> tuple[dict[str, Reading], ValueError | None]:
+        """Every reading; and why nothing could be read, which must not lose the pattern.
+
+        arm_nm: of the cross.
+        """
+        ends = numpy.stack([end.pattern for end in cross.ends]) if len(cross.ends) == len(ENDS) else None
+        try:
+            readings = scalarize(
+                cross.centre.pattern,
+                self.reference,
+                self._scalarizers,
+                position=cross.centre.position_read_back,
+                ends=ends,
+                arm_nm=arm_nm,
+                seen=self._seen,
+            )
+        except ValueError as error:
+            return {s.name: Reading(math.nan, math.nan, s.unit, str(error)) for s in self._scalarizers}, error
+        return readings, None
+
+    def remember(self, frame: Frame, candidate: int) -> dict[int, dict[str, Reading]]:
+        """Let later patterns be compared with this one, which was measured at a candidate.
+
+        Strain is measured against the first lattice that is met, where the reference brought none. Returns readings
+        that are known only now, by candidate and by scalarizer: those of the principal component, once it is found.
+        """
+        patterns = Patterns(frame.pattern[numpy.newaxis], self.reference)
+        if self.reference.lattice_mrad is None:
+            self.reference = with_undeformed(self.reference, patterns)
+        if patterns.troubles:
+            return {}
+        known = self._seen.component is not None
+        self._seen.add(patterns)
+        self._seen_at.append(candidate)
+        if known or self._seen.component is None:
+            return {}
+        return {
+            candidate: {PRINCIPAL_COMPONENT: Reading(value, sigma, "")}
+            for candidate, (value, sigma) in zip(self._seen_at, self._seen.scores(), strict=True)
+        }

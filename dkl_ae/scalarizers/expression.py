@@ -1,0 +1,253 @@
+"""Composite readings: an expression of other readings and of virtual detectors of any form, such as
+
+com_magnitude / abf
+abs(com_magnitude - 0.5)
+annulus(1.2, 2.5) / bf
+segment(0, 1, -45, 45) - segment(0, 1, 135, 225)
+ellipse(21, 0, 10, 10)
+correlation("picked.npy")
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import math
+import operator
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy
+
+from dkl_ae.scalarizers.patterns import Patterns
+from dkl_ae.scalarizers.reference import BoolArray, FloatArray, Reference, radii, scan_angles
+from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.virtual_detectors import region
+from dkl_ae.scalarizers.whole_pattern import correlation, distance
+from dkl_ae.symmetry import Symmetry
+
+COMPOSITE = "composite"
+"""Name of the reading that an expression gives."""
+
+_OPERATORS: Mapping[type[ast.operator], Callable[[FloatArray, FloatArray], FloatArray]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: numpy.divide,
+    ast.Pow: numpy.power,
+}
+_FUNCTIONS: Mapping[str, Callable[..., FloatArray]] = {
+    "abs": numpy.abs,
+    "sqrt": numpy.sqrt,
+    "exp": numpy.exp,
+    "log": numpy.log,
+    "sin": numpy.sin,
+    "cos": numpy.cos,
+    "minimum": numpy.minimum,
+    "maximum": numpy.maximum,
+}
+
+
+def annulus(reference: Reference, inner: float, outer: float) -> BoolArray:
+    """Pixels between two radii, in radii of the bright-field disc."""
+    radius = radii(reference) / reference.radius_mrad
+    inside: BoolArray = (radius >= inner) & (radius <= outer)
+    return inside
+
+
+def segment(reference: Reference, inner: float, outer: float, start_deg: float, end_deg: float) -> BoolArray:
+    """The part of an annulus between two directions, from +x towards +y."""
+    y, x = scan_angles(reference)
+    direction = (numpy.degrees(numpy.arctan2(y, x)) - start_deg) % 360
+    inside: BoolArray = annulus(reference, inner, outer) & (direction <= ((end_deg - start_deg) % 360 or 360))
+    return inside
+
+
+def rectangle(reference: Reference, x: float, y: float, width: float, height: float) -> BoolArray:
+    """Pixels of a rectangle around (x, y), mrad from the disc's centre."""
+    pixel_y, pixel_x = scan_angles(reference)
+    inside: BoolArray = (numpy.abs(pixel_x - x) <= width / 2) & (numpy.abs(pixel_y - y) <= height / 2)
+    return inside
+
+
+def ellipse(reference: Reference, x: float, y: float, width: float, height: float) -> BoolArray:
+    """Pixels of an ellipse around (x, y), mrad from the disc's centre."""
+    pixel_y, pixel_x = scan_angles(reference)
+    inside: BoolArray = (2 * (pixel_x - x) / width) ** 2 + (2 * (pixel_y - y) / height) ** 2 <= 1
+    return inside
+
+
+@dataclasses.dataclass(frozen=True)
+class _Region:
+    mask: Callable[..., BoolArray]
+    arguments: str
+    symmetry: Symmetry = Symmetry.NONE
+
+
+_REGIONS: Mapping[str, _Region] = {
+    "annulus": _Region(annulus, "inner, outer", Symmetry.SCALAR),
+    "segment": _Region(segment, "inner, outer, start_deg, end_deg"),
+    "rectangle": _Region(rectangle, "x, y, width, height"),
+    "ellipse": _Region(ellipse, "x, y, width, height"),
+}
+_COMPARISONS: Mapping[str, Callable[[Patterns, FloatArray], Values]] = {
+    "correlation": correlation,
+    "distance": distance,
+}
+
+_Term = Callable[[Sequence[FloatArray]], FloatArray]
+"""Values of the leaves -> value."""
+
+
+def composite(expression: str, known: Mapping[str, Scalarizer]) -> Scalarizer:
+    """The reading that an expression of known ones gives.
+
+    The error is propagated from those of its parts, as if these were independent: it is exact for parts that do not
+    share electrons, such as the components of the centre of mass of a round disc.
+
+    Raises ValueError, one sentence, for an expression that cannot be understood.
+    """
+    try:
+        tree = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise ValueError(
+            f"The expression '{expression}' cannot be understood: write one such as com_magnitude / abf."
+        ) from error
+    reader = _Reader(expression, known)
+    term = reader.term(tree)
+    parts = tuple(reader.parts.values())
+    if not parts:
+        raise ValueError(f"The expression '{expression}' reads nothing of a pattern: name a scalarizer, such as com_x.")
+    alone = (
+        isinstance(tree, ast.Name | ast.Call) and len(parts) == 1 and reader.parts.get(ast.unparse(tree)) is parts[0]
+    )
+    return Scalarizer(
+        COMPOSITE,
+        "Composite",
+        parts[0].unit if alone else "",
+        expression.strip(),
+        functools.partial(_evaluate, term, parts),
+        Symmetry.SCALAR if all(part.symmetry is Symmetry.SCALAR for part in parts) else Symmetry.NONE,
+        needs_cross=any(part.needs_cross for part in parts),
+    )
+
+
+def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> Values:
+    read = [part.evaluate(patterns) for part in parts]
+    values = [values.value for values in read]
+    with numpy.errstate(all="ignore"):
+        value = numpy.broadcast_to(term(values), len(patterns)).astype(numpy.float64)
+        variance = numpy.zeros(len(patterns))
+        for index, part in enumerate(read):
+            # One deviation to either side rather than a derivative: an absolute value has none where it is zero.
+            up, down = (
+                term([*values[:index], part.value + step, *values[index + 1 :]]) for step in (part.sigma, -part.sigma)
+            )
+            variance += ((numpy.abs(up - value) + numpy.abs(value - down)) / 2) ** 2
+    troubles = {index: trouble for part in reversed(read) for index, trouble in part.troubles.items()}
+    for place in map(int, numpy.flatnonzero(~numpy.isfinite(value))):
+        troubles.setdefault(place, f"the expression gives {value[place]} here.")
+        value[place] = variance[place] = numpy.nan
+    return Values(value, numpy.sqrt(variance), troubles)
+
+
+class _Reader:
+    """Turns an expression's tree into a function of its parts' values."""
+
+    def __init__(self, expression: str, known: Mapping[str, Scalarizer]) -> None:
+        self._expression = expression
+        self._known = known
+        self.parts: dict[str, Scalarizer] = {}
+        """Readings that the expression is made of, by how they are written."""
+
+    def term(self, node: ast.expr) -> _Term:
+        match node:
+            case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+                constant = numpy.float64(number)
+                return lambda values: numpy.asarray(constant)
+            case ast.Name(id=name) if name in self._known:
+                return self._part(name, lambda: self._known[name])
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+                apply, one, other = _OPERATORS[type(op)], self.term(left), self.term(right)
+                return lambda values: apply(one(values), other(values))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.term(operand)
+                return lambda values: -inner(values)
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+                return self._call(node, name, arguments)
+        raise self._not_understood(node)
+
+    def _call(self, node: ast.expr, name: str, arguments: Sequence[ast.expr]) -> _Term:
+        if name in _FUNCTIONS:
+            return self._function(name, arguments)
+        if name in _REGIONS:
+            return self._part(ast.unparse(node), lambda: self._region(name, arguments))
+        match arguments:
+            case [ast.Constant(value=str() as file)] if name in _COMPARISONS:
+                return self._part(ast.unparse(node), lambda: self._comparison(name, file))
+        raise self._not_understood(node)
+
+    def _not_understood(self, node: ast.expr) -> ValueError:
+        return ValueError(
+            f"The expression has '{ast.unparse(node)}': use scalarizers' names such as com_x and abf, numbers, "
+            f"+ - * / ** and {', '.join([*_FUNCTIONS, *_REGIONS, *_COMPARISONS])}."
+        )
+
+    def _part(self, written: str, make: Callable[[], Scalarizer]) -> _Term:
+        if written not in self.parts:
+            self.parts[written] = make()
+        place = list(self.parts).index(written)
+        return lambda values: values[place]
+
+    def _function(self, name: str, arguments: Sequence[ast.expr]) -> _Term:
+        function, terms = _FUNCTIONS[name], [self.term(argument) for argument in arguments]
+        count = 2 if name in ("minimum", "maximum") else 1
+        if len(terms) != count:
+            raise ValueError(f"The expression gives {name} {len(terms)} arguments: it takes {count}.")
+        return lambda values: function(*(term(values) for term in terms))
+
+    def _region(self, name: str, arguments: Sequence[ast.expr]) -> Scalarizer:
+        kind = _REGIONS[name]
+        numbers = [self._number(argument) for argument in arguments]
+        if len(numbers) != kind.arguments.count(",") + 1:
+            raise ValueError(f"The expression gives {name} {len(numbers)} numbers: write {name}({kind.arguments}).")
+        return region(name, lambda reference: kind.mask(reference, *numbers), kind.symmetry)
+
+    def _number(self, node: ast.expr) -> float:
+        try:
+            number = float(ast.literal_eval(node))
+        except (ValueError, TypeError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"The expression has '{ast.unparse(node)}' where a number belongs: write one such as 1.5.")
+        return number
+
+    @staticmethod
+    def _comparison(name: str, file: str) -> Scalarizer:
+        compare, shares = _COMPARISONS[name], _picked(pathlib.Path(file))
+
+        def evaluate(patterns: Patterns) -> Values:
+            if shares.shape != patterns.reference.shape:
+                nothing = numpy.full(len(patterns), numpy.nan)
+                sentence = (
+                    f"the pattern in {file} is {' x '.join(map(str, shares.shape))} pixels, the camera's "
+                    f"{' x '.join(map(str, patterns.reference.shape))}: pick another."
+                )
+                return Values(nothing, nothing, dict.fromkeys(range(len(patterns)), sentence))
+            return compare(patterns, shares.ravel())
+
+        return Scalarizer(name, f"{name.capitalize()} with {file}", "", file, evaluate, Symmetry.NONE)
+
+
+def _picked(file: pathlib.Path) -> FloatArray:
+    """Share of each pixel in a pattern that was saved as a NumPy file."""
+    try:
+        pattern = numpy.asarray(numpy.load(file, allow_pickle=False), numpy.float64)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"The pattern {file} cannot be read: save one as a NumPy file (.npy).") from error
+    total = pattern.sum()
+    if pattern.ndim != 2 or not total > 0:
+        raise ValueError(f"{file} is not a pattern: it has {pattern.ndim} axes and {total:g} counts in all.")
+    shares: FloatArray = pattern / total
+    return shares

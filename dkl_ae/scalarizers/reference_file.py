@@ -1,0 +1,70 @@
+"""A reference as a file: written by one run, or a vacuum pattern of your own, read by the next."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import typing
+
+import numpy
+
+from dkl_ae.scalarizers.reference import Descan, Geometry, Reference, find_reference
+
+_ARRAYS: typing.Final = ("dark", "bad_pixels", "pattern")
+_FORMAT: typing.Final = "dkl-ae reference 1"
+
+
+def described(reference: Reference) -> dict[str, typing.Any]:
+    """Everything but the arrays, as JSON takes it."""
+    without_arrays = dataclasses.replace(reference, dark=None, bad_pixels=None, pattern=None)
+    return {name: value for name, value in dataclasses.asdict(without_arrays).items() if name not in _ARRAYS}
+
+
+def save_reference(reference: Reference, file: pathlib.Path) -> None:
+    """Write a reference as a NumPy archive (.npz); raises OSError when it cannot be written."""
+    arrays = {name: value for name in _ARRAYS if (value := getattr(reference, name)) is not None}
+    header = json.dumps({"format": _FORMAT, **described(reference)})
+    with file.open("wb") as stream:
+        numpy.savez_compressed(stream, reference=numpy.array(header), **arrays)
+
+
+def load_reference(
+    file: pathlib.Path,
+    mrad_per_pixel: tuple[float, float],
+    counts_per_electron: float,
+    geometry: Geometry | None = None,
+) -> Reference:
+    """Read a saved reference (.npz), or find the disc in a vacuum pattern (.npy, shape (ky, kx), counts).
+
+    mrad_per_pixel, counts_per_electron, geometry: of a vacuum pattern; a saved reference has its own.
+
+    Raises ValueError, one sentence, for a file that is neither.
+    """
+    try:
+        loaded = numpy.load(file, allow_pickle=False)
+        if isinstance(loaded, numpy.ndarray):
+            if loaded.ndim != 2:
+                raise ValueError(f"it has {loaded.ndim} axes")
+            return find_reference(loaded, mrad_per_pixel, counts_per_electron, geometry=geometry)
+        with loaded:
+            return _from_archive(loaded)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise ValueError(
+            f"The reference {file} cannot be used ({error}): choose a saved reference (.npz) or a vacuum pattern "
+            "(.npy)."
+        ) from error
+
+
+def _from_archive(archive: typing.Any) -> Reference:
+    header = json.loads(str(archive["reference"]))
+    if header.pop("format") != _FORMAT:
+        raise ValueError("it is of another version")
+    pairs = ("shape", "mrad_per_pixel", "centre", "rest_mrad")
+    header |= {name: tuple(header[name]) for name in pairs}
+    header["geometry"] = Geometry(**header["geometry"])
+    if header["descan"] is not None:
+        header["descan"] = Descan(**{name: tuple(value) for name, value in header["descan"].items()})
+    if header["lattice_mrad"] is not None:
+        header["lattice_mrad"] = tuple(tuple(vector) for vector in header["lattice_mrad"])
+    return Reference(**header, **{name: archive[name] for name in _ARRAYS if name in archive})

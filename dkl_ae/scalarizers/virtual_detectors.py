@@ -1,0 +1,70 @@
+"""Virtual detectors: the fraction of the counted electrons that fall on a part of the camera."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy
+
+from dkl_ae.scalarizers.moments import DETECTORS
+from dkl_ae.scalarizers.patterns import Patterns
+from dkl_ae.scalarizers.reference import BoolArray, Reference
+from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.symmetry import Symmetry
+
+UNIT = "fraction of the beam"
+_COLUMNS = {name: column for column, name in enumerate(("dpc_x", "dpc_y", *DETECTORS))}
+
+
+def _fraction(name: str, patterns: Patterns) -> Values:
+    m, column = patterns.moments, _COLUMNS[name]
+    return Values(m.fractions[:, column], m.fraction_sigmas[:, column])
+
+
+def _detector(name: str, label: str, description: str, symmetry: Symmetry = Symmetry.SCALAR) -> Scalarizer:
+    return Scalarizer(name, label, UNIT, description, functools.partial(_fraction, name), symmetry)
+
+
+VIRTUAL_DETECTORS = (
+    _detector("bf", "Virtual BF", "Electrons in the bright-field disc, over all that were counted."),
+    _detector(
+        "abf",
+        "Virtual ABF",
+        "Electrons between half the bright-field disc's radius and its radius, over all that were counted.",
+    ),
+    _detector("adf", "Virtual ADF", "Electrons beyond 1.1 disc radii, over all that were counted."),
+    _detector("maadf", "Virtual MAADF", "Electrons between 1.1 and 2 disc radii, over all that were counted."),
+    _detector("haadf", "Virtual HAADF", "Electrons beyond 2 disc radii, over all that were counted."),
+    _detector(
+        "dpc_x",
+        "DPC x",
+        "The right half of the bright-field disc less its left half, over all: a segmented detector's signal.",
+        Symmetry.X,
+    ),
+    _detector(
+        "dpc_y",
+        "DPC y",
+        "The lower half of the bright-field disc less its upper half, over all.",
+        Symmetry.Y,
+    ),
+)
+
+
+def region(name: str, mask_of: Callable[[Reference], BoolArray], symmetry: Symmetry) -> Scalarizer:
+    """A virtual detector of any form. mask_of: its pixels on a reference's detector, shape (ky, kx)."""
+    masks = functools.lru_cache(maxsize=4)(mask_of)
+
+    def evaluate(patterns: Patterns) -> Values:
+        mask, total = masks(patterns.reference), patterns.moments.total
+        noise = (patterns.reference.read_noise / patterns.reference.counts_per_electron) ** 2
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            fraction = patterns.electrons[:, mask].sum(axis=1) / total
+            pixels = numpy.count_nonzero(mask)
+            read = noise * (pixels * (1 - 2 * fraction) + mask.size * fraction**2)
+            variance = numpy.maximum(fraction * (1 - fraction), 1 / total) / total + read / total**2
+        return Values(fraction, numpy.sqrt(variance))
+
+    return Scalarizer(
+        name, name.capitalize(), UNIT, "Electrons in a region, over all that were counted.", evaluate, symmetry
+    )

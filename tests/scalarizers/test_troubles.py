@@ -1,0 +1,77 @@
+"""What is no number says why."""
+
+import dataclasses
+import math
+
+import numpy
+import pytest
+
+from dkl_ae.scalarizers import SCALARIZERS, Patterns, find_reference, read, scalarize
+from tests.scalarizers.discs import REFERENCE, disc
+
+AT_3000 = find_reference(disc(counts=3000), (2.5, 2.5))
+
+
+def twelve_counts() -> numpy.ndarray:
+    pattern = numpy.zeros((64, 64), numpy.uint16)
+    pattern[30, 28:40] = 1
+    return pattern
+
+
+def test_a_blocked_beam_is_an_error_of_every_reading_and_never_a_zero() -> None:
+    for reading in scalarize(twelve_counts(), AT_3000).values():
+        assert math.isnan(reading.value)
+        assert math.isnan(reading.sigma)
+        assert reading.trouble == "beam is off or blocked: 12 counts, 3,000 expected."
+
+
+@pytest.mark.parametrize("pattern", [numpy.zeros((64, 64)), -disc(), numpy.zeros((64, 64), numpy.uint8)])
+def test_an_empty_pattern_is_no_number(pattern) -> None:
+    for reading in scalarize(pattern, REFERENCE).values():
+        assert math.isnan(reading.value)
+        assert "beam is off or blocked" in reading.trouble
+
+
+def test_a_pattern_with_pixels_that_are_no_numbers_says_how_many() -> None:
+    pattern = disc()
+    pattern[30, 30:33] = numpy.nan
+    for reading in scalarize(pattern, REFERENCE).values():
+        assert math.isnan(reading.value)
+        assert reading.trouble == "3 pixels are not numbers: mend the camera's correction."
+
+
+def test_a_saturated_pattern_says_so() -> None:
+    pattern = numpy.round(disc(counts=1e5)).astype(numpy.uint16)
+    pattern[30, 30:34] = 65535
+    assert scalarize(pattern, REFERENCE)["abf"].trouble.startswith("saturated: 4 pixels at 65,535 counts")
+    limited = dataclasses.replace(REFERENCE, saturation=4000.0)
+    pattern[30, 30:34] = 4095
+    assert scalarize(pattern.astype(float), limited)["abf"].trouble.startswith("saturated: 4 pixels at 4,000 counts")
+    bad = pattern >= 4000
+    assert not scalarize(pattern.astype(float), dataclasses.replace(limited, bad_pixels=bad))["abf"].trouble
+
+
+def test_some_negative_pixels_after_dark_subtraction_do_no_harm() -> None:
+    noisy = disc(counts=1e5) + numpy.random.default_rng(0).normal(0, 1, (64, 64))
+    assert noisy.min() < 0
+    for name, reading in scalarize(noisy, dataclasses.replace(REFERENCE, counts=1e5, read_noise=1.0)).items():
+        assert math.isfinite(reading.value) or reading.trouble, name
+
+
+def test_one_dark_pattern_of_a_stack_spoils_no_other() -> None:
+    stack = numpy.stack([disc(), numpy.zeros((64, 64)), disc((31, 33))])
+    for name in ("com_x", "abf", "entropy", "bragg_discs"):
+        found = read(SCALARIZERS[name], Patterns(stack, REFERENCE))
+        assert list(numpy.isnan(found.value)) == [False, True, False]
+        assert list(found.troubles) == [1]
+
+
+def test_a_detector_of_one_pixel_is_read() -> None:
+    reference = dataclasses.replace(REFERENCE, shape=(1, 1), centre=(0.0, 0.0), pattern=None)
+    found = scalarize(numpy.array([[1e6]]), reference)
+    assert (found["com_x"].value, found["bf"].value) == pytest.approx((0, 1))
+
+
+def test_a_pattern_of_another_size_is_refused_in_one_sentence() -> None:
+    with pytest.raises(ValueError, match="32 x 32 pixels but the reference is 64 x 64"):
+        scalarize(numpy.ones((32, 32)), REFERENCE)
