@@ -49,7 +49,7 @@ def centre_of_mass(
 ) -> None:
     print("  without noise, against the first moment of all electrons")
     for mask_radius in (1.1, math.inf):
-        exact = without_camera(find_reference(vacuum * FULL, mrad_per_pixel, mask_radius=mask_radius))
+        exact = without_camera(find_reference(vacuum * FULL, mrad_per_pixel, mask=(0.0, mask_radius)))
         m = Patterns(expected * FULL, exact).moments
         for axis, whole in ((0, m.x), (1, m.y)):
             gain = numpy.polyfit(truth[:, axis], whole, 1)[0]

@@ -88,14 +88,15 @@ def _scalarize(options: argparse.Namespace, terminal: _Terminal) -> int:
         request = Request(
             file=options.file.absolute(),
             scalarizers=tuple(options.scalarizers),
-            survey_file=options.survey,
+            survey_file=options.survey and options.survey.absolute(),
             nm_per_pixel=options.nm_per_pixel,
             mrad_per_pixel=options.mrad_per_pixel,
             electrons=options.electrons,
             reference=ReferenceChoice(
                 source=options.reference,
                 region=options.region,
-                mask_radius=options.mask_radius,
+                mask_inner=options.mask[0],
+                mask_radius=options.mask[1],
                 geometry=Geometry(options.rotation, options.mirrored, options.ellipticity, options.long_axis),
                 descan=options.descan,
                 dark_file=options.dark,
@@ -105,7 +106,7 @@ def _scalarize(options: argparse.Namespace, terminal: _Terminal) -> int:
                 counts_per_electron=options.counts_per_electron,
             ),
             arm_nm=options.arm / 10,
-            scalarizer_file=options.scalarizer_file,
+            scalarizer_file=options.scalarizer_file and str(pathlib.Path(options.scalarizer_file).absolute()),
             expression=options.expression,
         )
         spread = None
@@ -120,9 +121,7 @@ def _scalarize(options: argparse.Namespace, terminal: _Terminal) -> int:
             lambda done: terminal.show_progress(round(100 * done), options.file.name),
         )
         if options.picture is not None:
-            from dkl_ae.map_sheet import draw_sheet
-
-            draw_sheet(options.out, options.picture)
+            said += _draw(options.out, options.picture)
     except ModuleNotFoundError as error:
         if error.name != "distributed":
             raise
@@ -139,6 +138,17 @@ def _scalarize(options: argparse.Namespace, terminal: _Terminal) -> int:
         return 1
     terminal.say("\n".join(["", *said, f"Saved the maps {options.out}"]))
     return 0
+
+
+def _draw(maps: pathlib.Path, picture: pathlib.Path) -> list[str]:
+    """The maps are written by now: a picture that cannot be drawn is told, and no failure."""
+    from dkl_ae.map_sheet import draw_sheet
+
+    try:
+        draw_sheet(maps, picture)
+    except (OSError, ValueError) as error:
+        return [f"The picture {picture} cannot be drawn ({error}): choose another with --picture, .png or .svg."]
+    return [f"Saved the picture {picture}"]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -226,7 +236,14 @@ def _add_scalarize(commands: typing.Any) -> None:
         metavar="T,L,H,W",
         help="top, left, height and width of vacuum, as fractions of the scan",
     )
-    reference.add_argument("--mask-radius", type=float, default=1.1, help="of the centre of mass, in disc radii (1.1)")
+    reference.add_argument(
+        "--mask",
+        type=float,
+        nargs=2,
+        default=(0.0, 1.1),
+        metavar=("INNER", "OUTER"),
+        help="ring of the centre of mass, in disc radii (0 1.1); inf for the whole detector",
+    )
     reference.add_argument("--descan", default="none", choices=("none", "plane", "quadratic"))
     detector = scalarize.add_argument_group("detector")
     detector.add_argument(

@@ -5,6 +5,7 @@ It knows no microscope, no window and no thread.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
@@ -19,7 +20,7 @@ from dkl_ae.acquisition import ACQUISITIONS, NEVER, Belief, choose, score, worth
 from dkl_ae.calibration import widened, widening
 from dkl_ae.measurement import Measurement, Origin, Position, Proposal, Reading
 from dkl_ae.places import parse_region
-from dkl_ae.scalarizers import USUAL_ARM_NM, Scalarizer, catalogue
+from dkl_ae.scalarizers import MASK_RADIUS, USUAL_ARM_NM, Scalarizer, catalogue
 from dkl_ae.surrogate import Embedding, Posterior, Surrogate
 from dkl_ae.survey import FloatArray, IntArray, Patches
 from dkl_ae.symmetry import Symmetry
@@ -101,17 +102,19 @@ class Plan:
     reference_region: str = ""
     """Top, left, height and width as fractions of the survey, for a reference from a region."""
     reference_file: str = ""
-    """A saved reference, which brings its own descan and geometry of the detector, or a pattern of vacuum; for a
+    """A saved reference, which brings its own mask, descan and geometry, or a pattern of vacuum; for a
     reference from a file."""
     descan: str = NO_DESCAN
     """How the beam's rest is fitted over the survey: not at all, as a plane or as a quadratic."""
+    mask_inner: float = 0.0
+    mask_radius: float = MASK_RADIUS
+    """The ring in which the centre of mass is taken, in disc radii."""
     detector_rotation_deg: float = 0.0
     detector_mirrored: bool = False
     """See `dkl_ae.scalarizers.Geometry`."""
 
     def __post_init__(self) -> None:
         _require_choice("scalarizer", self.scalarizer, self.scalarizers)
-        _require_choice("goal", self.goal, GOALS)
         _require_choice("model", self.embedding, tuple(Embedding))
         _require_choice("acquisition function", self.acquisition, ACQUISITIONS)
         _require_choice("device", self.device, DEVICES)
@@ -133,21 +136,51 @@ class Plan:
             number = getattr(self, name)
             if not math.isfinite(number) or number < 0:
                 raise ValueError(f"The {label} is {number}: choose a number that is not negative.")
+        self._require_goal()
+        self._require_settings_of_patterns()
+
+    def _require_goal(self) -> None:
+        _require_choice("goal", self.goal, GOALS)
         if not math.isfinite(self.goal_value):
             raise ValueError(f"The value sought is {self.goal_value}: choose a number.")
+
+    def _require_settings_of_patterns(self) -> None:
         if not 0 < self.cross_arm_nm < math.inf:
             raise ValueError(f"The cross's arm is {self.cross_arm_nm} nm: choose a positive length, such as 0.06.")
+        if not 0 <= self.mask_inner < self.mask_radius:
+            raise ValueError(
+                f"The mask of the centre of mass goes from {self.mask_inner:g} to {self.mask_radius:g} disc radii: "
+                "choose a ring, such as 0 to 1.1."
+            )
         if not math.isfinite(self.detector_rotation_deg):
             raise ValueError(f"The detector's rotation is {self.detector_rotation_deg} degrees: choose a number.")
         if self.reference == REGION:
             parse_region(self.reference_region)
         if self.reference == FILE and not self.reference_file:
             raise ValueError("The reference comes from a file but none is named: choose one, or another reference.")
+        if self.reference == FILE and self.descan != NO_DESCAN:
+            raise ValueError(
+                "A reference from a file brings its own descan: choose no correction, or another reference."
+            )
 
     @functools.cached_property
     def scalarizers(self) -> dict[str, Scalarizer]:
         """Every scalarizer that reads the run's patterns, by name, as they were when the plan was made."""
         return catalogue(self.scalarizer_file, self.expression)
+
+    def driven_by(self, scalarizer: str, goal: str, goal_value: float) -> Plan:
+        """This plan with another driving scalarizer or goal; the scalarizers stay those that were, also when their file
+        has been edited.
+
+        Raises ValueError, one sentence, for a scalarizer or a goal that there is not.
+        """
+        _require_choice("scalarizer", scalarizer, self.scalarizers)
+        # Not made anew, which would read the file again.
+        plan = copy.copy(self)
+        for name, value in (("scalarizer", scalarizer), ("goal", goal), ("goal_value", goal_value)):
+            object.__setattr__(plan, name, value)
+        plan._require_goal()
+        return plan
 
     @property
     def driver(self) -> Scalarizer:
@@ -300,10 +333,12 @@ class Experiment:
             raise ValueError(f"Pixel ({row}, {column}) is measured already: ask for another.")
         self._allowed &= self._far_from(candidate)
         self._measured.add(candidate)
-        self._measurements = [
-            dataclasses.replace(m, readings={**m.readings, **(revised or {}).get(m.proposal.candidate, {})})
-            for m in (*self._measurements, measurement)
-        ]
+        self._measurements.append(measurement)
+        if revised:
+            self._measurements = [
+                dataclasses.replace(m, readings={**m.readings, **revised.get(m.proposal.candidate, {})})
+                for m in self._measurements
+            ]
         self._upcoming = [proposal for proposal in self._upcoming if self._allowed[proposal.candidate]]
         if not self._upcoming:
             self._learn()

@@ -12,6 +12,9 @@ from dkl_ae.instrument import Frame
 from dkl_ae.measurement import Reading
 from dkl_ae.scalarizers import ENDS, Patterns, Reference, Scalarizer, Seen, scalarize, with_undeformed
 
+_SAME_CALIBRATION = 0.02
+"""Relative difference of a pixel's angle that is none."""
+
 PRINCIPAL_COMPONENT = "principal_component"
 
 
@@ -37,13 +40,14 @@ class Reader:
         self._seen = Seen()
         self._seen_at: list[int] = []
 
-    def read(self, cross: Cross, arm_nm: float) -> tuple[dict[str, Reading], ValueError | None]:
+    def read(self, cross: Cross, arm_nm: float) -> tuple[dict[str, Reading], Exception | None]:
         """Every reading; and why nothing could be read, which must not lose the pattern.
 
         arm_nm: of the cross.
         """
         ends = numpy.stack([end.pattern for end in cross.ends]) if len(cross.ends) == len(ENDS) else None
         try:
+            self._require_same_camera(cross.centre)
             readings = scalarize(
                 cross.centre.pattern,
                 self.reference,
@@ -53,18 +57,29 @@ class Reader:
                 arm_nm=arm_nm,
                 seen=self._seen,
             )
-        except ValueError as error:
+        except Exception as error:
             return {s.name: Reading(math.nan, math.nan, s.unit, str(error)) for s in self._scalarizers}, error
         return readings, None
 
-    def remember(self, frame: Frame, candidate: int) -> dict[int, dict[str, Reading]]:
+    def _require_same_camera(self, frame: Frame) -> None:
+        if not numpy.allclose(frame.mrad_per_pixel, self.reference.mrad_per_pixel, rtol=_SAME_CALIBRATION):
+            there, here = (
+                " x ".join(f"{mrad:.3g}" for mrad in pair)
+                for pair in (self.reference.mrad_per_pixel, frame.mrad_per_pixel)
+            )
+            raise ValueError(
+                f"The reference has pixels of {there} mrad but the camera of {here}: acquire a new reference, or go "
+                "back to its camera length."
+            )
+
+    def remember(self, frame: Frame, candidate: int, *, has_lattice: bool) -> dict[int, dict[str, Reading]]:
         """Let later patterns be compared with this one, which was measured at a candidate.
 
         Strain is measured against the first lattice that is met, where the reference brought none. Returns readings
         that are known only now, by candidate and by scalarizer: those of the principal component, once it is found.
         """
         patterns = Patterns(frame.pattern[numpy.newaxis], self.reference)
-        if self.reference.lattice_mrad is None:
+        if self.reference.lattice_mrad is None and has_lattice:
             self.reference = with_undeformed(self.reference, patterns)
         if patterns.troubles:
             return {}

@@ -39,7 +39,10 @@ _OF_NEIGHBOURS = {"charge_density": minus_divergence, "com_curl": curl}
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What to read of which recording: all that a worker on another computer needs to know."""
+    """What to read of which recording: all that a worker on another computer needs to know.
+
+    Raises ValueError, one sentence, for a number that cannot be.
+    """
 
     file: pathlib.Path
     scalarizers: tuple[str, ...] = (ALL,)
@@ -55,6 +58,11 @@ class Request:
     """Of the cross around each pixel; the nearest whole number of pixels is taken."""
     scalarizer_file: str = ""
     expression: str = ""
+
+    def __post_init__(self) -> None:
+        for what, value in (("number of electrons", self.electrons), ("cross's arm in nm", self.arm_nm)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"The {what} is {value:g}: give a positive number.")
 
     def chosen(self) -> dict[str, Scalarizer]:
         """The scalarizers that are asked for, by name.
@@ -208,7 +216,8 @@ def _seen(recording: Recording, reference: Reference, electrons: float) -> Seen:
     seen = Seen()
     places = spread_places(recording.scan_shape, _SEEN)
     counts = [recording.counts(slice(row, row + 1), slice(column, column + 1), electrons) for row, column in places]
-    seen.add(Patterns(numpy.concatenate(counts), reference))
+    positions = (places + 0.5) / numpy.array(recording.scan_shape)
+    seen.add(Patterns(numpy.concatenate(counts), reference, positions=positions))
     return seen
 
 
@@ -252,8 +261,7 @@ def make_maps(
     scalarizers = request.chosen()
     recording = request.open()
     try:
-        if file.exists() and file.samefile(request.file):
-            raise ValueError(f"{file} is the recording itself: choose another name for the maps.")
+        _require_place(file, request)
         reference = recorded_reference(recording, request.reference, request.electrons)
         maps = scalarize_recording(
             recording,
@@ -279,6 +287,15 @@ def make_maps(
     ]
 
 
+def _require_place(file: pathlib.Path, request: Request) -> None:
+    """Before hours of work, not after."""
+    if not file.absolute().parent.is_dir():
+        raise ValueError(f"There is no folder {file.parent} for the maps: make it, or choose another with --out.")
+    for source in (request.file, request.survey_file):
+        if source is not None and file.exists() and source.exists() and file.samefile(source):
+            raise ValueError(f"{file} is the recording itself: choose another name for the maps.")
+
+
 def write_maps(
     file: pathlib.Path,
     request: Request,
@@ -287,10 +304,11 @@ def write_maps(
     scalarizers: Mapping[str, Scalarizer],
     maps: Mapping[str, Map],
 ) -> None:
-    """Write maps, with what is needed to know how they came about."""
+    """Write maps, with what is needed to know how they came about; a file of that name stays until they are written."""
     import h5py
 
-    with h5py.File(file, "w", track_order=True) as opened:
+    part = file.with_name(f"{file.name}.part")
+    with h5py.File(part, "w", track_order=True) as opened:
         opened.attrs["recording"] = str(request.file.name)
         opened.attrs["program"] = f"dkl-ae {importlib.metadata.version('nionswift-dkl-ae')}"
         opened.attrs["nm_per_pixel"] = recording.nm_per_pixel
@@ -310,3 +328,4 @@ def write_maps(
                 group.attrs["arm_angstrom"] = arm * ANGSTROM_PER_NM
             for kind, image in (("value", found.value), ("sigma", found.sigma)):
                 group.create_dataset(kind, data=image, compression="gzip").attrs["unit"] = scalarizers[name].unit
+    part.replace(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 import typing
 
@@ -13,6 +14,7 @@ from dkl_ae.experiment import DESCAN_ORDERS, NO_DESCAN
 from dkl_ae.places import darkest_places, parse_region, places_in, spread_places
 from dkl_ae.recording import NumberArray, Recording
 from dkl_ae.scalarizers import (
+    MASK_RADIUS,
     Geometry,
     Patterns,
     Reference,
@@ -21,7 +23,7 @@ from dkl_ae.scalarizers import (
     with_descan,
     with_undeformed,
 )
-from dkl_ae.scalarizers.reference import MASK_RADIUS
+from dkl_ae.scalarizers.array_file import load_array
 from dkl_ae.survey import FloatArray, IntArray, Survey
 
 AUTOMATIC: typing.Final = "automatic"
@@ -31,18 +33,24 @@ MEAN: typing.Final = "mean"
 
 _MOST_DARK = 64
 _MOST_IN_MEAN = 400
-_MOST_FOR_DESCAN = 900
+_MOST_FOR_DESCAN = 225
+_WITHOUT_NOISE = 10**9
+"""So many exposures have no counting noise left."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceChoice:
-    """Where the reference comes from, and what is known of the camera."""
+    """Where the reference comes from, and what is known of the camera.
+
+    Raises ValueError, one sentence, for what no camera has.
+    """
 
     source: str = AUTOMATIC
     """VACUUM, the set's own pattern of vacuum; DARKEST, the darkest places of its survey; MEAN, of all patterns; or the
     name of a file. AUTOMATIC takes the first of the three that there is."""
     region: str = ""
     """Top, left, height and width, as fractions, of a part of the scan whose mean pattern is taken; or empty."""
+    mask_inner: float = 0.0
     mask_radius: float = MASK_RADIUS
     geometry: Geometry = dataclasses.field(default_factory=Geometry)
     descan: str = NO_DESCAN
@@ -52,6 +60,14 @@ class ReferenceChoice:
     saturation: float | None = None
     threshold: float | None = None
     counts_per_electron: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.counts_per_electron < math.inf:
+            raise ValueError(f"An electron makes {self.counts_per_electron:g} counts: give a positive number.")
+        if not 0 <= self.mask_inner < self.mask_radius:
+            raise ValueError(
+                f"The mask goes from {self.mask_inner:g} to {self.mask_radius:g} disc radii: give a ring like 0 1.1."
+            )
 
 
 def recorded_reference(recording: Recording, choice: ReferenceChoice, electrons: float) -> Reference:
@@ -65,7 +81,7 @@ def recorded_reference(recording: Recording, choice: ReferenceChoice, electrons:
     reference = dataclasses.replace(reference, saturation=choice.saturation, threshold=choice.threshold)
     if recording.is_noise_free:
         # Its exact tails would be taken for a camera's level and noise.
-        reference = dataclasses.replace(reference, read_noise=0.0, dark=None)
+        reference = dataclasses.replace(reference, read_noise=0.0, dark=None, exposures=_WITHOUT_NOISE)
     if DESCAN_ORDERS[choice.descan]:
         places = spread_places(recording.scan_shape, _MOST_FOR_DESCAN)
         patterns = numpy.concatenate([_pattern(recording, place, electrons) for place in places])
@@ -93,25 +109,37 @@ def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> R
         count = min(_MOST_DARK, max(4, survey.image.size // 100))
         return _find(recording, choice, darkest_places(survey, count), electrons)
     if choice.source in (AUTOMATIC, MEAN):
-        return _find(recording, choice, spread_places(recording.scan_shape, _MOST_IN_MEAN), electrons)
-    return load_reference(
-        pathlib.Path(choice.source), recording.mrad_per_pixel, choice.counts_per_electron, choice.geometry
-    )
+        return _find(recording, choice, spread_places(recording.scan_shape, _MOST_IN_MEAN), electrons, vacuum=False)
+    if choice.source.endswith(".npy"):
+        given = _of_detector(choice.source, recording) * (electrons if recording.is_noise_free else 1.0)
+        return _reference_of(given.astype(numpy.float64), 1, recording, choice)
+    reference = load_reference(pathlib.Path(choice.source), recording.mrad_per_pixel, choice.counts_per_electron)
+    if not numpy.allclose(reference.mrad_per_pixel, recording.mrad_per_pixel, rtol=0.02):
+        raise ValueError(
+            f"The reference has pixels of {reference.mrad_per_pixel[0]:.3g} mrad but the recording of "
+            f"{recording.mrad_per_pixel[0]:.3g}: choose another."
+        )
+    return reference
 
 
-def _find(recording: Recording, choice: ReferenceChoice, places: IntArray, electrons: float) -> Reference:
-    return _reference_of(_mean(recording, places, electrons), len(places), recording, choice)
+def _find(
+    recording: Recording, choice: ReferenceChoice, places: IntArray, electrons: float, *, vacuum: bool = True
+) -> Reference:
+    return _reference_of(_mean(recording, places, electrons), len(places), recording, choice, vacuum=vacuum)
 
 
-def _reference_of(pattern: FloatArray, exposures: int, recording: Recording, choice: ReferenceChoice) -> Reference:
+def _reference_of(
+    pattern: FloatArray, exposures: int, recording: Recording, choice: ReferenceChoice, *, vacuum: bool = True
+) -> Reference:
     return find_reference(
         pattern,
         recording.mrad_per_pixel,
         choice.counts_per_electron,
         exposures=exposures,
+        vacuum=vacuum,
         dark=_of_detector(choice.dark_file, recording) if choice.dark_file else None,
         bad_pixels=_of_detector(choice.bad_pixels_file, recording) > 0 if choice.bad_pixels_file else None,
-        mask_radius=choice.mask_radius,
+        mask=(choice.mask_inner, choice.mask_radius),
         geometry=choice.geometry,
     )
 
@@ -129,10 +157,7 @@ def _pattern(recording: Recording, place: IntArray, electrons: float) -> NumberA
 
 
 def _of_detector(file: str, recording: Recording) -> numpy.typing.NDArray[numpy.number]:
-    try:
-        image = numpy.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file} is not a NumPy file that can be read: choose a .npy file.") from error
+    image = load_array(pathlib.Path(file))
     if image.shape not in ((), recording.detector_shape):
         raise ValueError(
             f"{file} has the shape {image.shape} but the detector {recording.detector_shape}: choose another."

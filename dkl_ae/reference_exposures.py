@@ -39,6 +39,8 @@ def reference_from(frames: Sequence[Frame], plan: Plan) -> Reference:
         frames[0].mrad_per_pixel,
         frames[0].counts_per_electron,
         exposures=len(frames),
+        vacuum=plan.reference != MEAN,
+        mask=(plan.mask_inner, plan.mask_radius),
         geometry=geometry_of(plan),
     )
     if not DESCAN_ORDERS[plan.descan]:

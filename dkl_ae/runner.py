@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
+import math
 import pathlib
 import threading
 import time
@@ -195,6 +196,7 @@ class Runner:
         self._to_follow: Plan | None = None
         self._reader: Reader | None = None
         self._ended = False
+        self._switching = threading.Lock()
 
     def pause(self) -> None:
         """Hold after the step under way, the beam blanked; a run that is stopping is not held."""
@@ -218,12 +220,14 @@ class Runner:
 
         Raises ValueError, one sentence, for a scalarizer or a goal that there is not, or when nothing was measured.
         """
-        plan = dataclasses.replace(self._plan, scalarizer=scalarizer, goal=goal, goal_value=goal_value)
-        if self._survey is not None:
-            _require_room_for_cross(plan, self._survey)
-        if not self._ended:
-            self._to_follow = plan
-            return
+        plan = self._plan.driven_by(scalarizer, goal, goal_value)
+        if self._survey is None:
+            raise ValueError("The run has no survey yet: switch when it has begun to measure.")
+        _require_room_for_cross(plan, self._survey)
+        with self._switching:
+            if not self._ended:
+                self._to_follow = plan
+                return
         if self._experiment is None or not self._experiment.measurements:
             raise ValueError("The run has measured nothing that another scalarizer could read: start a run.")
         self._follow(self._experiment, plan, after_run=True)
@@ -242,8 +246,14 @@ class Runner:
                 "everything measured so far is saved; see the log for details.",
             )
         ended = self._make_safe(ended)
-        self._ended = True
+        with self._switching:
+            self._ended = True
         self._record(ended)
+        if self._experiment is not None and self._experiment.measurements:
+            try:
+                self._follow_if_asked(self._experiment, after_run=True)
+            except Exception:
+                logger.exception("The run that has ended cannot be seen by another scalarizer.")
         return ended
 
     def _ended_early(self, message: str) -> RunEnded:
@@ -320,7 +330,8 @@ class Runner:
             recorded = time.perf_counter()
             if broken := unreadable or cross.broken:
                 raise broken
-            revised = self._reader.remember(cross.centre, proposal.candidate)
+            has_lattice = math.isfinite(readings["bragg_spacing"].value)
+            revised = self._reader.remember(cross.centre, proposal.candidate, has_lattice=has_lattice)
             experiment.tell(measurement, revised)
             if revised:
                 self._record(ReadingsRevised(experiment.measurements))
@@ -371,15 +382,22 @@ class Runner:
 
     def _load_reference(self, frame: Frame) -> Reference:
         file = pathlib.Path(self._plan.reference_file)
-        reference = load_reference(file, frame.mrad_per_pixel, frame.counts_per_electron, geometry_of(self._plan))
+        reference = load_reference(
+            file,
+            frame.mrad_per_pixel,
+            frame.counts_per_electron,
+            geometry_of(self._plan),
+            (self._plan.mask_inner, self._plan.mask_radius),
+        )
         pattern = reference.pattern if reference.pattern is not None else numpy.zeros(reference.shape)
         self._record(ReferenceFound(reference, pattern * reference.counts_per_electron, self._dose))
         return reference
 
-    def _follow_if_asked(self, experiment: Experiment) -> None:
-        if self._to_follow is not None:
+    def _follow_if_asked(self, experiment: Experiment, *, after_run: bool = False) -> None:
+        with self._switching:
             plan, self._to_follow = self._to_follow, None
-            self._follow(experiment, plan, after_run=False)
+        if plan is not None:
+            self._follow(experiment, plan, after_run=after_run)
 
     def _follow(self, experiment: Experiment, plan: Plan, *, after_run: bool) -> None:
         self._plan = plan

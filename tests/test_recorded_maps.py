@@ -111,6 +111,7 @@ def test_the_reference_comes_from_where_it_is_chosen(file, choice, reads_vacuum_
     reference = recorded_reference(recording, choice, 1.0)
     assert reference.centre == pytest.approx((32.25, 31.75), abs=0.1)
     assert reference.radius_mrad == pytest.approx(30, rel=0.02)
+    assert (reference.dark, reference.bad_pixels) == (None, None)
     vacuum = scalarize(recording.vacuum, reference)["com_magnitude"].value
     assert (vacuum < 1e-4) == reads_vacuum_as_zero
     recording.close()
@@ -203,13 +204,17 @@ def test_a_cluster_gives_the_same_maps(file, tmp_path) -> None:
         (["--scalarizer", "colour"], "There is no scalarizer 'colour': choose all or some of com_magnitude, "),
         (["--expression", "com_x +"], "The expression 'com_x +' cannot be understood"),
         (["--expression", "charge_density / bf"], "reads a cross, which a recording has none of"),
-        (["--scalarizer-file", "nowhere.py"], "There is no file nowhere.py of scalarizers"),
+        (["--scalarizer-file", "nowhere.py"], "nowhere.py of scalarizers: check its name"),
         (["--reference", "nowhere.npz"], "The reference nowhere.npz cannot be used"),
         (["--region", "0.5, 0.5, 0.9, 0.1"], "The region is '0.5, 0.5, 0.9, 0.1': give top, left, height and width"),
-        (["--bad-pixels", "nowhere.npy"], "nowhere.npy is not a NumPy file that can be read"),
+        (["--bad-pixels", "nowhere.npy"], "nowhere.npy cannot be read as a NumPy file"),
+        (["--counts-per-electron", "0"], "An electron makes 0 counts: give a positive number"),
+        (["--arm", "nan"], "The cross's arm in nm is nan: give a positive number"),
+        (["--electrons", "-1"], "The number of electrons is -1: give a positive number"),
+        (["--mask", "1.2", "1.1"], "The mask goes from 1.2 to 1.1 disc radii"),
         (["--ellipticity", "0.5"], "The ellipticity is 0.5"),
         (["--scheduler", "tcp://127.0.0.1:1"], "There is no Dask scheduler at tcp://127.0.0.1:1"),
-        (["--out", "nowhere/maps.h5"], "The maps cannot be written to nowhere/maps.h5"),
+        (["--out", "nowhere/maps.h5"], "There is no folder nowhere for the maps"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_sentence(file, arguments, sentence, tmp_path, monkeypatch, capsys) -> None:
@@ -220,6 +225,40 @@ def test_what_cannot_be_done_is_told_in_one_sentence(file, arguments, sentence, 
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_maps(file, tmp_path, capsys) -> None:
+    out, picture = tmp_path / "maps.h5", tmp_path / "maps.foo"
+    assert main(["scalarize", str(file), "--scalarizer", "bf", "--out", str(out), "--picture", str(picture)]) == 0
+    said = capsys.readouterr().out
+    assert f"The picture {picture} cannot be drawn" in said
+    assert f"Saved the maps {out}" in said
+    assert out.exists()
+
+
+def test_a_vacuum_pattern_is_corrected_by_the_files_that_come_with_it(file, tmp_path) -> None:
+    recording = open_recording(file)
+    dark = numpy.full((64, 64), 7.0)
+    bad = numpy.zeros((64, 64))
+    bad[3, 4] = 1
+    for name, array in (("vacuum", recording.vacuum + dark), ("dark", dark), ("bad", bad)):
+        numpy.save(tmp_path / f"{name}.npy", array)
+    choice = ReferenceChoice(
+        str(tmp_path / "vacuum.npy"), dark_file=str(tmp_path / "dark.npy"), bad_pixels_file=str(tmp_path / "bad.npy")
+    )
+    reference = recorded_reference(recording, choice, 1.0)
+    assert reference.counts == pytest.approx(recording.vacuum.sum(), rel=1e-3)
+    assert list(zip(*numpy.nonzero(reference.bad_pixels), strict=True)) == [(3, 4)]
+    recording.close()
+
+
+def test_a_reference_of_another_camera_length_is_refused(file, tmp_path) -> None:
+    recording = open_recording(file)
+    saved = recorded_reference(recording, ReferenceChoice(), 1.0)
+    save_reference(dataclasses.replace(saved, mrad_per_pixel=(5.0, 5.0)), tmp_path / "reference.npz")
+    with pytest.raises(ValueError, match=r"pixels of 5 mrad but the recording of 2.5"):
+        recorded_reference(recording, ReferenceChoice(str(tmp_path / "reference.npz")), 1.0)
+    recording.close()
 
 
 def test_the_recording_itself_is_not_overwritten(file, capsys) -> None:

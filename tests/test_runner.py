@@ -458,7 +458,7 @@ def test_what_was_seen_before_is_not_new() -> None:
     """Each pattern is compared with those before it; the same pattern again is no news."""
     events = run(SimulatedInstrument())
     readings = [event.measurement.readings["novelty"] for event in of(PointMeasured, events)]
-    assert readings[0].trouble == "no other pattern was seen before."
+    assert readings[0].trouble == "no other pattern was seen before: novelty begins with the second."
     assert all(numpy.isfinite(reading.value) for reading in readings[1:])
 
 
@@ -491,3 +491,46 @@ def test_the_reference_of_a_run_has_the_lattice_that_was_met() -> None:
     assert runner.reference.radius_mrad == pytest.approx(30, rel=0.02)
     # Overlapping discs have none.
     assert runner.reference.lattice_mrad is None
+
+
+def test_a_reference_of_another_camera_length_ends_the_run_and_keeps_the_pattern(tmp_path) -> None:
+    (found,) = of(ReferenceFound, run(SimulatedInstrument()))
+    save_reference(dataclasses.replace(found.reference, mrad_per_pixel=(5.0, 5.0)), tmp_path / "reference.npz")
+    plan = dataclasses.replace(PLAN, reference="file", reference_file=str(tmp_path / "reference.npz"))
+    events = run(SimulatedInstrument(), plan)
+    assert events[-1].message.startswith("The reference has pixels of 5 x 5 mrad but the camera of 2.5 x 2.5")
+    assert len(of(PointMeasured, events)) == 1
+
+
+def test_a_reading_that_has_no_number_at_some_places_can_drive() -> None:
+    """A square root of what is negative at half of them."""
+    events = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="composite", expression="sqrt(com_x)"))
+    assert events[-1].outcome is Outcome.FINISHED
+    readings = [event.measurement.readings["composite"] for event in of(PointMeasured, events)]
+    assert any(reading.trouble for reading in readings)
+    assert any(numpy.isfinite(reading.value) for reading in readings)
+
+
+def test_a_switch_while_the_run_ends_is_not_lost() -> None:
+    events: list[Event] = []
+    instrument = SimulatedInstrument()
+    runner = Runner(instrument, PLAN, events.append)
+    instrument.restore = lambda: runner.drive_by("abf", "largest", 0.0)
+    runner.run()
+    assert isinstance(events[-1], DriverChanged)
+    assert events[-1].after_run
+
+
+def test_a_run_can_be_switched_when_its_file_is_gone(tmp_path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from dkl_ae.scalarizers import scalarizer\n\n\n"
+        "@scalarizer()\ndef one(electrons, reference):\n    return 1, 1\n",
+        encoding="utf-8",
+    )
+    events: list[Event] = []
+    runner = Runner(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own)), events.append)
+    runner.run()
+    own.unlink()
+    runner.drive_by("one", "largest", 0.0)
+    assert events[-1].plan.driver.name == "one"

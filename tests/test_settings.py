@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -16,18 +17,23 @@ from nionswift_plugin.dkl_ae_ui.settings import (
     remembered_texts,
 )
 
-settings_of_all_kinds = st.builds(
-    Settings,
-    plan=st.builds(
+# A reference from a file brings its own descan.
+references = st.sampled_from([("darkest", "plane"), ("region", "none"), ("mean", "quadratic"), ("file", "none")])
+
+
+def plans(reference: tuple[str, str]) -> st.SearchStrategy[Plan]:
+    return st.builds(
         Plan,
+        reference=st.just(reference[0]),
+        descan=st.just(reference[1]),
         scalarizer=st.sampled_from(["com_x", "charge_density", "composite"]),
         expression=st.sampled_from(["com_x / abf", "ellipse(20, -5, 8, 10)"]),
         cross_arm_nm=st.sampled_from([0.03, 0.06]),
-        reference=st.sampled_from(["darkest", "region", "mean", "file"]),
+        mask_inner=st.sampled_from([0.0, 0.9]),
+        mask_radius=st.sampled_from([1.1, math.inf]),
         reference_frames=st.integers(1, 100),
         reference_region=st.just("0.8, 0, 0.2, 0.3"),
         reference_file=st.text(min_size=1, max_size=5),
-        descan=st.sampled_from(["none", "plane", "quadratic"]),
         detector_rotation_deg=st.sampled_from([-90.0, 0.0, 12.5]),
         detector_mirrored=st.booleans(),
         patch_size=st.integers(0, 40).map(lambda n: 2 * n + 1),
@@ -42,7 +48,12 @@ settings_of_all_kinds = st.builds(
         embedding=st.sampled_from(["combined", "network"]),
         random_seed=st.integers(0, 2**32),
         device=st.sampled_from(["auto", "cpu", "gpu"]),
-    ),
+    )
+
+
+settings_of_all_kinds = st.builds(
+    Settings,
+    plan=references.flatmap(plans),
     exposure_ms=st.sampled_from([0.5, 10.0, 250.0]),
     survey_source=st.sampled_from(["acquire", "selected"]),
     instrument_id=st.text(max_size=5),

@@ -17,7 +17,7 @@ from dkl_ae.scalarizers.catalogue import SCALARIZERS, catalogue
 from dkl_ae.scalarizers.charge import ENDS, USUAL_ARM_NM
 from dkl_ae.scalarizers.diffraction import with_undeformed
 from dkl_ae.scalarizers.patterns import Arms, Patterns, with_descan
-from dkl_ae.scalarizers.reference import Descan, Geometry, Reference, find_reference
+from dkl_ae.scalarizers.reference import MASK_RADIUS, Descan, Geometry, Reference, find_reference
 from dkl_ae.scalarizers.reference_file import described, load_reference, save_reference
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, read, reading
 from dkl_ae.scalarizers.seen import Seen
@@ -25,6 +25,7 @@ from dkl_ae.scalarizers.yours import scalarizer
 
 __all__ = [
     "ENDS",
+    "MASK_RADIUS",
     "SCALARIZERS",
     "USUAL_ARM_NM",
     "Arms",

@@ -31,8 +31,9 @@ def catalogue(file: str = "", expression: str = "") -> dict[str, Scalarizer]:
     Raises ValueError, one sentence, for a file or an expression that cannot be used.
     """
     known = {scalarizer.name: scalarizer for scalarizer in installed()} | dict(SCALARIZERS)
+    taken = (COMPOSITE, "reference")
     for scalarizer in load_file(pathlib.Path(file)) if file else ():
-        if scalarizer.name in (*known, COMPOSITE):
+        if scalarizer.name in (*known, *taken):
             raise ValueError(f"There are two scalarizers named {scalarizer.name}: give yours another name.")
         known[scalarizer.name] = scalarizer
     if expression.strip():

@@ -15,7 +15,7 @@ import numpy
 
 from dkl_ae.scalarizers.patterns import Arms, Patterns
 from dkl_ae.scalarizers.reference import FloatArray
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
 from dkl_ae.symmetry import Symmetry
 
 USUAL_ARM_NM = 0.06
@@ -55,9 +55,9 @@ Combine = Callable[[FloatArray, FloatArray, float], tuple[FloatArray, FloatArray
 def _of_cross(combine: Combine) -> Callable[[Patterns], Values]:
     def evaluate(patterns: Patterns) -> Values:
         if patterns.arms is None:
-            nothing = numpy.full(len(patterns), numpy.nan)
-            sentence = "no cross was exposed here: let it drive the run, and the ends of the cross are measured too."
-            return Values(nothing, nothing, dict.fromkeys(range(len(patterns)), sentence))
+            return nothing(
+                patterns, "no cross was exposed here: let it drive the run, and the ends of the cross are measured too."
+            )
         return _read_arms(patterns.arms, combine)
 
     return evaluate

@@ -20,9 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy
 
+from dkl_ae.scalarizers.array_file import load_array
 from dkl_ae.scalarizers.patterns import Patterns
 from dkl_ae.scalarizers.reference import BoolArray, FloatArray, Reference, radii, scan_angles
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
+from dkl_ae.scalarizers.shares import Shares
 from dkl_ae.scalarizers.virtual_detectors import region
 from dkl_ae.scalarizers.whole_pattern import correlation, distance
 from dkl_ae.symmetry import Symmetry
@@ -91,7 +93,7 @@ _REGIONS: Mapping[str, _Region] = {
     "rectangle": _Region(rectangle, "x, y, width, height"),
     "ellipse": _Region(ellipse, "x, y, width, height"),
 }
-_COMPARISONS: Mapping[str, Callable[[Patterns, FloatArray], Values]] = {
+_COMPARISONS: Mapping[str, Callable[[Patterns, Shares], Values]] = {
     "correlation": correlation,
     "distance": distance,
 }
@@ -109,7 +111,8 @@ def composite(expression: str, known: Mapping[str, Scalarizer]) -> Scalarizer:
     Raises ValueError, one sentence, for an expression that cannot be understood.
     """
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
+        # Backslashes of a file's name are no escapes.
+        tree = ast.parse(expression.strip().replace("\\", "/"), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError(
             f"The expression '{expression}' cannot be understood: write one such as com_magnitude / abf."
@@ -122,10 +125,12 @@ def composite(expression: str, known: Mapping[str, Scalarizer]) -> Scalarizer:
     alone = (
         isinstance(tree, ast.Name | ast.Call) and len(parts) == 1 and reader.parts.get(ast.unparse(tree)) is parts[0]
     )
+    if alone:
+        return dataclasses.replace(parts[0], name=COMPOSITE, label="Composite", description=expression.strip())
     return Scalarizer(
         COMPOSITE,
         "Composite",
-        parts[0].unit if alone else "",
+        "",
         expression.strip(),
         functools.partial(_evaluate, term, parts),
         Symmetry.SCALAR if all(part.symmetry is Symmetry.SCALAR for part in parts) else Symmetry.NONE,
@@ -147,7 +152,7 @@ def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> V
             variance += ((numpy.abs(up - value) + numpy.abs(value - down)) / 2) ** 2
     troubles = {index: trouble for part in reversed(read) for index, trouble in part.troubles.items()}
     for place in map(int, numpy.flatnonzero(~numpy.isfinite(value))):
-        troubles.setdefault(place, f"the expression gives {value[place]} here.")
+        troubles.setdefault(place, f"the expression gives {value[place]} here: write one that has a value everywhere.")
         value[place] = variance[place] = numpy.nan
     return Values(value, numpy.sqrt(variance), troubles)
 
@@ -164,8 +169,8 @@ class _Reader:
     def term(self, node: ast.expr) -> _Term:
         match node:
             case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-                constant = numpy.float64(number)
-                return lambda values: numpy.asarray(constant)
+                constant = numpy.asarray(self._number(node))
+                return lambda values: constant
             case ast.Name(id=name) if name in self._known:
                 return self._part(name, lambda: self._known[name])
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
@@ -217,7 +222,7 @@ class _Reader:
     def _number(self, node: ast.expr) -> float:
         try:
             number = float(ast.literal_eval(node))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise ValueError(f"The expression has '{ast.unparse(node)}' where a number belongs: write one such as 1.5.")
@@ -225,29 +230,26 @@ class _Reader:
 
     @staticmethod
     def _comparison(name: str, file: str) -> Scalarizer:
-        compare, shares = _COMPARISONS[name], _picked(pathlib.Path(file))
+        compare, picked = _COMPARISONS[name], _picked(pathlib.Path(file))
+        shares = Shares.of(picked[numpy.newaxis], 0.0)
 
         def evaluate(patterns: Patterns) -> Values:
-            if shares.shape != patterns.reference.shape:
-                nothing = numpy.full(len(patterns), numpy.nan)
-                sentence = (
-                    f"the pattern in {file} is {' x '.join(map(str, shares.shape))} pixels, the camera's "
-                    f"{' x '.join(map(str, patterns.reference.shape))}: pick another."
+            if picked.shape != patterns.reference.shape:
+                return nothing(
+                    patterns,
+                    f"the pattern in {file} is {' x '.join(map(str, picked.shape))} pixels, the camera's "
+                    f"{' x '.join(map(str, patterns.reference.shape))}: pick another.",
                 )
-                return Values(nothing, nothing, dict.fromkeys(range(len(patterns)), sentence))
-            return compare(patterns, shares.ravel())
+            return compare(patterns, shares)
 
         return Scalarizer(name, f"{name.capitalize()} with {file}", "", file, evaluate, Symmetry.NONE)
 
 
 def _picked(file: pathlib.Path) -> FloatArray:
-    """Share of each pixel in a pattern that was saved as a NumPy file."""
-    try:
-        pattern = numpy.asarray(numpy.load(file, allow_pickle=False), numpy.float64)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"The pattern {file} cannot be read: save one as a NumPy file (.npy).") from error
-    total = pattern.sum()
-    if pattern.ndim != 2 or not total > 0:
-        raise ValueError(f"{file} is not a pattern: it has {pattern.ndim} axes and {total:g} counts in all.")
-    shares: FloatArray = pattern / total
-    return shares
+    """A pattern in electrons that was saved as a NumPy file."""
+    pattern = load_array(file).astype(numpy.float64)
+    if pattern.ndim != 2 or not pattern.sum() > 0:
+        raise ValueError(
+            f"{file} is not a pattern, it has {pattern.ndim} axes and {pattern.sum():g} counts in all: choose another."
+        )
+    return pattern

@@ -9,7 +9,7 @@ import math
 import numpy
 import numpy.typing
 
-from dkl_ae.scalarizers.reference import FloatArray, Reference, good_neighbours, radii, scan_angles
+from dkl_ae.scalarizers.reference import FloatArray, Reference, good_neighbours, in_mask, radii, scan_angles
 
 Float32Array = numpy.typing.NDArray[numpy.float32]
 
@@ -30,7 +30,8 @@ class Weights:
     """What each pixel counts in each sum."""
 
     raw: Float32Array
-    """Shape (sums, ky * kx): total, disc, its y, x, yy, xx, yx, right less left, below less above, then DETECTORS."""
+    """Shape (sums, ky * kx): total, disc, its y, x, yy, xx, yx, right less left, below less above, then DETECTORS, and
+    rows of zeros that make the product faster."""
     dark: FloatArray
     """Shape (sums,): the sums of the camera's dark counts."""
     geometric: FloatArray
@@ -66,10 +67,10 @@ def weights(reference: Reference) -> Weights:
     """The sums' weights, in which the detector's geometry and its bad pixels are taken into account."""
     y, x = scan_angles(reference)
     radius = radii(reference) / reference.radius_mrad
-    mask = radius <= reference.mask_radius
+    ring = in_mask(reference)
     disc = radius <= 1
     columns = (
-        numpy.ones(reference.shape), mask, mask * y, mask * x, mask * y * y, mask * x * x, mask * y * x,
+        numpy.ones(reference.shape), ring, ring * y, ring * x, ring * y * y, ring * x * x, ring * y * x,
         disc * _side(x, reference), disc * _side(y, reference),
         *((radius >= inner) & (radius <= outer) for inner, outer in DETECTORS.values()),
     )  # fmt: skip
@@ -80,8 +81,11 @@ def weights(reference: Reference) -> Weights:
     dark = numpy.zeros(len(columns))
     if reference.dark is not None and reference.threshold is None:
         dark = raw @ numpy.broadcast_to(reference.dark, reference.shape).ravel()
-    # Products of this precision are twice as fast, and the rounding is far below the counting noise.
-    return Weights(raw.astype(numpy.float32), dark, geometric)
+    # Products of this precision are twice as fast, and the rounding is far below the counting noise; and they are
+    # fastest where the number of sums is a multiple of eight.
+    padded = numpy.zeros((-(-len(raw) // 8) * 8, raw.shape[1]), numpy.float32)
+    padded[: len(raw)] = raw
+    return Weights(padded, dark, geometric)
 
 
 def _side(angle: FloatArray, reference: Reference) -> FloatArray:
@@ -107,7 +111,7 @@ def sums(counts: numpy.typing.NDArray[numpy.number], reference: Reference) -> Fl
     flat = counts.reshape(len(counts), -1).astype(numpy.float32, copy=False)
     with numpy.errstate(invalid="ignore"):  # pixels that are not numbers are dealt with by who asks
         added = flat @ plan.raw.T
-    return (added.astype(numpy.float64) - plan.dark) / reference.counts_per_electron
+    return (added[:, : plan.dark.size].astype(numpy.float64) - plan.dark) / reference.counts_per_electron
 
 
 def moments(added: FloatArray, reference: Reference, positions: FloatArray | None = None) -> Moments:
@@ -116,7 +120,7 @@ def moments(added: FloatArray, reference: Reference, positions: FloatArray | Non
     positions: shape (n, 2), see `Reference.rest_at`.
     """
     rest_y, rest_x = reference.rest_at(positions)
-    total, disc, y, x, yy, xx, yx = added[:, :7].T
+    total, disc = added[:, :2].T
     ones = weights(reference).geometric
     noise = (reference.read_noise / reference.counts_per_electron) ** 2
     with numpy.errstate(divide="ignore", invalid="ignore"):

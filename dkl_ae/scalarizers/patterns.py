@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing
 
 import numpy
@@ -11,6 +10,7 @@ import numpy.typing
 
 from dkl_ae.scalarizers.bragg import Lattice, measure_lattice
 from dkl_ae.scalarizers.moments import Moments, moments, sums
+from dkl_ae.scalarizers.once import Once
 from dkl_ae.scalarizers.reference import BoolArray, FloatArray, Reference, filled, fit_descan
 from dkl_ae.scalarizers.shares import Shares
 
@@ -58,7 +58,7 @@ class Patterns:
     def __len__(self) -> int:
         return len(self.counts)
 
-    @functools.cached_property
+    @Once
     def _sums(self) -> FloatArray:
         reference = self.reference
         counts = self._over_threshold if reference.threshold is not None else self.counts
@@ -69,7 +69,7 @@ class Patterns:
                 added[index] = sums(numpy.where(reference.bad_pixels, 0, counts[index])[numpy.newaxis], reference)[0]
         return added
 
-    @functools.cached_property
+    @Once
     def _over_threshold(self) -> FloatArray:
         counts = self._over_dark
         return numpy.where(counts < (self.reference.threshold or 0.0), 0.0, counts)
@@ -79,11 +79,11 @@ class Patterns:
         dark = self.reference.dark
         return self.counts.astype(numpy.float64) - (0.0 if dark is None else dark)
 
-    @functools.cached_property
+    @Once
     def moments(self) -> Moments:
         return moments(self._sums, self.reference, self.positions)
 
-    @functools.cached_property
+    @Once
     def electrons(self) -> FloatArray:
         """Electrons in each pixel, shape (n, ky, kx): cleaned of the camera's dark counts and of bad pixels."""
         reference = self.reference
@@ -92,11 +92,11 @@ class Patterns:
             counts = filled(counts, reference.bad_pixels)
         return counts / reference.counts_per_electron
 
-    @functools.cached_property
+    @Once
     def shares(self) -> Shares:
         return Shares.of(self.electrons, (self.reference.read_noise / self.reference.counts_per_electron) ** 2)
 
-    @functools.cached_property
+    @Once
     def lattices(self) -> tuple[Lattice, ...]:
         """The lattice of each pattern's Bragg discs, in the scan's axes."""
         reference = self.reference
@@ -111,7 +111,7 @@ class Patterns:
             for pattern in self.electrons
         )
 
-    @functools.cached_property
+    @Once
     def troubles(self) -> dict[int, str]:
         """Of the patterns of which nothing can be read: one sentence each, by their place in the stack."""
         found = {}
@@ -132,15 +132,21 @@ class Patterns:
             wrong = ~numpy.isfinite(self.counts[index]) & (True if bad is None else ~bad)
             return f"{numpy.count_nonzero(wrong)} pixels are not numbers: mend the camera's correction."
         counts = total * self.reference.counts_per_electron
+        if total > LEAST_BEAM * self.reference.electrons:
+            inside = self._sums[index, 1] * self.reference.counts_per_electron
+            return (
+                f"beam is off its place: {inside:,.0f} of {counts:,.0f} counts are in the mask of the centre of mass; "
+                "centre the pattern."
+            )
         return f"beam is off or blocked: {counts:,.0f} counts, {self.reference.counts:,.0f} expected."
 
-    @functools.cached_property
+    @Once
     def _saturation(self) -> float | None:
         if self.reference.saturation is not None:
             return self.reference.saturation
         return float(numpy.iinfo(self.counts.dtype.str).max) if self.counts.dtype.kind in "ui" else None
 
-    @functools.cached_property
+    @Once
     def _maybe_saturated(self) -> BoolArray:
         if self._saturation is None:
             return numpy.zeros(len(self), numpy.bool_)

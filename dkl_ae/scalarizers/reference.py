@@ -23,6 +23,12 @@ _ISOLATED = 6.0
 """A pixel is bad when it differs by more standard deviations from all its neighbours but one: real discs are wider than
 a pixel."""
 
+_NOTHING = 1e-3
+"""Electrons in a pixel."""
+
+_MANY_PIXELS = 30
+"""Of fewer, a median tells little."""
+
 _MANY_ELECTRONS = 50
 """In a pixel: more scatter by less than a seventh of their number."""
 
@@ -125,6 +131,8 @@ class Reference:
     counts: float
     """Counts in the reference pattern, the camera's own not among them."""
     counts_per_electron: float
+    exposures: int = 1
+    """How many patterns the reference pattern is the mean of."""
     dark: FloatArray | None = None
     """What the camera counts without a beam: shape (ky, kx), or () where it is the same everywhere."""
     read_noise: float = 0.0
@@ -135,14 +143,15 @@ class Reference:
     """Counts at which a pixel is full; None for the largest whole number that the camera's format holds."""
     threshold: float | None = None
     """Counts below this, the dark subtracted, are read as none; None to read all."""
+    mask_inner: float = 0.0
     mask_radius: float = MASK_RADIUS
-    """Of the centre of mass, in disc radii; infinite for the whole detector."""
+    """The ring in which the centre of mass is taken, in disc radii; infinite for the whole detector."""
     geometry: Geometry = Geometry()
     descan: Descan | None = None
     pattern: FloatArray | None = None
     """The reference pattern, shape (ky, kx), in electrons, cleaned of the camera's own; None where it is not known."""
     lattice_mrad: tuple[tuple[float, float], tuple[float, float]] | None = None
-    """Two vectors (y, x) of the undeformed lattice, on the detector, that strain is measured against."""
+    """Two vectors (y, x) of the undeformed lattice, along the scan's axes, that strain is measured against."""
 
     @property
     def electrons(self) -> float:
@@ -165,9 +174,10 @@ def find_reference(
     counts_per_electron: float = 1.0,
     *,
     exposures: int = 1,
+    vacuum: bool = True,
     dark: numpy.typing.ArrayLike | None = None,
     bad_pixels: BoolArray | None = None,
-    mask_radius: float = MASK_RADIUS,
+    mask: tuple[float, float] = (0.0, MASK_RADIUS),
     geometry: Geometry | None = None,
 ) -> Reference:
     """Find the bright-field disc in a pattern of the undeflected beam, such as a mean of vacuum patterns.
@@ -178,6 +188,9 @@ def find_reference(
 
     pattern: shape (ky, kx), counts.
     exposures: how many patterns this is the mean of.
+    vacuum: whether nothing scatters the beam; else what is far from the disc may be electrons, and tells nothing of the
+        camera.
+    mask: inner and outer radius of the ring in which the centre of mass is taken, in disc radii.
     dark: counts without a beam, shape (ky, kx) or ().
     bad_pixels: shape (ky, kx), true where they are known to be bad; others are looked for all the same.
 
@@ -187,7 +200,8 @@ def find_reference(
     bad = ~numpy.isfinite(counts) | (False if bad_pixels is None else bad_pixels)
     given = None if dark is None else numpy.asarray(dark, numpy.float64)
     counts = filled(counts if given is None else counts - given, bad)
-    bad |= _isolated_pixels(counts, counts_per_electron, exposures)
+    if vacuum:
+        bad |= _isolated_pixels(counts, counts_per_electron, exposures)
     counts = filled(counts, bad)
     centre, area = _disc(counts, counts_per_electron / exposures)
     reference = Reference(
@@ -199,21 +213,24 @@ def find_reference(
         counts=0.0,
         counts_per_electron=counts_per_electron,
         bad_pixels=bad if bad.any() else None,
-        mask_radius=mask_radius,
+        mask_inner=mask[0],
+        mask_radius=mask[1],
         geometry=geometry or Geometry(),
     )
-    level, scatter = _camera_level(counts, radii(reference) / reference.radius_mrad)
+    electron = counts_per_electron / exposures
+    level, scatter = _camera_level(counts, radii(reference) / reference.radius_mrad, electron) if vacuum else (0.0, 0.0)
     if given is None and level:
         given, counts = numpy.array(level), counts - level
     reference = dataclasses.replace(
         reference,
         counts=float(counts.sum()),
+        exposures=exposures,
         dark=given,
         read_noise=scatter * math.sqrt(exposures),
         pattern=counts / counts_per_electron,
     )
     y, x = scan_angles(reference)
-    inside = numpy.where(radii(reference) <= mask_radius * reference.radius_mrad, counts, 0.0)
+    inside = numpy.where(in_mask(reference), counts, 0.0)
     rest = float((inside * y).sum() / inside.sum()), float((inside * x).sum() / inside.sum())
     return dataclasses.replace(reference, rest_mrad=rest)
 
@@ -235,6 +252,13 @@ def radii(reference: Reference) -> FloatArray:
     """Scattering angle of each detector pixel in mrad, ellipticity corrected, shape (ky, kx)."""
     distance: FloatArray = numpy.hypot(*_applied(reference.geometry.to_circle, *angles(reference)))
     return distance
+
+
+def in_mask(reference: Reference) -> BoolArray:
+    """Pixels in which the centre of mass is taken, shape (ky, kx)."""
+    radius = radii(reference) / reference.radius_mrad
+    ring: BoolArray = (radius >= reference.mask_inner) & (radius <= reference.mask_radius)
+    return ring
 
 
 def filled(counts: FloatArray, bad: BoolArray) -> FloatArray:
@@ -310,16 +334,31 @@ def _disc(counts: FloatArray, counts_per_electron: float) -> tuple[tuple[float, 
     return (float((covered * rows).sum()) / area, float((covered * columns).sum()) / area), area
 
 
-def _camera_level(counts: FloatArray, radius: FloatArray) -> tuple[float, float]:
-    """Median of the far pixels and their robust standard deviation; nothing is known where the beam reaches there.
+def _camera_level(counts: FloatArray, radius: FloatArray, electron: float) -> tuple[float, float]:
+    """What the camera counts where no electron comes, and how that scatters; zero where it may be electrons.
 
     radius: of each pixel, in disc radii.
+    electron: counts that one electron adds to a pixel.
     """
     far = radius > _FAR
-    if numpy.count_nonzero(far) < 30:
+    if numpy.count_nonzero(far) < _MANY_PIXELS:
         return 0.0, 0.0
-    level = float(numpy.median(counts[far]))
-    scatter = 1.4826 * float(numpy.median(numpy.abs(counts[far] - level)))
+    level, scatter = float(numpy.median(counts[far])), _scatter(counts, far)
+    if max(abs(level), scatter) < _NOTHING * electron:
+        return 0.0, 0.0
     if scatter > 0.5 * (counts[radius <= 1].mean() - level):
-        return 0.0, 0.0
+        return 0.0, 0.0  # the beam reaches there
+    counting = max(level, 0.0) * electron
+    if scatter**2 >= 0.5 * counting:
+        # It scatters as electrons do.
+        return 0.0, math.sqrt(max(scatter**2 - counting, 0.0))
     return level, scatter
+
+
+def _scatter(counts: FloatArray, chosen: BoolArray) -> float:
+    """Standard deviation of chosen pixels from their neighbours': what varies slowly is no noise."""
+    pairs = chosen[:, 1:] & chosen[:, :-1]
+    steps = numpy.diff(counts, axis=1)[pairs]
+    low, high = numpy.percentile(steps, (1, 99)) if steps.size else (0.0, 0.0)
+    # Of a normal distribution that is cut off there, the deviation is 0.9346 of the whole one's.
+    return float(steps[(steps >= low) & (steps <= high)].std() / 0.9346 / math.sqrt(2)) if steps.size else 0.0

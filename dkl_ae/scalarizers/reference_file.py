@@ -6,10 +6,11 @@ import dataclasses
 import json
 import pathlib
 import typing
+import zipfile
 
 import numpy
 
-from dkl_ae.scalarizers.reference import Descan, Geometry, Reference, find_reference
+from dkl_ae.scalarizers.reference import MASK_RADIUS, Descan, Geometry, Reference, find_reference
 
 _ARRAYS: typing.Final = ("dark", "bad_pixels", "pattern")
 _FORMAT: typing.Final = "dkl-ae reference 1"
@@ -34,10 +35,12 @@ def load_reference(
     mrad_per_pixel: tuple[float, float],
     counts_per_electron: float,
     geometry: Geometry | None = None,
+    mask: tuple[float, float] = (0.0, MASK_RADIUS),
 ) -> Reference:
     """Read a saved reference (.npz), or find the disc in a vacuum pattern (.npy, shape (ky, kx), counts).
 
-    mrad_per_pixel, counts_per_electron, geometry: of a vacuum pattern; a saved reference has its own.
+    The others are for a vacuum pattern, and a saved reference has its own: mask, inner and outer radius of that of the
+    centre of mass, in disc radii.
 
     Raises ValueError, one sentence, for a file that is neither.
     """
@@ -46,10 +49,10 @@ def load_reference(
         if isinstance(loaded, numpy.ndarray):
             if loaded.ndim != 2:
                 raise ValueError(f"it has {loaded.ndim} axes")
-            return find_reference(loaded, mrad_per_pixel, counts_per_electron, geometry=geometry)
+            return find_reference(loaded, mrad_per_pixel, counts_per_electron, mask=mask, geometry=geometry)
         with loaded:
             return _from_archive(loaded)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"The reference {file} cannot be used ({error}): choose a saved reference (.npz) or a vacuum pattern "
             "(.npy)."

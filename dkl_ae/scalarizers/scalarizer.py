@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 
 import numpy
@@ -11,6 +12,8 @@ from dkl_ae.measurement import Reading
 from dkl_ae.scalarizers.patterns import Patterns
 from dkl_ae.scalarizers.reference import FloatArray
 from dkl_ae.symmetry import Symmetry
+
+_TOO_FEW = "too few electrons for this reading and its error: expose for longer."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,18 +53,40 @@ class Scalarizer:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
+def nothing(patterns: Patterns, sentence: str) -> Values:
+    """No number for any of the patterns, for one reason."""
+    nan = numpy.full(len(patterns), numpy.nan)
+    return Values(nan, nan, dict.fromkeys(range(len(patterns)), sentence))
+
+
 def read(scalarizer: Scalarizer, patterns: Patterns) -> Values:
     """What is read of each pattern; NaN, and a sentence, where there is no number."""
-    values = scalarizer.evaluate(patterns)
-    if not patterns.troubles:
+    values = _evaluated(scalarizer, patterns)
+    finite = numpy.isfinite(values.value) & numpy.isfinite(values.sigma)
+    if finite.all() and not patterns.troubles:
         return values
+    troubles = {**values.troubles, **patterns.troubles}
+    for place in numpy.flatnonzero(~finite):
+        troubles.setdefault(int(place), _TOO_FEW)
     value, sigma = values.value.copy(), values.sigma.copy()
-    dark = list(patterns.troubles)
-    value[dark] = sigma[dark] = numpy.nan
-    return Values(value, sigma, {**values.troubles, **patterns.troubles})
+    none = list(troubles)
+    value[none] = sigma[none] = numpy.nan
+    return Values(value, sigma, troubles)
 
 
 def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
-    """Of the first pattern."""
-    values = read(scalarizer, patterns)
-    return Reading(float(values.value[0]), float(values.sigma[0]), scalarizer.unit, values.troubles.get(0, ""))
+    """The same of a single pattern; without arrays, which would take longer than the reading."""
+    values = _evaluated(scalarizer, patterns)
+    value, sigma = float(values.value[0]), float(values.sigma[0])
+    trouble = patterns.troubles.get(0) or values.troubles.get(0, "")
+    if not trouble and not (math.isfinite(value) and math.isfinite(sigma)):
+        trouble = _TOO_FEW
+    return Reading(math.nan, math.nan, scalarizer.unit, trouble) if trouble else Reading(value, sigma, scalarizer.unit)
+
+
+def _evaluated(scalarizer: Scalarizer, patterns: Patterns) -> Values:
+    try:
+        return scalarizer.evaluate(patterns)
+    except Exception as error:
+        # It may be anyone's code; and what one reading cannot do must not cost the others.
+        return nothing(patterns, f"{scalarizer.name} failed ({type(error).__name__}: {error}): mend it in its file.")

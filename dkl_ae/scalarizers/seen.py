@@ -13,7 +13,7 @@ import numpy
 
 from dkl_ae.scalarizers.patterns import Patterns
 from dkl_ae.scalarizers.reference import FloatArray
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
 from dkl_ae.scalarizers.shares import Shares
 from dkl_ae.symmetry import Symmetry
 
@@ -29,6 +29,7 @@ class Seen:
 
     def __init__(self) -> None:
         self._seen: list[Shares] = []
+        self._places: list[tuple[float, ...] | None] = []
         self.component: FloatArray | None = None
         """Unit vector over the coarse pixels, shape (K,); None until enough were seen."""
         self.middle: FloatArray | None = None
@@ -43,6 +44,7 @@ class Seen:
         for index in range(len(patterns)):
             if index not in patterns.troubles:
                 self._seen.append(shares.part(index))
+                self._places.append(None if patterns.positions is None else tuple(patterns.positions[index]))
         if self.component is None and len(self._seen) >= COMPONENT_OF:
             self._find_component()
 
@@ -53,11 +55,13 @@ class Seen:
         # Of the two directions, that in which the pixel that differs most gains.
         self.component = component * numpy.sign(component[numpy.abs(component).argmax()])
 
-    def nearest(self, shares: Shares, index: int) -> tuple[float, float] | None:
-        """Squared difference of a pattern from the nearest seen one, counting noise removed, relative to its own
-        squares, and its standard deviation; None where no other was seen. The pattern itself is not its neighbour."""
-        own = shares.part(index)
-        others = [other for other in self._seen if not numpy.array_equal(other.p, own.p)]
+    def nearest(self, own: Shares, place: tuple[float, ...] | None) -> tuple[float, float] | None:
+        """Squared difference of one pattern from the nearest seen one, counting noise removed, relative to its own
+        squares, and its standard deviation; None where no other was seen. What was seen at its own place is no other.
+        """
+        others = [
+            other for other, there in zip(self._seen, self._places, strict=True) if place is None or there != place
+        ]
         if not others:
             return None
         squared = [own.squares[0] + other.squares[0] - 2 * float(own.p[0] @ other.p[0]) for other in others]
@@ -90,15 +94,10 @@ def along(shares: Shares, seen: Seen) -> Values:
     return Values((shares.p - seen.middle) @ axis, shares.sigma(numpy.broadcast_to(axis, shares.p.shape)))
 
 
-def _nothing(patterns: Patterns, sentence: str) -> Values:
-    nan = numpy.full(len(patterns), numpy.nan)
-    return Values(nan, nan, dict.fromkeys(range(len(patterns)), sentence))
-
-
 def _with_seen(evaluate: Callable[[Patterns, Seen], Values]) -> Callable[[Patterns], Values]:
     def over(patterns: Patterns) -> Values:
         if patterns.seen is None or not len(patterns.seen):
-            return _nothing(patterns, "no other pattern was seen before.")
+            return nothing(patterns, "no other pattern was seen before: novelty begins with the second.")
         return evaluate(patterns, patterns.seen)
 
     return over
@@ -111,9 +110,10 @@ def _novelty(patterns: Patterns, seen: Seen) -> Values:
     for index in range(len(patterns)):
         if index in patterns.troubles:
             continue
-        found = seen.nearest(shares, index)
+        place = None if patterns.positions is None else tuple(patterns.positions[index])
+        found = seen.nearest(shares.part(index), place)
         if found is None:
-            troubles[index] = "no other pattern was seen before."
+            troubles[index] = "no other pattern was seen before: novelty begins with the second."
         else:
             value[index], sigma[index] = found
     return Values(value, sigma, troubles)
@@ -121,7 +121,7 @@ def _novelty(patterns: Patterns, seen: Seen) -> Values:
 
 def _principal_component(patterns: Patterns, seen: Seen) -> Values:
     if seen.component is None:
-        return _nothing(patterns, f"the principal component is that of the first {COMPONENT_OF} patterns.")
+        return nothing(patterns, f"the principal component is that of the first {COMPONENT_OF} patterns.")
     return along(coarse(patterns), seen)
 
 

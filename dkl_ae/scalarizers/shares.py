@@ -42,13 +42,12 @@ class Shares:
         return Shares(self.p[one], self.squares[one], self.electrons[one], self.noise)
 
     def sigma(self, influence: FloatArray) -> FloatArray:
-        """Standard deviation of a reading whose influence function has the shape (n, K) or (K,)."""
+        """Standard deviation of a reading whose influence function has the shape (n, K) or (K,); of one pattern also
+        of n readings that have it in common."""
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            centred = (
-                influence
-                - numpy.einsum("ij,ij->i", self.p, numpy.broadcast_to(influence, self.p.shape))[:, numpy.newaxis]
-            )
-            squared = numpy.einsum("ij,ij,ij->i", self.p, centred, centred) / self.electrons[:, 0]
+            p, influence = numpy.broadcast_arrays(self.p, influence)
+            centred = influence - numpy.einsum("ij,ij->i", p, influence)[:, numpy.newaxis]
+            squared = numpy.einsum("ij,ij,ij->i", p, centred, centred) / self.electrons[:, 0]
             if self.noise:
                 squared += self.noise * numpy.einsum("ij,ij->i", centred, centred) / self.electrons[:, 0] ** 2
             deviation: FloatArray = numpy.sqrt(numpy.maximum(squared, 0))

@@ -11,14 +11,17 @@ from collections.abc import Callable
 import numpy
 
 from dkl_ae.scalarizers.patterns import Patterns
-from dkl_ae.scalarizers.reference import FloatArray, Reference, radii
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.reference import Reference, radii
+from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
+from dkl_ae.scalarizers.shares import Shares
 from dkl_ae.symmetry import Symmetry
 
 
 def _entropy(patterns: Patterns) -> Values:
     """Shannon's, with the bias of few counts removed (Miller, 1955)."""
     shares = patterns.shares
+    if shares.noise:
+        return nothing(patterns, "the camera's read noise hides the entropy: let another reading drive.")
     log = numpy.log(shares.p, out=numpy.zeros_like(shares.p), where=shares.p > 0)
     occupied = numpy.count_nonzero(shares.p > 0, axis=1)
     with numpy.errstate(divide="ignore", invalid="ignore"):
@@ -47,40 +50,41 @@ def _angle_spread(patterns: Patterns) -> Values:
 
 
 @functools.lru_cache(maxsize=4)
-def _vacuum(reference: Reference) -> FloatArray | None:
-    """Share of each pixel in the reference pattern, shape (K,)."""
+def _vacuum(reference: Reference) -> Shares | None:
+    """Of the reference pattern; it is the mean of several, and has the counting noise of all of them together."""
     if reference.pattern is None:
         return None
-    shares: FloatArray = (reference.pattern / reference.pattern.sum()).ravel()
-    return shares
+    noise = (reference.read_noise / reference.counts_per_electron) ** 2
+    return Shares.of(reference.exposures * reference.pattern[numpy.newaxis], reference.exposures * noise)
 
 
-def distance(patterns: Patterns, other: FloatArray) -> Values:
-    """Squared difference of the shares from another pattern's, shape (K,), relative to that pattern's squares."""
-    shares, scale = patterns.shares, float(other @ other)
-    value = (shares.squares - 2 * shares.p @ other + scale) / scale
-    return Values(value, shares.sigma(2 * (shares.p - other) / scale))
+def distance(patterns: Patterns, other: Shares) -> Values:
+    """Squared difference of the shares from those of one other pattern, relative to that pattern's squares.
+
+    The counting noise of both is removed; the error is that of the patterns alone, for all have the other in common.
+    """
+    shares, scale = patterns.shares, float(other.squares[0])
+    value = (shares.squares - 2 * shares.p @ other.p[0] + scale) / scale
+    return Values(value, shares.sigma(2 * (shares.p - other.p) / scale))
 
 
-def correlation(patterns: Patterns, other: FloatArray) -> Values:
-    """Pearson's, of the shares with another pattern's, shape (K,); the counting noise of the pattern is removed."""
+def correlation(patterns: Patterns, other: Shares) -> Values:
+    """Pearson's, of the shares with those of one other pattern; noise and error as in `distance`."""
     shares = patterns.shares
-    mean = 1 / other.size
-    own, others = shares.squares - mean, float(other @ other) - mean
+    mean = 1 / other.p.shape[1]
+    own, others = shares.squares - mean, float(other.squares[0]) - mean
     with numpy.errstate(divide="ignore", invalid="ignore"):
         norm = numpy.sqrt(own * others)
-        value = (shares.p @ other - mean) / norm
-        influence = other / norm[:, numpy.newaxis] - (value / own)[:, numpy.newaxis] * shares.p
-    return Values(value, shares.sigma(influence))
+        value = (shares.p @ other.p[0] - mean) / norm
+        change = other.p / norm[:, numpy.newaxis] - (value / own)[:, numpy.newaxis] * shares.p
+    return Values(value, shares.sigma(change))
 
 
-def _against_vacuum(compare: Callable[[Patterns, FloatArray], Values]) -> Callable[[Patterns], Values]:
+def _against_vacuum(compare: Callable[[Patterns, Shares], Values]) -> Callable[[Patterns], Values]:
     def evaluate(patterns: Patterns) -> Values:
         vacuum = _vacuum(patterns.reference)
         if vacuum is None:
-            nothing = numpy.full(len(patterns), numpy.nan)
-            sentence = "the reference has no pattern to compare with: acquire a new one."
-            return Values(nothing, nothing, dict.fromkeys(range(len(patterns)), sentence))
+            return nothing(patterns, "the reference has no pattern to compare with: acquire a new one.")
         return compare(patterns, vacuum)
 
     return evaluate

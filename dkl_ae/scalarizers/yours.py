@@ -18,6 +18,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import pathlib
+import sys
 import typing
 from collections.abc import Callable
 
@@ -109,9 +110,12 @@ def _load(file: pathlib.Path, changed: float) -> tuple[Scalarizer, ...]:
     if spec is None or spec.loader is None:
         raise ValueError(f"{file.name} is not a Python file: choose one whose name ends in .py.")
     module = importlib.util.module_from_spec(spec)
+    # As an import does: dataclasses in it look their module up.
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[spec.name]
         raise ValueError(f"{file.name} cannot be run ({type(error).__name__}: {error}): mend it.") from error
     found = tuple(value for value in vars(module).values() if isinstance(value, Scalarizer))
     if not found:

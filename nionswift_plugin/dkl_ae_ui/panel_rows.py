@@ -61,6 +61,15 @@ def text_row(
     return row(u, label, tool_tip, _line_edit(u, name, tool_tip, enabled="idle", width=width), beside)
 
 
+def range_row(
+    u: Declarative.DeclarativeUI, names: tuple[str, str], label: str, unit: str
+) -> Declarative.UIDescriptionResult:
+    """Two numbers, from and to."""
+    first, last = (_line_edit(u, name, _FIELDS[name].tool_tip, enabled="idle", width=_NUMBER_WIDTH) for name in names)
+    to, behind = u.create_label(text="to"), u.create_label(text=unit)
+    return row(u, label, _FIELDS[names[0]].tool_tip, first, to, last, behind)
+
+
 def _line_edit(
     u: Declarative.DeclarativeUI, name: str, tool_tip: str, *, enabled: str, width: int
 ) -> Declarative.UIDescriptionResult:

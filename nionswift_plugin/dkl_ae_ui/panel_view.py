@@ -186,5 +186,6 @@ def _more_tab(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
         number_row(u, "batch_size"),
         number_row(u, "travel_cost"),
         number_row(u, "least_spacing_nm"),
+        number_row(u, "cross_arm_nm"),
         number_row(u, "random_seed"),
     )

@@ -11,6 +11,7 @@ from nionswift_plugin.dkl_ae_ui.panel_rows import (
     column,
     combo_box,
     number_row,
+    range_row,
     text_row,
 )
 
@@ -71,7 +72,7 @@ def pattern_tab(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult
             ),
             label_width=LABEL_WIDTH,
         ),
-        number_row(u, "cross_arm_nm", label_width=LABEL_WIDTH),
+        range_row(u, ("mask_inner", "mask_radius"), "CoM mask", "disc radii"),
         text_row(
             u,
             "expression",

@@ -19,6 +19,8 @@ def reference_graphics(reference: Reference) -> list[Graphics.Graphic]:
     masked = math.isfinite(reference.mask_radius)
     disc = _circle(reference, reference.radius_mrad, _DISC_COLOUR)
     graphics: list[Graphics.Graphic] = [disc]
+    if reference.mask_inner:
+        graphics.append(_circle(reference, reference.mask_inner * reference.radius_mrad, _MASK_COLOUR))
     if masked:
         graphics.append(_circle(reference, reference.mask_radius * reference.radius_mrad, _MASK_COLOUR))
     # Two labels would hide each other: Swift puts them above the circles, which are a few pixels apart.

@@ -161,6 +161,23 @@ NUMBER_FIELDS = (
         "0.06",
     ),
     NumberField(
+        "mask_inner",
+        "Mask's inner radius",
+        "",
+        "The ring in which the centre of mass is taken, in radii of the bright-field disc: from 0 to 1.1 keeps nearly "
+        "all of the signal and shuts out most of the camera's noise; inf takes the whole detector.",
+        float,
+        "0",
+    ),
+    NumberField(
+        "mask_radius",
+        "Mask's outer radius",
+        "",
+        "Where the ring of the centre of mass ends, in radii of the bright-field disc; inf for the whole detector.",
+        float,
+        "1.1",
+    ),
+    NumberField(
         "random_seed",
         "Random seed",
         "",

@@ -136,7 +136,7 @@ def test_a_run_is_switched_to_an_expression_while_it_goes_on(open_swift) -> None
     swift.choose("scalarizer_combo", 1)
     swift.evaluate("setattr(panel.tab_index, 'value', 2)")
     swift.type_into("expression_edit", "com_magnitude / ab")
-    assert "has 'ab': use numbers" in swift.evaluate("panel.message.value")
+    assert "has 'ab': use scalarizers" in swift.evaluate("panel.message.value")
     assert not swift.evaluate("panel.start_button.enabled")
     swift.screenshot("expression-refused")
     swift.type_into("expression_edit", "com_magnitude / abf")

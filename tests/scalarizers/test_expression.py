@@ -23,10 +23,12 @@ def alone(name):
     return scalarize(PATTERN, REFERENCE)[name]
 
 
-@pytest.mark.parametrize("name", ["com_x", "com_angle", "bf", "entropy"])
+@pytest.mark.parametrize("name", ["com_x", "com_angle", "com_magnitude", "bf", "entropy"])
 def test_a_name_alone_is_that_reading(name) -> None:
     found = of(name)
     assert (found.value, found.unit) == (alone(name).value, alone(name).unit)
+    this, that = composite(name, SCALARIZERS), SCALARIZERS[name]
+    assert (this.circular, this.excess, this.symmetry) == (that.circular, that.excess, that.symmetry)
     assert found.sigma == pytest.approx(alone(name).sigma)
 
 
@@ -94,6 +96,13 @@ def test_a_picked_pattern_is_compared_with(tmp_path, monkeypatch) -> None:
     assert of('correlation("small.npy")').trouble.startswith("the pattern in small.npy is 8 x 8 pixels")
 
 
+def test_a_file_is_found_by_its_windows_name(tmp_path) -> None:
+    """Backslashes are no escapes: here they stand for the other kind."""
+    numpy.save(tmp_path / "new.npy", REFERENCE.pattern)
+    written = str(tmp_path / "new.npy").replace("/", "\\")
+    assert of(f'correlation("{written}")').value == pytest.approx(alone("vacuum_correlation").value)
+
+
 def test_where_it_has_no_value_it_says_so() -> None:
     assert of("log(0 * com_x)").trouble.startswith("the expression gives -inf here")
     vacuum = of("bragg_spacing / com_x")
@@ -128,7 +137,8 @@ def test_it_keeps_the_symmetry_that_all_of_its_parts_have() -> None:
         ("sqrt(com_x, 2)", "gives sqrt 2 arguments: it takes 1"),
         ("annulus(1)", r"gives annulus 1 numbers: write annulus\(inner, outer\)"),
         ("annulus(1, com_x)", "has 'com_x' where a number belongs"),
-        ("correlation('nowhere.npy')", "The pattern nowhere.npy cannot be read"),
+        ("correlation('nowhere.npy')", "nowhere.npy cannot be read as a NumPy file: choose a .npy file"),
+        (f"com_x + {'9' * 400}", "where a number belongs"),
     ],
 )
 def test_what_cannot_be_understood_is_told_in_one_sentence(expression, sentence) -> None:

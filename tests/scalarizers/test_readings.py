@@ -99,12 +99,26 @@ def test_detectors_that_meet_add_up(pattern) -> None:
 @given(patterns)
 def test_a_mask_of_the_whole_detector_is_no_mask(pattern) -> None:
     """The plain first moment, in double precision."""
-    reference = find_reference(disc(), (2.5, 2.5), mask_radius=math.inf)
+    reference = find_reference(disc(), (2.5, 2.5), mask=(0.0, math.inf))
     rows, columns = numpy.indices(pattern.shape)
     for name, axis, centre, rest in (("com_y", rows, 31.0, 0), ("com_x", columns, 32.5, 1)):
         moment = 2.5 * ((axis * pattern).sum() / pattern.sum() - reference.centre[rest]) - reference.rest_mrad[rest]
         assert reference.centre[rest] == pytest.approx(centre, abs=1e-9)
         assert value(name, pattern, reference) == pytest.approx(moment, abs=1e-5)
+
+
+@given(patterns)
+def test_a_ring_sees_what_the_disc_within_it_does_not(pattern) -> None:
+    """Masks that meet share out the first moment."""
+    added = numpy.zeros(3)
+    for inner, outer in ((0.0, 0.79), (0.79, 1.3)):
+        reference = dataclasses.replace(REFERENCE, mask_inner=inner, mask_radius=outer, rest_mrad=(0.0, 0.0))
+        m = Patterns(pattern[numpy.newaxis], reference).moments
+        added += m.disc[0], m.disc[0] * m.y[0], m.disc[0] * m.x[0]
+    reference = dataclasses.replace(REFERENCE, mask_radius=1.3, rest_mrad=(0.0, 0.0))
+    whole = Patterns(pattern[numpy.newaxis], reference).moments
+    assert added[0] == pytest.approx(whole.disc[0])
+    assert added[1:] / added[0] == pytest.approx([whole.y[0], whole.x[0]], abs=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)

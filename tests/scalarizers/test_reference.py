@@ -51,6 +51,17 @@ def test_a_clean_camera_has_no_level_no_noise_and_no_bad_pixels() -> None:
     assert (found.dark, found.read_noise, found.bad_pixels) == (None, 0.0, None)
 
 
+def test_scattered_electrons_are_not_taken_for_the_cameras_own(graphene) -> None:
+    """A mean over the specimen has them everywhere."""
+    mean = graphene["counts"].reshape(-1, 64, 64).mean(axis=0)
+    for vacuum in (True, False):
+        found = find_reference(mean, (2.5, 2.5), exposures=576, vacuum=vacuum)
+        assert (found.dark, found.bad_pixels) == (None, None)
+    assert found.read_noise == 0
+    halo = numpy.random.default_rng(0).poisson(disc(counts=1e5) + 5)
+    assert find_reference(halo, (2.5, 2.5)).dark is None
+
+
 def test_the_cameras_level_noise_and_bad_pixels_are_found() -> None:
     random = numpy.random.default_rng(0)
     frames = random.poisson(disc(counts=1e5), (9, 64, 64)) + random.normal(10, 2, (9, 64, 64))
@@ -163,7 +174,7 @@ def test_a_transposed_detector_is_mirrored_and_turned_by_minus_90_degrees() -> N
     numpy.testing.assert_allclose(to_scan, [[0, 1], [1, 0]], atol=1e-12)
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", None])
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04 and no more", None])
 def test_a_file_that_is_no_reference_is_refused_in_one_sentence(tmp_path, content) -> None:
     file = tmp_path / "reference.npz"
     if content is None:

@@ -5,6 +5,7 @@ import math
 import numpy
 import pytest
 
+from dkl_ae.measurement import Position
 from dkl_ae.scalarizers import Patterns, Seen, find_reference, scalarize
 from dkl_ae.scalarizers.seen import COMPONENT_OF, coarse
 from tests.scalarizers.discs import REFERENCE, disc
@@ -44,9 +45,18 @@ def test_the_farther_from_all_that_was_seen_the_newer() -> None:
     assert values[-1] > 0.02
 
 
-def test_a_pattern_is_not_its_own_neighbour() -> None:
+def test_what_was_seen_at_the_same_place_is_no_other() -> None:
+    """A recorded set is compared with patterns that are its own."""
     frames = shifted([0.0, 4.0])
-    assert scalarize(frames[0], REFERENCE, seen=seen(frames))["novelty"].value > 0.02
+    places = numpy.array([[0.1, 0.1], [0.9, 0.9]])
+    memory = Seen()
+    memory.add(Patterns(frames, REFERENCE, positions=places))
+    there, elsewhere = (
+        scalarize(frames[0], REFERENCE, seen=memory, position=Position(*place))["novelty"].value
+        for place in ((0.1, 0.1), (0.5, 0.5))
+    )
+    assert there > 0.02
+    assert elsewhere == pytest.approx(0, abs=1e-3)
 
 
 def test_the_component_follows_what_differs_most() -> None:

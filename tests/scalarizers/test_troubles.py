@@ -51,11 +51,19 @@ def test_a_saturated_pattern_says_so() -> None:
     assert not scalarize(pattern.astype(float), dataclasses.replace(limited, bad_pixels=bad))["abf"].trouble
 
 
-def test_some_negative_pixels_after_dark_subtraction_do_no_harm() -> None:
-    noisy = disc(counts=1e5) + numpy.random.default_rng(0).normal(0, 1, (64, 64))
+@pytest.mark.parametrize("counts", [1e2, 3e2, 1e3, 1e5])
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_no_number_says_why_at_any_dose(counts, seed) -> None:
+    """Some pixels are negative after the dark was subtracted."""
+    noisy = disc(counts=counts) + numpy.random.default_rng(seed).normal(0, 1, (64, 64))
     assert noisy.min() < 0
-    for name, reading in scalarize(noisy, dataclasses.replace(REFERENCE, counts=1e5, read_noise=1.0)).items():
-        assert math.isfinite(reading.value) or reading.trouble, name
+    for name, reading in scalarize(noisy, dataclasses.replace(REFERENCE, counts=counts, read_noise=1.0)).items():
+        assert math.isfinite(reading.value) == math.isfinite(reading.sigma) == (not reading.trouble), name
+
+
+def test_a_beam_off_its_place_is_told_from_a_blocked_one() -> None:
+    reading = scalarize(disc((31.0, 60.0), 3.0), dataclasses.replace(REFERENCE, radius_mrad=5.0))["com_x"]
+    assert reading.trouble.startswith("beam is off its place: 0 of 1,000,000 counts are in the mask")
 
 
 def test_one_dark_pattern_of_a_stack_spoils_no_other() -> None:

@@ -1,5 +1,6 @@
 """Scalarizers of the user's own: from a file, and from an installed package."""
 
+import dataclasses
 import importlib
 import logging
 import math
@@ -147,3 +148,40 @@ def test_the_worked_examples_work(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES / "package"))
     edge = getattr(importlib.import_module(module), name)
     assert scalarize(disc(), REFERENCE, [edge])["sharpest_edge"].value > 0.9 * disc().max()
+
+
+def test_a_scalarizer_object_that_fails_costs_only_its_reading() -> None:
+    def fail(patterns):
+        raise KeyError("gone")
+
+    broken = dataclasses.replace(SCALARIZERS["bf"], name="broken", evaluate=fail)
+    found = scalarize(disc(), REFERENCE, [broken, SCALARIZERS["bf"]])
+    assert found["broken"].trouble == "broken failed (KeyError: 'gone'): mend it in its file."
+    assert math.isfinite(found["bf"].value)
+
+
+def test_a_number_without_an_error_is_no_reading() -> None:
+    @scalarizer()
+    def unsure(electrons, reference):
+        return 1.0, math.nan
+
+    found = scalarize(disc(), REFERENCE, [unsure])["unsure"]
+    assert math.isnan(found.value)
+    assert found.trouble
+
+
+def test_a_file_may_define_dataclasses(tmp_path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from __future__ import annotations\nimport dataclasses\n\n\n@dataclasses.dataclass\nclass A:\n    x: int = 1\n"
+        + FILE,
+        encoding="utf-8",
+    )
+    assert "brightest" in catalogue(str(own))
+
+
+def test_the_name_of_the_maps_reference_is_taken(tmp_path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(FILE.replace("def total", "def reference"), encoding="utf-8")
+    with pytest.raises(ValueError, match="There are two scalarizers named reference"):
+        catalogue(str(own))

@@ -1,0 +1,30 @@
+"""A property that is computed once for each object.
+
+Python's own, before 3.12, lets only one thread at a time compute a property of any object of the class: threads that
+each read their own patterns would wait for each other.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+
+Owner = typing.TypeVar("Owner")
+Result = typing.TypeVar("Result")
+
+
+class Once(typing.Generic[Owner, Result]):
+    """Decorates a method without arguments. Two threads that share an object may both compute it."""
+
+    def __init__(self, compute: Callable[[Owner], Result]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type[Owner], name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Owner, owner: type[Owner] | None = None) -> Result:
+        # It is called once: what is kept in the object is found before it.
+        result = self._compute(instance)
+        instance.__dict__[self._name] = result
+        return result
