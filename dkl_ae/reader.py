@@ -12,9 +12,6 @@ from dkl_ae.instrument import Frame
 from dkl_ae.measurement import Reading
 from dkl_ae.scalarizers import ENDS, Patterns, Reference, Scalarizer, Seen, scalarize, with_undeformed
 
-_SAME_CALIBRATION = 0.02
-"""Relative difference of a pixel's angle that is none."""
-
 PRINCIPAL_COMPONENT = "principal_component"
 
 
@@ -62,7 +59,7 @@ class Reader:
         return readings, None
 
     def _require_same_camera(self, frame: Frame) -> None:
-        if not numpy.allclose(frame.mrad_per_pixel, self.reference.mrad_per_pixel, rtol=_SAME_CALIBRATION):
+        if not self.reference.fits(frame.mrad_per_pixel):
             there, here = (
                 " x ".join(f"{mrad:.3g}" for mrad in pair)
                 for pair in (self.reference.mrad_per_pixel, frame.mrad_per_pixel)

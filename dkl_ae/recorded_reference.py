@@ -10,7 +10,7 @@ import typing
 import numpy
 import numpy.typing
 
-from dkl_ae.experiment import DESCAN_ORDERS, NO_DESCAN
+from dkl_ae.experiment import DARKEST, DESCAN_ORDERS, MEAN, NO_DESCAN
 from dkl_ae.places import darkest_places, parse_region, places_in, spread_places
 from dkl_ae.recording import NumberArray, Recording
 from dkl_ae.scalarizers import (
@@ -28,8 +28,6 @@ from dkl_ae.survey import FloatArray, IntArray, Survey
 
 AUTOMATIC: typing.Final = "automatic"
 VACUUM: typing.Final = "vacuum"
-DARKEST: typing.Final = "darkest"
-MEAN: typing.Final = "mean"
 
 _MOST_DARK = 64
 _MOST_IN_MEAN = 400
@@ -114,7 +112,7 @@ def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> R
         given = _of_detector(choice.source, recording) * (electrons if recording.is_noise_free else 1.0)
         return _reference_of(given.astype(numpy.float64), 1, recording, choice)
     reference = load_reference(pathlib.Path(choice.source), recording.mrad_per_pixel, choice.counts_per_electron)
-    if not numpy.allclose(reference.mrad_per_pixel, recording.mrad_per_pixel, rtol=0.02):
+    if not reference.fits(recording.mrad_per_pixel):
         raise ValueError(
             f"The reference has pixels of {reference.mrad_per_pixel[0]:.3g} mrad but the recording of "
             f"{recording.mrad_per_pixel[0]:.3g}: choose another."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import pathlib
 import threading
 
 import numpy
@@ -425,13 +426,19 @@ def test_without_a_measurement_there_is_nothing_to_switch() -> None:
         runner.drive_by("abf", "largest", 0.0)
 
 
-def test_a_scalarizer_of_the_users_own_that_fails_costs_only_its_reading(tmp_path) -> None:
-    own = tmp_path / "mine.py"
+def file_with(folder: pathlib.Path, name: str, returned: str) -> pathlib.Path:
+    """A file of the user's own with one scalarizer."""
+    own = folder / "mine.py"
     own.write_text(
         "from dkl_ae.scalarizers import scalarizer\n\n\n"
-        "@scalarizer()\ndef broken(electrons, reference):\n    return 1 / 0\n",
+        f"@scalarizer()\ndef {name}(electrons, reference):\n    return {returned}\n",
         encoding="utf-8",
     )
+    return own
+
+
+def test_a_scalarizer_of_the_users_own_that_fails_costs_only_its_reading(tmp_path) -> None:
+    own = file_with(tmp_path, "broken", "1 / 0")
     events = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own), expression="com_x / bf"))
     assert events[-1].outcome is Outcome.FINISHED
     for event in of(PointMeasured, events):
@@ -468,16 +475,12 @@ def test_a_switch_in_the_last_step_is_followed_too() -> None:
 
 
 def test_a_file_that_is_edited_during_a_run_changes_nothing(tmp_path) -> None:
-    own = tmp_path / "mine.py"
-    text = (
-        "from dkl_ae.scalarizers import scalarizer\n\n\n@scalarizer()\ndef {}(electrons, reference):\n    return 1, 1\n"
-    )
-    own.write_text(text.format("one"), encoding="utf-8")
+    own = file_with(tmp_path, "one", "1, 1")
     events: list[Event] = []
 
     def record(event: Event) -> None:
         events.append(event)
-        own.write_text(text.format("other") + "#" * len(events), encoding="utf-8")
+        file_with(tmp_path, f"other_{len(events)}", "1, 1")
 
     ended = Runner(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own)), record).run()
     assert ended.outcome is Outcome.FINISHED
@@ -522,12 +525,7 @@ def test_a_switch_while_the_run_ends_is_not_lost() -> None:
 
 
 def test_a_run_can_be_switched_when_its_file_is_gone(tmp_path) -> None:
-    own = tmp_path / "mine.py"
-    own.write_text(
-        "from dkl_ae.scalarizers import scalarizer\n\n\n"
-        "@scalarizer()\ndef one(electrons, reference):\n    return 1, 1\n",
-        encoding="utf-8",
-    )
+    own = file_with(tmp_path, "one", "1, 1")
     events: list[Event] = []
     runner = Runner(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own)), events.append)
     runner.run()

@@ -73,12 +73,12 @@ class Geometry:
 
 
 def summed(electrons: FloatArray, binning: tuple[int, int]) -> FloatArray:
-    """The pattern with this many pixels added along each axis; a rest at its end is left out."""
+    """Patterns, shape (..., ky, kx), with this many pixels added along each axis; a rest at its end is left out."""
     if binning == (1, 1):
         return electrons
-    rows, columns = electrons.shape[0] // binning[0], electrons.shape[1] // binning[1]
-    whole = electrons[: rows * binning[0], : columns * binning[1]]
-    added: FloatArray = whole.reshape(rows, binning[0], columns, binning[1]).sum(axis=(1, 3))
+    rows, columns = electrons.shape[-2] // binning[0], electrons.shape[-1] // binning[1]
+    whole = electrons[..., : rows * binning[0], : columns * binning[1]]
+    added: FloatArray = whole.reshape(*whole.shape[:-2], rows, binning[0], columns, binning[1]).sum(axis=(-3, -1))
     return added
 
 

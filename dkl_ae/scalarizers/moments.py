@@ -122,7 +122,7 @@ def moments(added: FloatArray, reference: Reference, positions: FloatArray | Non
     rest_y, rest_x = reference.rest_at(positions)
     total, disc = added[:, :2].T
     ones = weights(reference).geometric
-    noise = (reference.read_noise / reference.counts_per_electron) ** 2
+    noise = reference.read_noise_electrons**2
     with numpy.errstate(divide="ignore", invalid="ignore"):
         y, x, yy, xx, yx = added[:, 2:7].T / disc
         spread = numpy.stack([yy - y * y, xx - x * x, yx - y * x]) / disc

@@ -94,7 +94,7 @@ class Patterns:
 
     @Once
     def shares(self) -> Shares:
-        return Shares.of(self.electrons, (self.reference.read_noise / self.reference.counts_per_electron) ** 2)
+        return Shares.of(self.electrons, self.reference.read_noise_electrons**2)
 
     @Once
     def lattices(self) -> tuple[Lattice, ...]:
@@ -106,7 +106,7 @@ class Patterns:
                 reference.centre,
                 reference.mrad_per_pixel,
                 reference.radius_mrad,
-                read_noise_e=reference.read_noise / reference.counts_per_electron,
+                read_noise_e=reference.read_noise_electrons,
             ).seen_through(reference.geometry.to_scan)
             for pattern in self.electrons
         )

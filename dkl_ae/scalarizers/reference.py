@@ -23,6 +23,9 @@ _ISOLATED = 6.0
 """A pixel is bad when it differs by more standard deviations from all its neighbours but one: real discs are wider than
 a pixel."""
 
+_SAME_CALIBRATION = 0.02
+"""Relative difference of a pixel's angle that is none."""
+
 _NOTHING = 1e-3
 """Electrons in a pixel."""
 
@@ -157,6 +160,15 @@ class Reference:
     def electrons(self) -> float:
         """Electrons in the reference pattern."""
         return self.counts / self.counts_per_electron
+
+    @property
+    def read_noise_electrons(self) -> float:
+        """Of a pixel in one exposure, one standard deviation in electrons."""
+        return self.read_noise / self.counts_per_electron
+
+    def fits(self, mrad_per_pixel: tuple[float, float]) -> bool:
+        """Whether patterns with pixels of these angles were taken at the same camera length."""
+        return bool(numpy.allclose(mrad_per_pixel, self.mrad_per_pixel, rtol=_SAME_CALIBRATION))
 
     def rest_at(self, positions: FloatArray | None) -> tuple[FloatArray | float, FloatArray | float]:
         """Centre of mass of the undeflected beam along the scan's (y, x), mrad.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy
 
+from dkl_ae.scalarizers.bragg_discs import summed
 from dkl_ae.scalarizers.patterns import Patterns
 from dkl_ae.scalarizers.reference import FloatArray
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
@@ -80,10 +81,8 @@ def coarse(patterns: Patterns) -> Shares:
     """The shares of coarse pixels, each the sum of whole pixels; the last rows and columns may be left out."""
     height, width = patterns.reference.shape
     rows, columns = math.ceil(height / _COARSE), math.ceil(width / _COARSE)
-    whole = patterns.electrons[:, : height // rows * rows, : width // columns * columns]
-    summed = whole.reshape(len(patterns), height // rows, rows, width // columns, columns).sum(axis=(2, 4))
-    noise = (patterns.reference.read_noise / patterns.reference.counts_per_electron) ** 2
-    return Shares.of(summed, noise * rows * columns)
+    noise = patterns.reference.read_noise_electrons**2
+    return Shares.of(summed(patterns.electrons, (rows, columns)), noise * rows * columns)
 
 
 def along(shares: Shares, seen: Seen) -> Values:

@@ -57,7 +57,7 @@ def region(name: str, mask_of: Callable[[Reference], BoolArray], symmetry: Symme
 
     def evaluate(patterns: Patterns) -> Values:
         mask, total = masks(patterns.reference), patterns.moments.total
-        noise = (patterns.reference.read_noise / patterns.reference.counts_per_electron) ** 2
+        noise = patterns.reference.read_noise_electrons**2
         with numpy.errstate(divide="ignore", invalid="ignore"):
             fraction = patterns.electrons[:, mask].sum(axis=1) / total
             pixels = numpy.count_nonzero(mask)

@@ -54,8 +54,8 @@ def _vacuum(reference: Reference) -> Shares | None:
     """Of the reference pattern; it is the mean of several, and has the counting noise of all of them together."""
     if reference.pattern is None:
         return None
-    noise = (reference.read_noise / reference.counts_per_electron) ** 2
-    return Shares.of(reference.exposures * reference.pattern[numpy.newaxis], reference.exposures * noise)
+    noise = reference.exposures * reference.read_noise_electrons**2
+    return Shares.of(reference.exposures * reference.pattern[numpy.newaxis], noise)
 
 
 def distance(patterns: Patterns, other: Shares) -> Values:
