@@ -10,7 +10,7 @@ import numpy
 
 from dkl_ae.instrument import Frame
 from dkl_ae.measurement import Reading
-from dkl_ae.scalarizers import ENDS, Patterns, Reference, Scalarizer, Seen, scalarize, with_undeformed
+from dkl_ae.scalarizers import ENDS, Patterns, Reference, Scalarizer, Seen, one_pattern, readings_of, with_undeformed
 
 PRINCIPAL_COMPONENT = "principal_component"
 
@@ -36,6 +36,7 @@ class Reader:
         self._scalarizers = tuple(scalarizers.values())
         self._seen = Seen()
         self._seen_at: list[int] = []
+        self._latest: Patterns | None = None
 
     def read(self, cross: Cross, arm_nm: float) -> tuple[dict[str, Reading], Exception | None]:
         """Every reading; and why nothing could be read, which must not lose the pattern.
@@ -45,15 +46,15 @@ class Reader:
         ends = numpy.stack([end.pattern for end in cross.ends]) if len(cross.ends) == len(ENDS) else None
         try:
             self._require_same_camera(cross.centre)
-            readings = scalarize(
+            self._latest = one_pattern(
                 cross.centre.pattern,
                 self.reference,
-                self._scalarizers,
                 position=cross.centre.position_read_back,
                 ends=ends,
                 arm_nm=arm_nm,
                 seen=self._seen,
             )
+            readings = readings_of(self._latest, self._scalarizers)
         except Exception as error:
             return {s.name: Reading(math.nan, math.nan, s.unit, str(error)) for s in self._scalarizers}, error
         return readings, None
@@ -69,13 +70,14 @@ class Reader:
                 "back to its camera length."
             )
 
-    def remember(self, frame: Frame, candidate: int, *, has_lattice: bool) -> dict[int, dict[str, Reading]]:
-        """Let later patterns be compared with this one, which was measured at a candidate.
+    def remember(self, candidate: int, *, has_lattice: bool) -> dict[int, dict[str, Reading]]:
+        """Let later patterns be compared with the one that was read last, which was measured at a candidate.
 
         Strain is measured against the first lattice that is met, where the reference brought none. Returns readings
         that are known only now, by candidate and by scalarizer: those of the principal component, once it is found.
         """
-        patterns = Patterns(frame.pattern[numpy.newaxis], self.reference)
+        patterns = self._latest
+        assert patterns is not None
         if self.reference.lattice_mrad is None and has_lattice:
             self.reference = with_undeformed(self.reference, patterns)
         if patterns.troubles:

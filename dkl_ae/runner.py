@@ -331,7 +331,7 @@ class Runner:
             if broken := unreadable or cross.broken:
                 raise broken
             has_lattice = math.isfinite(readings["bragg_spacing"].value)
-            revised = self._reader.remember(cross.centre, proposal.candidate, has_lattice=has_lattice)
+            revised = self._reader.remember(proposal.candidate, has_lattice=has_lattice)
             experiment.tell(measurement, revised)
             if revised:
                 self._record(ReadingsRevised(experiment.measurements))

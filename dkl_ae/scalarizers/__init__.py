@@ -40,7 +40,9 @@ __all__ = [
     "described",
     "find_reference",
     "load_reference",
+    "one_pattern",
     "read",
+    "readings_of",
     "save_reference",
     "scalarize",
     "scalarizer",
@@ -59,11 +61,27 @@ def scalarize(
     arm_nm: float = USUAL_ARM_NM,
     seen: Seen | None = None,
 ) -> dict[str, Reading]:
-    """Every reading of one pattern, shape (ky, kx), by the scalarizer's name.
+    """Every reading of one pattern, shape (ky, kx), by the scalarizer's name; see `one_pattern`.
+
+    Raises ValueError when a pattern does not have the reference's shape.
+    """
+    patterns = one_pattern(pattern, reference, position=position, ends=ends, arm_nm=arm_nm, seen=seen)
+    return readings_of(patterns, scalarizers)
+
+
+def one_pattern(
+    pattern: numpy.typing.ArrayLike,
+    reference: Reference,
+    *,
+    position: Position | None = None,
+    ends: numpy.typing.ArrayLike | None = None,
+    arm_nm: float = USUAL_ARM_NM,
+    seen: Seen | None = None,
+) -> Patterns:
+    """A single pattern, shape (ky, kx), as scalarizers see it.
 
     position: the probe's, for the descan's correction.
     ends: the patterns at the ENDS of a cross of this arm around the place, shape (4, ky, kx), for the charge density.
-
     seen: the patterns that were seen before, for the novelty and the principal component.
 
     Raises ValueError when a pattern does not have the reference's shape.
@@ -74,5 +92,9 @@ def scalarize(
         # An arm is a thousandth of the scan: the beam rests where it does at the centre.
         places = None if place is None else numpy.repeat(place, len(ENDS), axis=0)
         arms = Arms(Patterns(ends, reference, positions=places), arm_nm)
-    patterns = Patterns(numpy.asarray(pattern)[numpy.newaxis], reference, positions=place, arms=arms, seen=seen)
+    return Patterns(numpy.asarray(pattern)[numpy.newaxis], reference, positions=place, arms=arms, seen=seen)
+
+
+def readings_of(patterns: Patterns, scalarizers: Iterable[Scalarizer]) -> dict[str, Reading]:
+    """Of a single pattern, by the scalarizer's name."""
     return {scalarizer.name: reading(scalarizer, patterns) for scalarizer in scalarizers}
