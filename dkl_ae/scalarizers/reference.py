@@ -26,11 +26,14 @@ a pixel."""
 _SAME_CALIBRATION = 0.02
 """Relative difference of a pixel's angle that is none."""
 
+_SLOW = 9
+"""Pixels within which a camera's level does not change."""
+
 _NOTHING = 1e-3
 """Electrons in a pixel."""
 
-_MANY_PIXELS = 30
-"""Of fewer, a median tells little."""
+_MUCH = 0.1
+"""Share of the detector; less is a corner that the beam may miss by chance."""
 
 _MANY_ELECTRONS = 50
 """In a pixel: more scatter by less than a seventh of their number."""
@@ -353,18 +356,26 @@ def _camera_level(counts: FloatArray, radius: FloatArray, electron: float) -> tu
     electron: counts that one electron adds to a pixel.
     """
     far = radius > _FAR
-    if numpy.count_nonzero(far) < _MANY_PIXELS:
+    if far.mean() < _MUCH:
         return 0.0, 0.0
     level, scatter = float(numpy.median(counts[far])), _scatter(counts, far)
     if max(abs(level), scatter) < _NOTHING * electron:
         return 0.0, 0.0
-    if scatter > 0.5 * (counts[radius <= 1].mean() - level):
+    height = counts[radius <= 1].mean() - level
+    if scatter > 0.5 * height or _unevenness(counts, far) > 0.1 * height:
         return 0.0, 0.0  # the beam reaches there
     counting = max(level, 0.0) * electron
     if scatter**2 >= 0.5 * counting:
         # It scatters as electrons do.
         return 0.0, math.sqrt(max(scatter**2 - counting, 0.0))
     return level, scatter
+
+
+def _unevenness(counts: FloatArray, chosen: BoolArray) -> float:
+    """Standard deviation of what varies slowly over chosen pixels."""
+    share = scipy.ndimage.uniform_filter(chosen.astype(numpy.float64), _SLOW, mode="constant")
+    smooth = scipy.ndimage.uniform_filter(numpy.where(chosen, counts, 0.0), _SLOW, mode="constant")
+    return float((smooth[chosen] / share[chosen]).std())
 
 
 def _scatter(counts: FloatArray, chosen: BoolArray) -> float:

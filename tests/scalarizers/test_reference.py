@@ -51,6 +51,17 @@ def test_a_clean_camera_has_no_level_no_noise_and_no_bad_pixels() -> None:
     assert (found.dark, found.read_noise, found.bad_pixels) == (None, 0.0, None)
 
 
+@given(st.floats(0.02, 0.2), st.integers(0, 2**16))
+def test_a_beam_that_fills_the_detector_leaves_no_place_to_see_the_cameras_level(contrast, seed) -> None:
+    """A ronchigram is bright to the corners, and all but free of noise where the camera gives many counts."""
+    random = numpy.random.default_rng(seed)
+    shadows = scipy.ndimage.gaussian_filter(random.normal(size=(128, 128)), 12)
+    pattern = 1e6 * (1 - contrast * (shadows - shadows.min()) / numpy.ptp(shadows)) + random.normal(0, 200, (128, 128))
+    found = find_reference(pattern, (0.8, 0.8), 40.0, exposures=4)
+    assert (found.dark, found.read_noise) == (None, 0.0)
+    assert found.counts == pytest.approx(pattern.sum())
+
+
 def test_scattered_electrons_are_not_taken_for_the_cameras_own(graphene) -> None:
     """A mean over the specimen has them everywhere."""
     mean = graphene["counts"].reshape(-1, 64, 64).mean(axis=0)
