@@ -11,13 +11,16 @@ SWIFT = [
 ]
 CLUSTER = ["distributed>=2024.1"]
 TEST = [
+    "emdfile",
     "grimp",
+    "hyperspy>=2.5",
     "hypothesis",
     "import-linter",
     "mypy",
     "nionswift-usim>=5.4,<6",
     "pytest",
     "pytest-timeout",
+    "rosettasciio[blockfile]",
     "ruff",
 ]
 
@@ -37,6 +40,7 @@ setup(
         "nionswift_plugin",
         "nionswift_plugin.dkl_ae_ui",
         "nionswift_plugin.dkl_ae_ui.program",
+        "nionswift_plugin.dkl_ae_ui.review",
         "nionswift_plugin.dkl_ae_usim",
     ],
     package_data={
@@ -51,9 +55,12 @@ setup(
         "h5py>=3.10",
         "matplotlib>=3.8",
         "numpy>=2.0",
+        "rosettasciio>=0.15",
         "scipy>=1.13",
         "threadpoolctl>=3.1",
+        "tifffile>=2024.1",
         "torch>=2.4",
+        "zarr>=2.18",
     ],
     extras_require={"swift": SWIFT, "cluster": CLUSTER, "test": [*SWIFT, *CLUSTER, *TEST]},
     entry_points={"console_scripts": ["dkl-ae = dkl_ae.cli:main"]},

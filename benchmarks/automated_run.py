@@ -13,7 +13,7 @@ import tempfile
 
 import numpy
 
-from dkl_ae.runner import Event, PointMeasured, StepCompleted, SurveyAcquired
+from dkl_ae.events import Event, PointMeasured, StepCompleted, SurveyAcquired
 from dkl_ae.simulation.images import ImageSimulator
 from dkl_ae.simulation.presets import graphene_with_silicon
 from dkl_ae.survey import FloatArray, Patches

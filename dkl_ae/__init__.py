@@ -5,6 +5,7 @@ from dkl_ae.instrument import Frame, Instrument, InstrumentError
 from dkl_ae.measurement import Measurement, Origin, Position, Proposal, Reading
 from dkl_ae.runner import Runner
 from dkl_ae.scalarizers import SCALARIZERS, Reference, Scalarizer, find_reference
+from dkl_ae.session import Session, SessionWriter, open_session
 from dkl_ae.surrogate import Posterior, Surrogate
 from dkl_ae.survey import Patches, Survey
 
@@ -26,7 +27,10 @@ __all__ = [
     "Reference",
     "Runner",
     "Scalarizer",
+    "Session",
+    "SessionWriter",
     "Surrogate",
     "Survey",
     "find_reference",
+    "open_session",
 ]

@@ -231,6 +231,24 @@ def worth(acquisition: str, scores: FloatArray, chosen: float) -> FloatArray:
     return relative
 
 
+def exploration(acquisition: str, belief: Belief, parameter: float, place: int) -> float:
+    """Which share of a candidate's attraction is that little is known of it, between 0 and 1.
+
+    What explores is the standard deviation there, as far as the function counts it; what exploits is by how much the
+    expected reading is better than at the usual candidate, the median of all.
+    """
+    mean = belief.closeness(belief.mean)
+    exploited = max(float(mean[place] - numpy.median(mean)), 0.0)
+    explored = float(belief.sigma[place])
+    if acquisition == "maximum_uncertainty":
+        return 1.0
+    if acquisition == "upper_confidence_bound":
+        explored *= parameter
+    elif belief.draw is not None:
+        explored = max(float(belief.closeness(belief.draw)[place] - mean[place]), 0.0)
+    return explored / (explored + exploited) if explored + exploited > 0 else 0.0
+
+
 def choose(scores: FloatArray, allowed: numpy.typing.NDArray[numpy.bool_]) -> int:
     """The allowed candidate with the highest score, the first of equals.
 

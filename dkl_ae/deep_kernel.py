@@ -9,7 +9,7 @@ import contextlib
 import copy
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import gpytorch
 import numpy
@@ -142,6 +142,7 @@ class DeepKernel:
             self._trainings = 1
         self._data: _Data | None = None
         self._solution: _Solution | None = None
+        self._restored = False
         self._move(_choose_device(device))
 
     @property
@@ -175,6 +176,21 @@ class DeepKernel:
         except torch.OutOfMemoryError:
             self._leave_gpu()
             self._fit(*self._with_earlier(candidates, values, sigmas))
+
+    @property
+    def trainings(self) -> int:
+        return self._trainings
+
+    def parameters(self) -> dict[str, FloatArray]:
+        """See `Surrogate.parameters`."""
+        return {name: value.detach().cpu().numpy().copy() for name, value in self._model.named_parameters()}
+
+    def restore(self, parameters: Mapping[str, FloatArray], trainings: int) -> None:
+        """See `Surrogate.restore`."""
+        learned = {name: self._tensor(value) for name, value in parameters.items()}
+        self._model.load_state_dict(learned, strict=False)
+        self._trainings = trainings
+        self._restored = True
 
     def knowledge(self) -> Knowledge:
         """What it has learned, to start another model from.
@@ -357,6 +373,11 @@ class DeepKernel:
 
     def _learn(self, data: _Data) -> None:
         """Train, and solve for the prediction; keeps the last good model when that fails."""
+        self._trained_on = len(data.candidates)
+        if self._restored:
+            self._restored = False
+            self._solution = self._solve(data)
+            return
         last_good = copy.deepcopy(self._model.state_dict())
         try:
             seen = self._seen_in_training(data)
@@ -372,7 +393,6 @@ class DeepKernel:
             self._notices.append(
                 "The model could not be trained on the last measurement: its last good settings are used."
             )
-        self._trained_on = len(data.candidates)
 
     def _seen_in_training(self, data: _Data) -> _Data:
         count = len(data.candidates)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy
 import numpy.typing
 
-from dkl_ae.acquisition import ACQUISITIONS, NEVER, Belief, choose, score, worth
+from dkl_ae.acquisition import ACQUISITIONS, NEVER, Belief, choose, exploration, score, worth
 from dkl_ae.calibration import widened, widening
 from dkl_ae.measurement import Measurement, Origin, Position, Proposal, Reading
 from dkl_ae.places import parse_region
@@ -196,10 +196,20 @@ class Plan:
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """Read a plan; raises ValueError for a text that is not one."""
+    def from_json(cls, text: str, scalarizers: Mapping[str, Scalarizer] | None = None) -> Plan:
+        """Read a plan; raises ValueError for a text that is not one.
+
+        scalarizers: those that read the run's patterns, by name, where its own file of scalarizers is not to be run.
+        """
         try:
-            return cls(**json.loads(text))
+            settings = json.loads(text)
+            if scalarizers is None:
+                return cls(**settings)
+            plan = object.__new__(cls)
+            # Where `scalarizers` looks first.
+            vars(plan)["scalarizers"] = dict(scalarizers)
+            plan.__init__(**settings)  # type: ignore[misc]
+            return plan
         except (TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"This is not a plan: {error}.") from error
 
@@ -219,6 +229,18 @@ class Maps:
     """Its standard deviation, in the same unit."""
     acquisition: FloatArray
     """What it is worth to measure there next: see `dkl_ae.acquisition.worth`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What the model had learned when it was trained last: all that resuming needs beside the measurements."""
+
+    measured: int
+    """Measurements that it was trained on."""
+    trainings: tuple[int, ...]
+    """Of each modelled number: of an angle there are two."""
+    parameters: tuple[dict[str, FloatArray], ...]
+    """Likewise, by name."""
 
 
 class Experiment:
@@ -255,6 +277,7 @@ class Experiment:
         self._measured: set[int] = set()
         self._maps: Maps | None
         self._widenings: list[float] = []
+        self._checkpoint: Checkpoint | None = None
         self._knows_before = bool(plan.pretrained)
         self._follow(plan)
         self._allowed = numpy.ones(patches.count, numpy.bool_)
@@ -266,8 +289,9 @@ class Experiment:
     def _follow(self, plan: Plan) -> None:
         self.plan = plan
         self._maps = None
+        self._checkpoint = None
         self._scalarizer = plan.driver
-        self._objective = _Objective.of(plan)
+        self._objective = Objective.of(plan)
         symmetries = [Symmetry.X, Symmetry.Y] if self._scalarizer.circular else [self._scalarizer.symmetry]
         self._surrogates = [
             self._make_surrogate(self.patches.features, plan.random_seed + component, symmetry)
@@ -300,6 +324,11 @@ class Experiment:
         return tuple(notice for surrogate in self._surrogates for notice in surrogate.notices)
 
     @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The latest; None until the model that is followed now was trained."""
+        return self._checkpoint
+
+    @property
     def explanation(self) -> str:
         """Which part of the model speaks, and how far its intervals had to be widened; empty until it has learned."""
         if self._maps is None:
@@ -327,21 +356,48 @@ class Experiment:
 
         Raises ValueError when its candidate was measured before.
         """
-        candidate = measurement.proposal.candidate
-        if candidate in self._measured:
-            row, column = self.patches.pixel(candidate)
-            raise ValueError(f"Pixel ({row}, {column}) is measured already: ask for another.")
-        self._allowed &= self._far_from(candidate)
-        self._measured.add(candidate)
-        self._measurements.append(measurement)
+        self._take(measurement)
         if revised:
-            self._measurements = [
-                dataclasses.replace(m, readings={**m.readings, **revised.get(m.proposal.candidate, {})})
-                for m in self._measurements
-            ]
-        self._upcoming = [proposal for proposal in self._upcoming if self._allowed[proposal.candidate]]
+            self._measurements = [m.revised(revised.get(m.proposal.candidate, {})) for m in self._measurements]
         if not self._upcoming:
             self._learn()
+
+    def recall(
+        self,
+        measurements: Sequence[Measurement],
+        checkpoint: Checkpoint | None = None,
+        followed: Plan | None = None,
+        followed_since: int = 0,
+    ) -> None:
+        """Take up an experiment that was left: afterwards it proposes what that one would have.
+
+        measurements: all that it was told, in their order.
+        checkpoint: its latest.
+        followed: the plan it changed to in `drive_by`, when so many measurements had been told; None when it did not.
+        """
+        if followed is not None:
+            self._knows_before = False
+            self._follow(followed)
+        learned = followed_since if checkpoint is None else checkpoint.measured
+        for measurement in measurements[:learned]:
+            self._take(measurement)
+        if checkpoint is not None and learned:
+            parts = zip(self._surrogates, checkpoint.parameters, checkpoint.trainings, strict=True)
+            for surrogate, parameters, trainings in parts:
+                surrogate.restore(parameters, trainings)
+        if learned and (checkpoint is not None or not self._awaits_seeds):
+            self._upcoming = []
+            self._learn()
+        for measurement in measurements[learned:]:
+            self.tell(measurement)
+
+    def learn_from(self, measurements: Sequence[Measurement]) -> None:
+        """Take what another experiment measured, and learn from it at once: the maps are then those that `drive_by`
+        would have given there and then."""
+        for measurement in measurements:
+            self._take(measurement)
+        self._upcoming = []
+        self._learn()
 
     def drive_by(self, plan: Plan) -> None:
         """Follow another scalarizer, or another goal: a new model learns from the readings that were logged.
@@ -350,7 +406,7 @@ class Experiment:
         """
         self._knows_before = False
         self._follow(plan)
-        if any(proposal.origin is Origin.SEED for proposal in self._upcoming):
+        if self._awaits_seeds:
             return  # the model learns when the seeds are complete
         self._upcoming = []
         self._learn()
@@ -358,6 +414,20 @@ class Experiment:
     def position(self, proposal: Proposal) -> Position:
         """Where the probe must go for a proposal."""
         return self.patches.survey.position(proposal.row, proposal.column)
+
+    @property
+    def _awaits_seeds(self) -> bool:
+        return any(proposal.origin is Origin.SEED for proposal in self._upcoming)
+
+    def _take(self, measurement: Measurement) -> None:
+        candidate = measurement.proposal.candidate
+        if candidate in self._measured:
+            row, column = self.patches.pixel(candidate)
+            raise ValueError(f"Pixel ({row}, {column}) is measured already: ask for another.")
+        self._allowed &= self._far_from(candidate)
+        self._measured.add(candidate)
+        self._measurements.append(measurement)
+        self._upcoming = [proposal for proposal in self._upcoming if self._allowed[proposal.candidate]]
 
     def _draw_seeds(self) -> list[Proposal]:
         random = numpy.random.default_rng(self.plan.random_seed)
@@ -393,10 +463,8 @@ class Experiment:
     def _driving(self, measurement: Measurement) -> tuple[float, float]:
         """What the model is told: the driving reading without what counting noise adds to it, and its error."""
         reading = measurement.readings[self.plan.scalarizer]
-        if self._scalarizer.excess is None or not math.isfinite(reading.value):
-            return reading.value, reading.sigma
-        excess = self._scalarizer.excess(numpy.array(reading.value), numpy.array(reading.sigma))
-        return reading.value - float(excess), reading.sigma
+        value = self._scalarizer.without_excess(numpy.array(reading.value), numpy.array(reading.sigma))
+        return float(value), reading.sigma
 
     def _learn(self) -> None:
         candidates = numpy.array([m.proposal.candidate for m in self._measurements], numpy.int64)
@@ -420,9 +488,10 @@ class Experiment:
             posteriors.append(widened(surrogate.predict(), factor))
             factors.append(factor)
         self._widenings = factors
+        self._keep_checkpoint()
         shown = _angle_posterior(*posteriors) if self._scalarizer.circular else posteriors[0]
         belief = self._objective.belief([target for target, _ in targets], posteriors)
-        scores = self._choose_batch(belief, float(numpy.median(targets[0][1])) if valid.any() else 0.0)
+        scores = self._choose_batch(belief, shown, float(numpy.median(targets[0][1])) if valid.any() else 0.0)
         free = scores[self._allowed]
         self._maps = Maps(
             prediction=self.patches.to_map(shown.mean),
@@ -432,6 +501,12 @@ class Experiment:
             ),
         )
 
+    def _keep_checkpoint(self) -> None:
+        trainings = tuple(surrogate.trainings for surrogate in self._surrogates)
+        if self._checkpoint is None or trainings != self._checkpoint.trainings:
+            parameters = tuple(surrogate.parameters() for surrogate in self._surrogates)
+            self._checkpoint = Checkpoint(len(self._measurements), trainings, parameters)
+
     def _go_on_at_random(self) -> None:
         """Not one seed gave a number: go on at random rather than stop."""
         random = numpy.random.default_rng((self.plan.random_seed, len(self._measurements)))
@@ -439,7 +514,7 @@ class Experiment:
         if free.size:
             self._upcoming = [self._proposal(int(random.choice(free)), Origin.SEED, None)]
 
-    def _choose_batch(self, belief: Belief, error: float) -> FloatArray:
+    def _choose_batch(self, belief: Belief, shown: Posterior, error: float) -> FloatArray:
         """Choose what to measure next; returns the scores of all candidates before the first choice.
 
         Each choice but the first believes that the one before was read as predicted: that tells nothing of the readings
@@ -461,7 +536,14 @@ class Experiment:
             if self.finished or not allowed.any():
                 break
             place = choose(scores, allowed)
-            self._upcoming.append(self._proposal(place, Origin.MODEL, float(scores[place])))
+            self._upcoming.append(
+                dataclasses.replace(
+                    self._proposal(place, Origin.MODEL, float(scores[place])),
+                    expected=float(shown.mean[place]),
+                    uncertainty=float(shown.sigma[place]),
+                    exploration=exploration(self.plan.acquisition, belief, self.plan.acquisition_parameter, place),
+                )
+            )
             allowed &= self._far_from(place)
             if self.plan.batch_size > 1 and not draws:
                 belief = self._believing(belief, place, error, believed)
@@ -516,7 +598,7 @@ class Experiment:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Objective:
+class Objective:
     """What the run makes as large as it can: a weighted sum of the modelled numbers, or its closeness to a target."""
 
     weights: tuple[float, ...]
@@ -524,7 +606,7 @@ class _Objective:
     target: float | None = None
 
     @classmethod
-    def of(cls, plan: Plan) -> _Objective:
+    def of(cls, plan: Plan) -> Objective:
         if plan.driver.circular:
             sought = {LARGEST: 0.0, SMALLEST: math.pi}.get(plan.goal, plan.goal_value)
             return cls((math.cos(sought), math.sin(sought)))

@@ -39,6 +39,9 @@ class Instrument(typing.Protocol):
     def acquire_survey(self) -> Survey:
         """Unblank, acquire the survey, blank; later positions are fractions of it."""
 
+    def adopt_survey(self, survey: Survey) -> None:
+        """Make later positions fractions of a survey that was acquired before; the beam stays blanked."""
+
     def acquire_pattern(self, position: Position) -> Frame:
         """Move the blanked probe, read its position back, unblank, expose, blank."""
 

@@ -35,7 +35,13 @@ class Proposal:
     """Survey pixel of the candidate."""
     origin: Origin
     score: float | None = None
-    """Value of the acquisition function; None for a seed."""
+    """Value of the acquisition function; None for a seed, and so are the others."""
+    expected: float | None = None
+    """What the model expected to read there, in the driving scalarizer's unit."""
+    uncertainty: float | None = None
+    """Its standard deviation."""
+    exploration: float | None = None
+    """Which share of its attraction is that little is known there, rather than that much is expected: 0 to 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,3 +70,7 @@ class Measurement:
     exposure_s: float
     time: float
     """Seconds since the epoch at the end of the exposure."""
+
+    def revised(self, readings: Mapping[str, Reading]) -> Measurement:
+        """The same with some readings that became known later."""
+        return dataclasses.replace(self, readings={**self.readings, **readings}) if readings else self

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
 from collections.abc import Mapping
 
 import numpy
+import numpy.typing
 
 from dkl_ae.instrument import Frame
-from dkl_ae.measurement import Reading
+from dkl_ae.measurement import Measurement, Reading
 from dkl_ae.scalarizers import ENDS, Patterns, Reference, Scalarizer, Seen, one_pattern, readings_of, with_undeformed
 
 PRINCIPAL_COMPONENT = "principal_component"
@@ -69,6 +71,14 @@ class Reader:
                 f"The reference has pixels of {there} mrad but the camera of {here}: acquire a new reference, or go "
                 "back to its camera length."
             )
+
+    def recall(
+        self, pattern: numpy.typing.NDArray[typing.Any], measurement: Measurement
+    ) -> dict[int, dict[str, Reading]]:
+        """See a pattern again that an earlier run has read; returns what `remember` does."""
+        self._latest = one_pattern(pattern, self.reference, position=measurement.position_read_back, seen=self._seen)
+        has_lattice = math.isfinite(measurement.readings["bragg_spacing"].value)
+        return self.remember(measurement.proposal.candidate, has_lattice=has_lattice)
 
     def remember(self, candidate: int, *, has_lattice: bool) -> dict[int, dict[str, Reading]]:
         """Let later patterns be compared with the one that was read last, which was measured at a candidate.

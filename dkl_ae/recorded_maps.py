@@ -15,14 +15,18 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy
+import numpy.typing
 import threadpoolctl
 
 from dkl_ae.places import spread_places
+from dkl_ae.recorded_arrays import NumberArray
 from dkl_ae.recorded_reference import ReferenceChoice, recorded_reference
 from dkl_ae.recording import Recording, open_recording
 from dkl_ae.scalarizers import ENDS, USUAL_ARM_NM, Patterns, Reference, Scalarizer, Seen, catalogue, described, read
 from dkl_ae.scalarizers.charge import ANGSTROM_PER_NM, curl, minus_divergence
-from dkl_ae.survey import FloatArray
+from dkl_ae.survey import FloatArray, IntArray
+
+BoolArray = numpy.typing.NDArray[numpy.bool_]
 
 ALL: typing.Final = "all"
 USUAL_ELECTRONS: typing.Final = 1.87e6
@@ -48,9 +52,11 @@ class Request:
     scalarizers: tuple[str, ...] = (ALL,)
     """Names, or ALL."""
     survey_file: pathlib.Path | None = None
+    scan_shape: tuple[int, int] | None = None
     nm_per_pixel: float | None = None
     mrad_per_pixel: float | None = None
-    """Where the file does not tell."""
+    beam_energy_kev: float | None = None
+    """Where the file does not tell; see `dkl_ae.recording.open_recording`."""
     electrons: float = USUAL_ELECTRONS
     """Of a pattern of a recording without noise."""
     reference: ReferenceChoice = dataclasses.field(default_factory=ReferenceChoice)
@@ -85,8 +91,10 @@ class Request:
         return open_recording(
             self.file,
             self.survey_file,
+            scan_shape=self.scan_shape,
             nm_per_pixel=self.nm_per_pixel,
             mrad_per_pixel=self.mrad_per_pixel,
+            beam_energy_kev=self.beam_energy_kev,
             require_survey=False,
         )
 
@@ -98,6 +106,18 @@ class Chunk:
     rows: tuple[int, int]
     columns: tuple[int, int]
     """First and one after the last."""
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """What to index a map with."""
+        return slice(*self.rows), slice(*self.columns)
+
+    def pixels(self, places: BoolArray | None = None) -> IntArray:
+        """Row and column of every pixel, or of those that places of the scan, shape (H, W), have; shape (n, 2)."""
+        rows, columns = (stop - start for start, stop in (self.rows, self.columns))
+        inside = numpy.ones((rows, columns), numpy.bool_) if places is None else places[self.place]
+        pixels: IntArray = numpy.argwhere(inside) + numpy.array([self.rows[0], self.columns[0]])
+        return pixels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -159,30 +179,42 @@ def scalarize_recording(
     *,
     electrons: float = USUAL_ELECTRONS,
     arm_nm: float = USUAL_ARM_NM,
+    places: BoolArray | None = None,
     spread: Spread | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> dict[str, Map]:
     """The map of every scalarizer.
 
+    places: which pixels of the scan are read, shape (H, W); None for all. The others' patterns are not looked at, and
+        have no number.
     progress: called with the fraction done.
     """
-    chunks = chunks_of(recording.scan_shape, recording.detector_shape)
     wanted = needed_for(scalarizers)
+    needed = places
+    if places is not None and scalarizers.keys() & _OF_NEIGHBOURS.keys():
+        needed = _with_ends(places, arm_in_pixels(arm_nm, recording.nm_per_pixel))
+    chunks = [
+        chunk
+        for chunk in chunks_of(recording.scan_shape, recording.detector_shape)
+        if needed is None or needed[chunk.place].any()
+    ]
     seen = _seen(recording, reference, electrons)
-    work = functools.partial(read_chunk, recording, (reference, seen), wanted, electrons)
+    work = functools.partial(read_chunk, recording, (reference, seen), wanted, electrons, places=needed)
     nothing = numpy.full(recording.scan_shape, numpy.nan)
     maps = {name: Map(nothing.copy(), nothing.copy(), collections.Counter()) for name in wanted}
     for count, (chunk, parts) in enumerate((spread or in_threads())(work, chunks), start=1):
-        place = slice(*chunk.rows), slice(*chunk.columns)
+        rows, columns = chunk.pixels(needed).T
         for name, (value, sigma, troubles) in parts.items():
-            whole = maps[name]
-            whole.value[place] = value.reshape(whole.value[place].shape)
-            whole.sigma[place] = sigma.reshape(whole.value[place].shape)
-            whole.troubles.update(troubles)
+            maps[name].value[rows, columns] = value
+            maps[name].sigma[rows, columns] = sigma
+            maps[name].troubles.update(troubles)
         progress(count / len(chunks))
     for name in _OF_NEIGHBOURS:
         if name in scalarizers:
             maps[name] = _of_neighbours(name, maps, recording.nm_per_pixel, arm_nm)
+    if places is not None:
+        for found in maps.values():
+            found.value[~places] = found.sigma[~places] = numpy.nan
     return {name: maps[name] for name in scalarizers}
 
 
@@ -196,13 +228,19 @@ def needed_for(scalarizers: Mapping[str, Scalarizer]) -> dict[str, Scalarizer]:
 
 
 def read_chunk(
-    recording: Recording, against: Against, scalarizers: Mapping[str, Scalarizer], electrons: float, chunk: Chunk
+    recording: Recording,
+    against: Against,
+    scalarizers: Mapping[str, Scalarizer],
+    electrons: float,
+    chunk: Chunk,
+    *,
+    places: BoolArray | None = None,
 ) -> Parts:
-    """Read the patterns of a chunk."""
+    """Read the patterns of a chunk: all, or those of some places, shape (H, W), in the order of `Chunk.pixels`."""
     reference, seen = against
-    counts = recording.counts(slice(*chunk.rows), slice(*chunk.columns), electrons)
-    rows, columns = numpy.meshgrid(numpy.arange(*chunk.rows), numpy.arange(*chunk.columns), indexing="ij")
-    positions = (numpy.stack([rows.ravel(), columns.ravel()], axis=1) + 0.5) / numpy.array(recording.scan_shape)
+    pixels = chunk.pixels(places)
+    counts = recording.counts(*chunk.place, electrons) if places is None else _counts_at(recording, pixels, electrons)
+    positions = (pixels + 0.5) / numpy.array(recording.scan_shape)
     patterns = Patterns(counts, reference, positions=positions, seen=seen)
     parts = {}
     for name, scalarizer in scalarizers.items():
@@ -215,10 +253,16 @@ def _seen(recording: Recording, reference: Reference, electrons: float) -> Seen:
     """Patterns from all over the scan: in which order it was scanned does not matter."""
     seen = Seen()
     places = spread_places(recording.scan_shape, _SEEN)
-    counts = [recording.counts(slice(row, row + 1), slice(column, column + 1), electrons) for row, column in places]
     positions = (places + 0.5) / numpy.array(recording.scan_shape)
-    seen.add(Patterns(numpy.concatenate(counts), reference, positions=positions))
+    seen.add(Patterns(_counts_at(recording, places, electrons), reference, positions=positions))
     return seen
+
+
+def _counts_at(recording: Recording, pixels: IntArray, electrons: float) -> NumberArray:
+    """Of single pixels, shape (n, ky, kx)."""
+    return numpy.concatenate(
+        [recording.counts(slice(row, row + 1), slice(column, column + 1), electrons) for row, column in pixels]
+    )
 
 
 def _of_neighbours(name: str, maps: Mapping[str, Map], nm_per_pixel: float, arm_nm: float) -> Map:
@@ -235,6 +279,16 @@ def _of_neighbours(name: str, maps: Mapping[str, Map], nm_per_pixel: float, arm_
 def arm_in_pixels(arm_nm: float, nm_per_pixel: float) -> int:
     """The nearest whole number of pixels, at least one."""
     return max(1, round(arm_nm / nm_per_pixel))
+
+
+def _with_ends(places: BoolArray, arm: int) -> BoolArray:
+    """Places and the ends of the crosses around them, where they are inside of the scan."""
+    wanted = places.copy()
+    height, width = places.shape
+    for pixels in (numpy.argwhere(places) + arm * numpy.array(end, numpy.int64) for end in ENDS):
+        inside = ((pixels >= 0) & (pixels < (height, width))).all(axis=1)
+        wanted[tuple(pixels[inside].T)] = True
+    return wanted
 
 
 def _ends(values: FloatArray, arm: int) -> FloatArray:

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
 import pathlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy
-import numpy.typing
 
+from dkl_ae.recorded_arrays import NumberArray, StoredArray, StoredPatterns
+from dkl_ae.recorded_files import read_arrays, reason_of
 from dkl_ae.survey import FloatArray
 
-NumberArray = numpy.typing.NDArray[numpy.number]
-
-SURVEY_NAMES: typing.Final = ("survey", "haadf", "adf", "maadf")
-"""Of a two-dimensional dataset in the same file, in order of preference."""
+SURVEY_NAMES: typing.Final = ("survey", "haadf", "adf", "maadf", "annular_dark_field", "dark_field")
+"""Of an image in the same file, or the beginning of its name, in order of preference."""
 VACUUM_NAMES: typing.Final = ("vacuum",)
-_MRAD_PER_UNIT: typing.Final = {"rad": 1e3, "mrad": 1.0}
-_NM_PER_UNIT: typing.Final = {"nm": 1.0, "um": 1e3, "A": 0.1, "Å": 0.1, "pm": 1e-3}
+_SAME_SIZE: typing.Final = 0.01
+"""Scan pixels whose sides differ by a smaller part are square."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,7 +31,7 @@ class Recording:
 
     name: str
     stored_patterns: typing.Any
-    """Shape (H, W, ky, kx): an array, a memory map or an HDF5 dataset, of which only what is asked for is read."""
+    """Shape (H, W, ky, kx), of which only what is asked for is read: an array, or StoredPatterns of a file."""
     survey: FloatArray | None
     """Shape (H, W); None where none was asked for and there is none."""
     nm_per_pixel: float
@@ -45,6 +43,8 @@ class Recording:
     the beam in each pixel, what to multiply that root by."""
     vacuum: FloatArray | None = None
     """The pattern without a specimen, shape (ky, kx), in the same unit as the others; None where there is none."""
+    release: Callable[[], None] = lambda: None
+    """Lets go of the file."""
 
     def __post_init__(self) -> None:
         shape = tuple(self.stored_patterns.shape)
@@ -95,156 +95,149 @@ class Recording:
 
     def close(self) -> None:
         """Let go of the file; the recording cannot be read afterwards."""
-        file = getattr(self.stored_patterns, "file", None)
-        if file is not None:
-            file.close()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Calibration:
-    """What a file says of its pixels; NaN where it says nothing."""
-
-    nm_per_pixel: float = math.nan
-    mrad_per_pixel: tuple[float, float] = (math.nan, math.nan)
+        self.release()
 
 
 def open_recording(
     file: pathlib.Path,
     survey_file: pathlib.Path | None = None,
     *,
+    scan_shape: tuple[int, int] | None = None,
     nm_per_pixel: float | None = None,
     mrad_per_pixel: float | None = None,
+    beam_energy_kev: float | None = None,
     require_survey: bool = True,
 ) -> Recording:
     """Open a recorded 4D-STEM set without reading its patterns.
 
-    HDF5 files (.h5, .hdf5) hold the patterns in their largest four-dimensional dataset, and the survey in a
-    two-dimensional one named as in SURVEY_NAMES; Swift's own .h5 files are among them. NumPy files (.npy) hold one
-    array, and need a survey file beside them.
+    HyperSpy (.hspy, .zspy), Gatan (.dm3, .dm4), EMD of HyperSpy, py4DSTEM and Velox (.emd, .h5), Merlin (.mib), EMPAD
+    (.raw, .xml), ASTAR (.blo), Swift (.h5, .ndata), other HDF5 (.h5, .hdf5), NumPy (.npy), and what else RosettaSciIO
+    reads. The patterns are the largest array of four axes, or, where there is none, of three; the survey is an image
+    of the scan's shape that is named as in SURVEY_NAMES.
 
-    survey_file: a .npy file, or an HDF5 file whose survey is taken; where it is not in the file of the patterns.
-    nm_per_pixel, mrad_per_pixel: of scan and detector, where the file does not tell.
+    survey_file: in any of these formats; its survey is taken, or its only image.
+    scan_shape: rows and columns, where the patterns are a stack and the file does not tell how they were scanned.
+    nm_per_pixel, mrad_per_pixel: of scan and detector, where the file does not tell, or tells something wrong.
+    beam_energy_kev: makes angles of what the file tells of the detector in 1/nm.
     require_survey: whether a recording without a survey is of no use.
 
     Raises ValueError, one sentence, for a file that cannot be used.
     """
-    with contextlib.ExitStack() as on_error:
-        if file.suffix == ".npy":
-            patterns, calibration, scale, survey = _load(file, memory_map=True), _Calibration(), None, None
-            vacuum = None
-        else:
-            opened = on_error.enter_context(_open_hdf5(file))
-            patterns = _largest_4d(file, opened)
-            calibration, scale = _calibration(opened, patterns), patterns.attrs.get("scale")
-            survey = _survey(opened, patterns.shape[:2])
-            vacuum = _named(opened, VACUUM_NAMES, patterns.shape[2:])
-        if survey_file is not None:
-            survey = _read_survey(survey_file)
+    with contextlib.ExitStack() as closing:
+        arrays = read_arrays(file, closing)
+        stored = _largest(file, arrays)
+        patterns = StoredPatterns(stored.data, stored.order, _scan_shape(file, stored, scan_shape))
+        survey = _named(arrays, SURVEY_NAMES, patterns.scan_shape) if survey_file is None else _read_survey(survey_file)
         if survey is None and require_survey:
             raise ValueError(
-                f"{file.name} has no survey of its scan, {' x '.join(map(str, patterns.shape[:2]))} pixels: give a "
+                f"{file.name} has no survey of its scan, {' x '.join(map(str, patterns.scan_shape))} pixels: give a "
                 "survey file too."
             )
-        if nm_per_pixel is not None:
-            calibration = dataclasses.replace(calibration, nm_per_pixel=nm_per_pixel)
-        if mrad_per_pixel is not None:
-            calibration = dataclasses.replace(calibration, mrad_per_pixel=(mrad_per_pixel, mrad_per_pixel))
-        for what, value in (
-            ("scan pixel in nm", calibration.nm_per_pixel),
-            ("detector pixel in mrad", calibration.mrad_per_pixel[0]),
-        ):
-            if math.isnan(value):
-                raise ValueError(f"{file.name} does not tell the size of a {what}: give it.")
+        if beam_energy_kev is None:
+            beam_energy_kev = stored.beam_energy_kev
+        elif not 0 < beam_energy_kev < math.inf:
+            raise ValueError(f"The beam energy is {beam_energy_kev:g} keV: give a positive number.")
         recording = Recording(
             file.name,
             patterns,
             survey,
-            calibration.nm_per_pixel,
-            calibration.mrad_per_pixel,
-            None if scale is None else float(scale),
-            vacuum,
+            _nm_per_pixel(file, stored) if nm_per_pixel is None else nm_per_pixel,
+            _mrad_per_pixel(file, stored, beam_energy_kev) if mrad_per_pixel is None else (mrad_per_pixel,) * 2,
+            stored.square_root_scale,
+            _named(arrays, VACUUM_NAMES, patterns.shape[2:]),
         )
-        on_error.pop_all()
-        return recording
+        _require_whole(file, recording)
+        return dataclasses.replace(recording, release=closing.pop_all().close)
 
 
-def _open_hdf5(file: pathlib.Path) -> typing.Any:
-    import h5py
-
-    if not file.exists():
-        raise ValueError(f"There is no file {file}: check its name.")
-    try:
-        return h5py.File(file, "r")
-    except OSError as error:
-        raise ValueError(f"{file} is not an HDF5 file that can be read: choose a .h5, .hdf5 or .npy file.") from error
+def _largest(file: pathlib.Path, arrays: Sequence[StoredArray]) -> StoredArray:
+    for dimensions in (4, 3):
+        found = [array for array in arrays if len(array.shape) == dimensions]
+        if found:
+            return max(found, key=lambda array: math.prod(array.shape))
+    raise ValueError(f"{file.name} has no four-dimensional array: choose a recorded 4D-STEM set.")
 
 
-def _load(file: pathlib.Path, *, memory_map: bool) -> typing.Any:
-    if not file.exists():
-        raise ValueError(f"There is no file {file}: check its name.")
-    try:
-        return numpy.load(file, mmap_mode="r" if memory_map else None, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file} is not a NumPy file that can be read: choose a .h5, .hdf5 or .npy file.") from error
+def _scan_shape(file: pathlib.Path, stored: StoredArray, given: tuple[int, int] | None) -> tuple[int, int]:
+    told = tuple(stored.shape[axis] for axis in stored.order[:-2])
+    if len(told) == 2:
+        if given not in (None, told):
+            raise ValueError(
+                f"The scan of {file.name} is {told[0]} x {told[1]} pixels, not {given[0]} x {given[1]}: leave the scan "
+                "shape out."
+            )
+        return told
+    shape = given or stored.scan_shape
+    if shape is None:
+        raise ValueError(
+            f"{file.name} is a stack of {told[0]:,} patterns and does not tell the shape of their scan: give it "
+            "(--scan-shape ROWS COLUMNS)."
+        )
+    if min(shape) < 1 or math.prod(shape) != told[0]:
+        raise ValueError(
+            f"{file.name} has {told[0]:,} patterns but its scan {shape[0]} x {shape[1]} pixels: give a shape of as "
+            "many (--scan-shape ROWS COLUMNS)."
+        )
+    return shape
 
 
-def _datasets(opened: typing.Any, dimensions: int) -> list[typing.Any]:
-    import h5py
-
-    found: list[typing.Any] = []
-
-    def visit(_: str, item: typing.Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim == dimensions and item.dtype.kind in "uif":
-            found.append(item)
-
-    opened.visititems(visit)
-    return found
-
-
-def _largest_4d(file: pathlib.Path, opened: typing.Any) -> typing.Any:
-    found = _datasets(opened, 4)
-    if not found:
-        raise ValueError(f"{file.name} has no four-dimensional array: choose a recorded 4D-STEM set.")
-    return max(found, key=lambda dataset: dataset.size)
+def _nm_per_pixel(file: pathlib.Path, stored: StoredArray) -> float:
+    sides = [stored.axis(axis).nm for axis in stored.order[:-2]]
+    if math.isnan(sides[-1]):
+        raise ValueError(f"{file.name} does not tell the size of a scan pixel in nm: give it (--nm-per-pixel).")
+    if abs(sides[0] - sides[-1]) > _SAME_SIZE * sides[-1]:
+        raise ValueError(
+            f"The scan pixels of {file.name} are {sides[0]:g} x {sides[-1]:g} nm, not square: give one size for both "
+            "sides (--nm-per-pixel)."
+        )
+    return sides[-1]
 
 
-def _survey(opened: typing.Any, scan_shape: tuple[int, ...] | None) -> FloatArray | None:
-    return _named(opened, SURVEY_NAMES, scan_shape)
+def _mrad_per_pixel(file: pathlib.Path, stored: StoredArray, beam_energy_kev: float) -> tuple[float, float]:
+    detector = [stored.axis(axis) for axis in stored.order[-2:]]
+    ky, kx = (axis.mrad(beam_energy_kev) for axis in detector)
+    if any(axis.is_reciprocal for axis in detector) and math.isnan(beam_energy_kev):
+        raise ValueError(
+            f"{file.name} tells the size of a detector pixel in {detector[0].units} but no beam energy in keV: give it "
+            "(--beam-energy-kev)."
+        )
+    if math.isnan(ky) or math.isnan(kx):
+        raise ValueError(f"{file.name} does not tell the size of a detector pixel in mrad: give it (--mrad-per-pixel).")
+    return ky, kx
 
 
-def _named(opened: typing.Any, names: Sequence[str], shape: tuple[int, ...] | None) -> FloatArray | None:
-    named = {dataset.name.rsplit("/", 1)[-1].lower(): dataset for dataset in _datasets(opened, 2)}
+def _named(arrays: Iterable[StoredArray], names: Sequence[str], shape: tuple[int, ...] | None) -> FloatArray | None:
+    images = [array for array in arrays if len(array.shape) == 2]
     for name in names:
-        if name in named and shape in (None, named[name].shape):
-            return numpy.asarray(named[name], numpy.float64)
+        for image in images:
+            called = image.name.lower().replace(" ", "_")
+            if called == name or called.startswith(f"{name}_"):
+                found = image.read().astype(numpy.float64)
+                if shape in (None, found.shape):
+                    return found
     return None
 
 
 def _read_survey(file: pathlib.Path) -> FloatArray:
-    if file.suffix == ".npy":
-        survey = _load(file, memory_map=False)
-        if survey.ndim != 2:
-            raise ValueError(f"{file.name} has {survey.ndim} axes: choose an image.")
-        return numpy.asarray(survey, numpy.float64)
-    with _open_hdf5(file) as opened:
-        found = _survey(opened, None)
-        images = _datasets(opened, 2)
+    with contextlib.ExitStack() as closing:
+        arrays = read_arrays(file, closing)
+        images = [array for array in arrays if len(array.shape) == 2]
+        if not images:
+            axes = " or ".join(sorted({str(len(array.shape)) for array in arrays}))
+            raise ValueError(f"{file.name} has {axes or 'no'} axes: choose an image.")
+        found = _named(images, SURVEY_NAMES, None)
         if found is None and len(images) == 1:
-            found = numpy.asarray(images[0], numpy.float64)
+            found = images[0].read().astype(numpy.float64)
     if found is None:
         raise ValueError(f"{file.name} has no image named {', '.join(SURVEY_NAMES)}: choose another survey file.")
     return found
 
 
-def _calibration(opened: typing.Any, patterns: typing.Any) -> _Calibration:
-    """From what this project's sets and Swift's files say."""
-    with contextlib.suppress(KeyError, ValueError, TypeError):
-        described = json.loads(opened.attrs["metadata"])
-        mrad = float(described["detector_mrad_per_px"])
-        return _Calibration(float(described["scan_step_A"]) / 10, (mrad, mrad))
-    with contextlib.suppress(KeyError, ValueError, TypeError):
-        axes = json.loads(patterns.attrs["properties"])["dimensional_calibrations"]
-        scan, *detector = axes[1:]
-        ky, kx = (abs(axis["scale"]) * _MRAD_PER_UNIT[axis["units"]] for axis in detector)
-        return _Calibration(abs(scan["scale"]) * _NM_PER_UNIT[scan["units"]], (ky, kx))
-    return _Calibration()
+def _require_whole(file: pathlib.Path, recording: Recording) -> None:
+    """Before hours of work, not after: readers believe what a file says of its length until its end is asked for."""
+    try:
+        recording.pattern(-1, -1)
+    except Exception as error:
+        raise ValueError(
+            f"The last pattern of {file} cannot be read ({reason_of(error)}): copy the file again, or choose another."
+        ) from error

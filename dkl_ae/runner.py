@@ -1,14 +1,13 @@
 """The loop of an automated experiment: it owns time, the beam and the order in which things become safe.
 
-A run blanks the beam, acquires the survey and the reference, and then asks, measures and tells. Each pattern is
-handed to the recorder before the model sees its reading. However the run ends, the beam is blanked and the
-microscope's settings are put back.
+A run blanks the beam, acquires the survey and the reference, and then asks, measures and tells. Each pattern is in the
+session file before the next is exposed, and before the model sees its reading; while it cannot be written, the run
+waits. However the run ends, the beam is blanked and the microscope's settings are put back.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import enum
+import functools
 import logging
 import math
 import pathlib
@@ -20,12 +19,29 @@ from collections.abc import Callable, Mapping
 import numpy
 import numpy.typing
 
-from dkl_ae.experiment import FILE, Experiment, MakeSurrogate, Maps, Plan
+from dkl_ae.events import (
+    Dose,
+    DriverChanged,
+    Event,
+    LeftRun,
+    Outcome,
+    PointMeasured,
+    ReadingsRevised,
+    ReferenceFound,
+    RunEnded,
+    RunPaused,
+    RunResumed,
+    StepCompleted,
+    StepTimes,
+    SurveyAcquired,
+)
+from dkl_ae.experiment import FILE, Experiment, MakeSurrogate, Plan
 from dkl_ae.instrument import Frame, Instrument, InstrumentError
-from dkl_ae.measurement import ELEMENTARY_CHARGE_C, Measurement, Position, Proposal, Reading
+from dkl_ae.measurement import Measurement, Position, Proposal, Reading
 from dkl_ae.reader import Cross, Reader
 from dkl_ae.reference_exposures import geometry_of, reference_from, reference_places
 from dkl_ae.scalarizers import ENDS, Reference, load_reference
+from dkl_ae.session import NotKeptError, SessionWriter
 from dkl_ae.surrogate import Surrogate
 from dkl_ae.survey import Patches, Survey
 from dkl_ae.symmetry import Symmetry
@@ -41,127 +57,6 @@ FAILED_READINGS_IN_A_ROW = 3
 further step would move the probe over the specimen for nothing."""
 
 
-class Outcome(enum.StrEnum):
-    FINISHED = "finished"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-@dataclasses.dataclass(frozen=True)
-class StepTimes:
-    """Seconds that one step spent in each part."""
-
-    camera: float
-    """Moving the blanked probe, unblanking, exposing, reading out, blanking."""
-    scalarizer: float
-    model: float
-    """Fitting, predicting and scoring every candidate."""
-    recorder: float
-    """Handing the pattern and the maps to the recorder."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Dose:
-    """The dose ledger: everything exposed so far, the survey and the reference included."""
-
-    exposure_s: float = 0.0
-    electrons: float | None = None
-    """Beam current times exposure over the elementary charge; None when the current is unknown."""
-
-    def add(self, exposure_s: float, current_a: float | None) -> Dose:
-        electrons = None
-        if current_a is not None:
-            electrons = (self.electrons or 0.0) + exposure_s * current_a / ELEMENTARY_CHARGE_C
-        return Dose(self.exposure_s + exposure_s, electrons)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SurveyAcquired:
-    plan: Plan
-    survey: Survey
-    dose: Dose
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ReferenceFound:
-    reference: Reference
-    pattern: numpy.typing.NDArray[numpy.float64]
-    """Mean of the reference exposures, shape (ky, kx), counts."""
-    dose: Dose
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class PointMeasured:
-    """Sent before the model sees the reading; the pattern must be safe when the recorder returns."""
-
-    step: int
-    """1 for the first point, seeds included."""
-    measurement: Measurement
-    frame: Frame
-    ends: tuple[Frame, ...]
-    """Frames at the ends of the cross around the place, in the order of `dkl_ae.scalarizers.ENDS`; empty where no cross
-    was asked for, fewer than four where the run ended there."""
-    dose: Dose
-
-
-@dataclasses.dataclass(frozen=True)
-class ReadingsRevised:
-    """Some readings of earlier patterns are known only now."""
-
-    measurements: tuple[Measurement, ...]
-    """All so far, the first step's first."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class StepCompleted:
-    step: int
-    maps: Maps | None
-    next: Proposal | None
-    """None after the last step."""
-    best: Measurement | None
-    dose: Dose
-    times: StepTimes
-    explanation: str
-    """Which part of the model speaks; empty before it has learned."""
-    notices: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class DriverChanged:
-    """From here on, or after the run, another scalarizer or goal is followed."""
-
-    plan: Plan
-    maps: Maps | None
-    """What the model that learned from the logged readings says; None while it cannot say anything."""
-    best: Measurement | None
-    after_run: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class RunPaused:
-    paused: bool
-    """False when the run goes on again."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RunEnded:
-    outcome: Outcome
-    message: str
-    """One sentence for the operator."""
-
-
-Event = (
-    SurveyAcquired
-    | ReferenceFound
-    | PointMeasured
-    | ReadingsRevised
-    | StepCompleted
-    | DriverChanged
-    | RunPaused
-    | RunEnded
-)
-
-
 class StopRequestedError(Exception):
     """The operator asked the run to stop."""
 
@@ -171,19 +66,26 @@ class Runner:
 
     `pause`, `resume` and `stop` may be called from any thread at any time.
 
-    record: receives every event, in the running thread; it must keep what it is given before it returns.
+    show: receives every event, in the running thread.
+    session: keeps every event before it is shown; closed when the run ends. None to keep nothing.
+    left: where an earlier run was left, to go on from there; the plan is then its own.
     """
 
     def __init__(
         self,
         instrument: Instrument,
         plan: Plan,
-        record: Callable[[Event], None],
+        show: Callable[[Event], None],
         make_surrogate: MakeSurrogate | None = None,
+        *,
+        session: SessionWriter | None = None,
+        left: LeftRun | None = None,
     ) -> None:
         self._instrument = instrument
         self._plan = plan
-        self._record = record
+        self._show = show
+        self._session = session
+        self._left = left
         self._make_surrogate = make_surrogate or self._deep_kernel
         self._stop = threading.Event()
         self._go = threading.Event()
@@ -248,12 +150,50 @@ class Runner:
         ended = self._make_safe(ended)
         with self._switching:
             self._ended = True
-        self._record(ended)
+        ended = self._end(ended)
         if self._experiment is not None and self._experiment.measurements:
             try:
                 self._follow_if_asked(self._experiment, after_run=True)
             except Exception:
                 logger.exception("The run that has ended cannot be seen by another scalarizer.")
+        return ended
+
+    def _record(self, event: Event) -> None:
+        """Keep an event, and show it; waits while it cannot be kept, unless the run is to stop."""
+        if self._session is not None:
+            keep: Callable[[], None] = functools.partial(self._session.keep, event)
+            while True:
+                try:
+                    keep()
+                    break
+                except NotKeptError as error:
+                    logger.warning("%s", error)
+                    if self._stop.is_set():
+                        break
+                    self._hold(str(error))
+                    keep = self._session.keep_waiting
+        self._show(event)
+
+    def _hold(self, reason: str) -> None:
+        self._go.clear()
+        self._show(RunPaused(True, reason))
+        self._go.wait()
+        if not self._stop.is_set():
+            self._show(RunPaused(False))
+
+    def _end(self, ended: RunEnded) -> RunEnded:
+        """Keep and show how the run ended."""
+        if self._session is not None:
+            try:
+                self._session.keep(ended)
+            except NotKeptError as error:
+                logger.warning("%s", error)
+            try:
+                self._session.close()
+            except NotKeptError as error:
+                ended = RunEnded(Outcome.FAILED, f"{error} What it lacks is in the memory of this program alone.")
+            self._session = None
+        self._show(ended)
         return ended
 
     def _ended_early(self, message: str) -> RunEnded:
@@ -309,11 +249,14 @@ class Runner:
         _require_room_for_cross(self._plan, survey)
         patches = Patches(survey, self._plan.patch_size)
         experiment = self._experiment = Experiment(self._plan, patches, self._make_surrogate)
-        reference = self._acquire_reference(survey)
-        if reference is not None:
-            self._reader = Reader(reference, experiment.plan.scalarizers)
+        if self._left is None or self._left.reference is None:
+            reference = self._acquire_reference(survey)
+            if reference is not None:
+                self._reader = Reader(reference, experiment.plan.scalarizers)
+        if self._left is not None:
+            self._take_up(experiment, self._left)
         failed_in_a_row = 0
-        for step in range(1, self._plan.points + 1):
+        for step in range(len(experiment.measurements) + 1, self._plan.points + 1):
             self._wait_while_paused()
             self._follow_if_asked(experiment)
             start = time.perf_counter()
@@ -332,6 +275,7 @@ class Runner:
                 raise broken
             has_lattice = math.isfinite(readings["bragg_spacing"].value)
             revised = self._reader.remember(proposal.candidate, has_lattice=has_lattice)
+            learned = experiment.checkpoint
             experiment.tell(measurement, revised)
             if revised:
                 self._record(ReadingsRevised(experiment.measurements))
@@ -352,6 +296,7 @@ class Runner:
                     times,
                     experiment.explanation,
                     experiment.notices,
+                    experiment.checkpoint if experiment.checkpoint is not learned else None,
                 )
             )
             failed_in_a_row = 0 if _reached_camera(measurement) else failed_in_a_row + 1
@@ -360,8 +305,20 @@ class Runner:
                 raise InstrumentError(f"The last {failed_in_a_row} patterns cannot be read: {trouble}")
         self._follow_if_asked(experiment)
 
+    def _take_up(self, experiment: Experiment, left: LeftRun) -> None:
+        self._reader = left.reader or self._reader
+        self._dose = left.dose if left.measurements else self._dose
+        experiment.recall(left.measurements, left.checkpoint, left.followed, left.followed_since)
+        if left.followed is not None:
+            self._plan, self._earlier = left.followed, None
+        self._record(RunResumed(self._plan, left, experiment.maps, experiment.checkpoint, self._dose))
+
     def _acquire_survey(self) -> Survey:
         self._wait_while_paused()
+        if self._left is not None:
+            self._instrument.adopt_survey(self._left.survey.survey)
+            self._dose = (self._left.reference or self._left.survey).dose
+            return self._left.survey.survey
         survey = self._instrument.acquire_survey()
         self._count_dose(self._instrument.survey_exposure_s)
         self._record(SurveyAcquired(self._plan, survey, self._dose))
@@ -377,7 +334,7 @@ class Runner:
             frames.append(self._expose(survey.position(int(row), int(column))))
         reference = reference_from(frames, self._plan)
         pattern = numpy.stack([frame.pattern for frame in frames]).mean(axis=0, dtype=numpy.float64)
-        self._record(ReferenceFound(reference, pattern, self._dose))
+        self._record(ReferenceFound(reference, pattern, tuple(frames), self._dose))
         return reference
 
     def _load_reference(self, frame: Frame) -> Reference:
@@ -390,7 +347,7 @@ class Runner:
             (self._plan.mask_inner, self._plan.mask_radius),
         )
         pattern = reference.pattern if reference.pattern is not None else numpy.zeros(reference.shape)
-        self._record(ReferenceFound(reference, pattern * reference.counts_per_electron, self._dose))
+        self._record(ReferenceFound(reference, pattern * reference.counts_per_electron, (), self._dose))
         return reference
 
     def _follow_if_asked(self, experiment: Experiment, *, after_run: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import typing
+from collections.abc import Mapping
 
 import numpy
 import scipy.linalg
@@ -54,6 +55,17 @@ class Surrogate(typing.Protocol):
         not tell."""
 
     @property
+    def trainings(self) -> int:
+        """How often its parameters were learned so far."""
+
+    def parameters(self) -> dict[str, FloatArray]:
+        """What was learned, by name; empty for a model that learns no parameters."""
+
+    def restore(self, parameters: Mapping[str, FloatArray], trainings: int) -> None:
+        """Take what another model of the same candidates had learned after so many trainings: the next fit takes these
+        parameters instead of training."""
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """Sentences for the operator about what went wrong and was worked around in the last fit."""
 
@@ -73,7 +85,19 @@ def left_out(values: FloatArray, columns: FloatArray, whitened: FloatArray) -> P
     return Posterior(mean=values - columns.T @ whitened / precision, sigma=1 / numpy.sqrt(precision))
 
 
-class ExactGP:
+class Untrained:
+    """What a surrogate without parameters says of them."""
+
+    trainings = 0
+
+    def parameters(self) -> dict[str, FloatArray]:
+        return {}
+
+    def restore(self, parameters: Mapping[str, FloatArray], trainings: int) -> None:
+        """There is nothing to restore."""
+
+
+class ExactGP(Untrained):
     """The Gaussian process that the deep kernel is when its network is silent: the oracle of the tests.
 
     Constant mean; covariance output_scale * Matern 3/2 + linear * <x, x'> + quadratic * <x, x'>^2 / (|x| |x'|),

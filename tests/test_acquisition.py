@@ -12,6 +12,7 @@ from dkl_ae.acquisition import (
     ACQUISITIONS,
     Belief,
     choose,
+    exploration,
     log_expected_closeness,
     log_expected_improvement,
     score,
@@ -266,3 +267,22 @@ def test_names_labels_and_tool_tips_are_there_for_the_panel() -> None:
         assert name == acquisition.name
         assert acquisition.tool_tip.endswith(".")
     assert len({a.label for a in ACQUISITIONS.values()}) == len(ACQUISITIONS)
+
+
+@given(beliefs(), names, st.floats(0, 5), st.data())
+def test_exploration_is_a_share(state, name, parameter, data) -> None:
+    place = data.draw(st.integers(0, state.mean.size - 1))
+    for target in (None, 0.5):
+        assert 0 <= exploration(name, dataclasses.replace(state, target=target), parameter, place) <= 1
+
+
+@given(st.floats(0.01, 3), st.floats(0.01, 2), st.sampled_from(["expected_improvement", "upper_confidence_bound"]))
+def test_what_exploits_is_the_advantage_over_the_usual_candidate(advantage, sigma, name) -> None:
+    state = belief([1.0 + advantage, 1.0, 1.0], [sigma, 1.0, 1.0])
+    counted = 2 * sigma if name == "upper_confidence_bound" else sigma
+    assert exploration(name, state, 2.0, 0) == pytest.approx(counted / (counted + advantage))
+    assert exploration(name, state, 2.0, 1) == 1
+
+
+def test_maximum_uncertainty_only_explores() -> None:
+    assert exploration("maximum_uncertainty", belief([5.0, 0.0, 0.0], [0.2] * 3), 0.0, 0) == 1

@@ -16,14 +16,14 @@ from dkl_ae.acquisition import ACQUISITIONS
 from dkl_ae.experiment import GOALS, LARGEST, SMALLEST, VALUE, Experiment, Plan
 from dkl_ae.measurement import Measurement, Origin, Proposal, Reading
 from dkl_ae.scalarizers import SCALARIZERS
-from dkl_ae.surrogate import ExactGP, Posterior
+from dkl_ae.surrogate import ExactGP, Posterior, Untrained
 from dkl_ae.survey import Patches, Survey
 from dkl_ae.symmetry import Symmetry
 
 SURVEY = Survey(numpy.random.default_rng(0).random((9, 10)), 0.1)
 
 
-class NearestNeighbour:
+class NearestNeighbour(Untrained):
     """The least surrogate that learns: the value of the nearest measured patch, its distance as sigma."""
 
     def __init__(self, features: numpy.ndarray, seed: int, symmetry: Symmetry) -> None:
@@ -302,6 +302,7 @@ def propose(count: int, seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_million_steps_never_propose_a_measured_or_forbidden_candidate() -> None:
     with concurrent.futures.ProcessPoolExecutor(2) as pool:
         list(pool.map(propose, [250_000] * 4, range(4)))

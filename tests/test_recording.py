@@ -59,7 +59,7 @@ def test_numpy_arrays_with_given_calibrations(tmp_path: pathlib.Path) -> None:
     numpy.save(tmp_path / "patterns.npy", PATTERNS)
     survey = hdf5(tmp_path / "survey.h5", image=SURVEY)
     recording = open_recording(tmp_path / "patterns.npy", survey, nm_per_pixel=0.1, mrad_per_pixel=1.5)
-    assert isinstance(recording.stored_patterns, numpy.memmap)
+    assert isinstance(recording.stored_patterns.stored, numpy.memmap)
     assert (recording.scan_shape, recording.detector_shape) == ((4, 5), (6, 8))
     numpy.testing.assert_array_equal(recording.pattern(0, 0), PATTERNS[0, 0])
     numpy.testing.assert_array_equal(recording.survey, SURVEY)
@@ -92,8 +92,8 @@ def saved(file: pathlib.Path, array: numpy.ndarray) -> pathlib.Path:
     [
         (lambda d: open_recording(d / "none.h5"), r"no file .*none.h5"),
         (lambda d: open_recording(d / "none.npy"), r"no file .*none.npy"),
-        (lambda d: open_recording(text(d / "text.h5")), r"text.h5 is not an HDF5 file"),
-        (lambda d: open_recording(text(d / "text.npy")), r"text.npy is not a NumPy file"),
+        (lambda d: open_recording(text(d / "text.h5")), r"text.h5 cannot be read as HDF5"),
+        (lambda d: open_recording(text(d / "text.npy")), r"text.npy cannot be read as NumPy"),
         (lambda d: open_recording(hdf5(d / "flat.h5", haadf=SURVEY)), r"flat.h5 has no four-dimensional array"),
         (lambda d: open_recording(hdf5(d / "alone.h5", p=PATTERNS)), r"alone.h5 has no survey of its scan, 4 x 5"),
         (lambda d: open_recording(hdf5(d / "bare.h5", p=PATTERNS, haadf=SURVEY)), r"size of a scan pixel in nm"),
@@ -115,8 +115,8 @@ def saved(file: pathlib.Path, array: numpy.ndarray) -> pathlib.Path:
             lambda d: open_recording(hdf5(d / "p.h5", p=PATTERNS), hdf5(d / "s.h5", a=SURVEY, b=SURVEY)),
             r"s.h5 has no image named survey, haadf",
         ),
-        (lambda d: open_recording(saved(d / "3d.npy", PATTERNS[0]), saved(d / "s.npy", SURVEY),
-                                  nm_per_pixel=0.1, mrad_per_pixel=1.0), r"have the shape \(5, 6, 8\)"),
+        (lambda d: open_recording(saved(d / "4d.npy", PATTERNS[:, :0]), require_survey=False,
+                                  nm_per_pixel=0.1, mrad_per_pixel=1.0), r"have the shape \(4, 0, 6, 8\)"),
         (lambda d: dataclasses.replace(Recording("r", PATTERNS, SURVEY, 0.1, (1.0, 1.0)), nm_per_pixel=-1.0),
          r"scan pixel of r is -1"),
     ],

@@ -11,11 +11,7 @@ import numpy
 import pytest
 
 from dkl_ae.acquisition import ACQUISITIONS
-from dkl_ae.experiment import VALUE, Plan
-from dkl_ae.measurement import Origin
-from dkl_ae.places import darkest_places
-from dkl_ae.reference_exposures import reference_places
-from dkl_ae.runner import (
+from dkl_ae.events import (
     Dose,
     DriverChanged,
     Event,
@@ -24,11 +20,15 @@ from dkl_ae.runner import (
     ReadingsRevised,
     ReferenceFound,
     RunEnded,
-    Runner,
     RunPaused,
     StepCompleted,
     SurveyAcquired,
 )
+from dkl_ae.experiment import VALUE, Plan
+from dkl_ae.measurement import Origin
+from dkl_ae.places import darkest_places
+from dkl_ae.reference_exposures import reference_places
+from dkl_ae.runner import Runner
 from dkl_ae.scalarizers import save_reference
 from dkl_ae.survey import Survey
 from tests.simulated_instrument import ELECTRONS_PER_S, EXPOSURE_S, SURVEY_S, SimulatedInstrument, failing_at

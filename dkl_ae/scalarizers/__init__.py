@@ -18,7 +18,7 @@ from dkl_ae.scalarizers.charge import ENDS, USUAL_ARM_NM
 from dkl_ae.scalarizers.diffraction import with_undeformed
 from dkl_ae.scalarizers.patterns import Arms, Patterns, with_descan
 from dkl_ae.scalarizers.reference import MASK_RADIUS, Descan, Geometry, Reference, find_reference
-from dkl_ae.scalarizers.reference_file import described, load_reference, save_reference
+from dkl_ae.scalarizers.reference_file import described, load_reference, restored_reference, save_reference
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, read, reading
 from dkl_ae.scalarizers.seen import Seen
 from dkl_ae.scalarizers.yours import scalarizer
@@ -43,6 +43,7 @@ __all__ = [
     "one_pattern",
     "read",
     "readings_of",
+    "restored_reference",
     "save_reference",
     "scalarize",
     "scalarizer",

@@ -59,15 +59,23 @@ def load_reference(
         ) from error
 
 
+def restored_reference(header: typing.Mapping[str, typing.Any], arrays: typing.Mapping[str, typing.Any]) -> Reference:
+    """A reference from what `described` said of it, and its arrays by name.
+
+    Raises KeyError or TypeError for what is no description.
+    """
+    given = dict(header)
+    given |= {name: tuple(given[name]) for name in ("shape", "mrad_per_pixel", "centre", "rest_mrad")}
+    given["geometry"] = Geometry(**given["geometry"])
+    if given["descan"] is not None:
+        given["descan"] = Descan(**{name: tuple(value) for name, value in given["descan"].items()})
+    if given["lattice_mrad"] is not None:
+        given["lattice_mrad"] = tuple(tuple(vector) for vector in given["lattice_mrad"])
+    return Reference(**given, **{name: arrays[name] for name in _ARRAYS if name in arrays})
+
+
 def _from_archive(archive: typing.Any) -> Reference:
     header = json.loads(str(archive["reference"]))
     if header.pop("format") != _FORMAT:
         raise ValueError("it is of another version")
-    pairs = ("shape", "mrad_per_pixel", "centre", "rest_mrad")
-    header |= {name: tuple(header[name]) for name in pairs}
-    header["geometry"] = Geometry(**header["geometry"])
-    if header["descan"] is not None:
-        header["descan"] = Descan(**{name: tuple(value) for name, value in header["descan"].items()})
-    if header["lattice_mrad"] is not None:
-        header["lattice_mrad"] = tuple(tuple(vector) for vector in header["lattice_mrad"])
-    return Reference(**header, **{name: archive[name] for name in _ARRAYS if name in archive})
+    return restored_reference(header, archive)

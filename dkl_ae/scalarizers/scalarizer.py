@@ -52,6 +52,10 @@ class Scalarizer:
     def title(self) -> str:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
+    def without_excess(self, value: FloatArray, sigma: FloatArray) -> FloatArray:
+        """Readings without what counting noise adds to them on average: what a model is told."""
+        return value if self.excess is None else value - self.excess(value, sigma)
+
 
 def nothing(patterns: Patterns, sentence: str) -> Values:
     """No number for any of the patterns, for one reason."""

@@ -5,6 +5,7 @@ Positions are (y, x) in nm from the field's top left corner. Everything that is 
 
 from __future__ import annotations
 
+import collections
 import math
 import threading
 import time
@@ -26,6 +27,7 @@ Counts = numpy.typing.NDArray[numpy.float32]
 
 _SURVEY_PIXELS = 128
 _ANGSTROM_SQUARED_PER_BARN = 1e-8
+_SAME_PLACE_NM = 1e-6
 
 
 class Column(typing.Protocol):
@@ -107,8 +109,9 @@ class VirtualColumn:
         self._clock = clock
         self._start = clock()
         self._lock = threading.RLock()
-        streams = numpy.random.SeedSequence(seed).spawn(3)
-        self._camera_noise, self._scan_noise, self._fate = (numpy.random.default_rng(stream) for stream in streams)
+        streams = numpy.random.SeedSequence(seed).spawn(2)
+        self._scan_noise, self._fate = (numpy.random.default_rng(stream) for stream in streams)
+        self._exposures: collections.Counter[tuple[int, int]] = collections.Counter()
         self.name = specimen.name
         self.extent_nm = (specimen.extent_nm, specimen.extent_nm)
         self.scan_shape = (_SURVEY_PIXELS, _SURVEY_PIXELS)
@@ -147,7 +150,7 @@ class VirtualColumn:
         with self._lock:
             y, x = self._on_specimen(y_nm, x_nm)
             expected = electrons * self._patterns.pattern(float(y), float(x))
-            counts = self._camera.read(expected, exposure_s, self._camera_noise, self._seed)
+            counts = self._camera.read(expected, exposure_s, self._camera_noise(y_nm, x_nm), self._seed)
             if self._damage_barn:
                 away = self.specimen.atoms_angstrom[:, 1::-1] - 10 * numpy.array([y, x], float)
                 self._damage(electrons * self._images.probe_density(away))
@@ -177,6 +180,13 @@ class VirtualColumn:
     def close(self) -> None:
         """Nothing to let go of."""
 
+    def _camera_noise(self, y_nm: float, x_nm: float) -> numpy.random.Generator:
+        """Of the next exposure of a place: the same whatever was exposed elsewhere before, so that a run that goes on
+        in a microscope that was started again reads what it would have read."""
+        place = (round(y_nm / _SAME_PLACE_NM), round(x_nm / _SAME_PLACE_NM))
+        self._exposures[place] += 1
+        return numpy.random.default_rng([self._seed, self._exposures[place], *(index % 2**32 for index in place)])
+
     def _on_specimen(
         self, y_nm: numpy.typing.ArrayLike, x_nm: numpy.typing.ArrayLike, later_s: numpy.typing.ArrayLike = 0.0
     ) -> tuple[FloatArray, FloatArray]:
@@ -201,9 +211,11 @@ class ReplayColumn:
     current and the exposure, while there is a beam at all. A recording without noise is counted as if it were a
     specimen; its noise belongs to the seed and the pixel, so that a place gives the same counts each time, as a
     recording does.
+
+    counts_per_electron: of the camera that recorded, or is to count.
     """
 
-    def __init__(self, recording: Recording, *, seed: int = 0) -> None:
+    def __init__(self, recording: Recording, *, seed: int = 0, counts_per_electron: float = 1.0) -> None:
         if seed < 0:
             raise ValueError(f"The seed is {seed}: choose zero or a positive whole number.")
         if recording.survey is None:
@@ -217,7 +229,7 @@ class ReplayColumn:
         self.scan_shape = recording.scan_shape
         self.detector_shape = recording.detector_shape
         self.mrad_per_pixel = recording.mrad_per_pixel
-        self.counts_per_electron = 1.0
+        self.counts_per_electron = counts_per_electron
         # The survey, whatever detector it was recorded with.
         self.channels: Sequence[str] = DETECTORS[:1]
         self.frame_rate_hz = math.inf
@@ -243,7 +255,7 @@ class ReplayColumn:
         if not self._recording.is_noise_free:
             return pattern.astype(numpy.float32)
         random = numpy.random.default_rng([self._seed, row, column])
-        return random.poisson(electrons * pattern).astype(numpy.float32)
+        return (self.counts_per_electron * random.poisson(electrons * pattern)).astype(numpy.float32)
 
     def scan(
         self, channel: str, y_nm: FloatArray, x_nm: FloatArray, electrons: float, pixel_time_s: float

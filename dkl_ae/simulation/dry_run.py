@@ -50,6 +50,15 @@ class DryRun:
         # Swift's frames have this precision.
         return Survey(image.astype(numpy.float32).astype(float), max(extent) / max(shape))
 
+    def adopt_survey(self, survey: Survey) -> None:
+        height, width = (side * survey.pixel_size_nm for side in survey.shape)
+        if not numpy.allclose((height, width), self._column.extent_nm, rtol=1e-3):
+            there = " x ".join(f"{side:.4g}" for side in self._column.extent_nm)
+            raise InstrumentError(
+                f"The survey shows {height:.4g} x {width:.4g} nm but {self._column.name} {there} nm: choose the "
+                "specimen that the run began on."
+            )
+
     def acquire_pattern(self, position: Position) -> Frame:
         height, width = self._column.extent_nm
         electrons = self._electrons_per_s * self._exposure_s

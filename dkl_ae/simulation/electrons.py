@@ -1,4 +1,4 @@
-"""Fast electrons, and how atoms scatter them.
+"""How atoms scatter fast electrons.
 
 Spatial frequencies k are in 1/angstrom (sine of the angle over the wavelength) throughout this package.
 """
@@ -7,33 +7,15 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-import math
 import typing
 
 import numpy
 
-from dkl_ae.measurement import ELEMENTARY_CHARGE_C
 from dkl_ae.survey import FloatArray
-
-_LIGHT_SPEED = 299792458.0
-_ELECTRON_MASS = 9.1093837015e-31
-_PLANCK = 6.62607015e-34
 
 _THERMAL_ANGSTROM: typing.Final = {6: 0.063, 14: 0.07}
 """Root-mean-square thermal displacement along one axis, by atomic number: carbon, silicon."""
 _USUAL_THERMAL_ANGSTROM = 0.08
-
-
-def wavelength_angstrom(high_tension_v: float) -> float:
-    """De Broglie wavelength of relativistic electrons: 0.04484 angstrom at 70 kV."""
-    energy = ELEMENTARY_CHARGE_C * high_tension_v
-    momentum = math.sqrt(2 * _ELECTRON_MASS * energy + (energy / _LIGHT_SPEED) ** 2)
-    return _PLANCK / momentum * 1e10
-
-
-def relativistic_mass_ratio(high_tension_v: float) -> float:
-    """Mass of the moving electron over its rest mass: 1.137 at 70 kV."""
-    return 1 + ELEMENTARY_CHARGE_C * high_tension_v / (_ELECTRON_MASS * _LIGHT_SPEED**2)
 
 
 def has_scattering_factor(atomic_number: int) -> bool:

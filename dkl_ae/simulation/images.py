@@ -17,6 +17,7 @@ import numpy.typing
 import scipy.fft
 import scipy.ndimage
 
+from dkl_ae.fast_electrons import relativistic_mass_ratio
 from dkl_ae.simulation import electrons
 from dkl_ae.simulation.gridding import ComplexArray, structure_factor
 from dkl_ae.simulation.optics import Optics
@@ -133,7 +134,7 @@ class ImageSimulator:
             total += (electrons.scattering_factor(element, k) * blur).astype(numpy.float32) * structure
         # The phase is wavelength * mass ratio * V; its gradient over 2 pi times the wavelength is an angle.
         wavelength = self.optics.wavelength_angstrom
-        strength = wavelength**2 * electrons.relativistic_mass_ratio(self.optics.high_tension_v) * 1e3
+        strength = wavelength**2 * relativistic_mass_ratio(self.optics.high_tension_v) * 1e3
         down, right = (self._spline((1j * strength * total * along).astype(numpy.complex64)) for along in (k_y, k_x))
         return down, right
 
@@ -156,5 +157,5 @@ class ImageSimulator:
         """Of scattering between two angles, in square angstrom: |mass ratio * f_e|^2 over them."""
         angle = numpy.linspace(inner_mrad, outer_mrad, 500) * 1e-3
         factor = electrons.scattering_factor(atomic_number, angle / self.optics.wavelength_angstrom)
-        density = (electrons.relativistic_mass_ratio(self.optics.high_tension_v) * factor) ** 2
+        density = (relativistic_mass_ratio(self.optics.high_tension_v) * factor) ** 2
         return float(numpy.trapezoid(2 * math.pi * angle * density, angle))

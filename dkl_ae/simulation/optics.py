@@ -9,7 +9,7 @@ import typing
 import numpy
 import numpy.typing
 
-from dkl_ae.simulation.electrons import wavelength_angstrom
+from dkl_ae.fast_electrons import wavelength_angstrom
 from dkl_ae.survey import FloatArray
 
 Coefficient = tuple[float, float]

@@ -25,6 +25,7 @@ import numpy
 import numpy.typing
 import scipy.fft
 
+from dkl_ae.fast_electrons import relativistic_mass_ratio
 from dkl_ae.simulation import electrons
 from dkl_ae.simulation.backend import Backend, NumpyBackend, TorchBackend
 from dkl_ae.simulation.detector import Geometry
@@ -290,7 +291,7 @@ class PatternSimulator:
         # A circular band limit keeps the potential of an atom round.
         transform[numpy.hypot(detector_y, detector_x) > 0.5 / step] = 0
         # sigma V = wavelength * mass ratio * the Fourier integral of f_e: h^2 / (2 pi m e) cancels.
-        strength = self.optics.wavelength_angstrom * electrons.relativistic_mass_ratio(self.optics.high_tension_v)
+        strength = self.optics.wavelength_angstrom * relativistic_mass_ratio(self.optics.high_tension_v)
         phase = scipy.fft.irfft2(transform, s=shape) * numpy.float32(strength / step**2)
         return typing.cast(ComplexArray, numpy.exp(1j * phase).astype(numpy.complex64))
 

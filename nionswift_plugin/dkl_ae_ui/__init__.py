@@ -1,8 +1,10 @@
 """The Nion Swift plug-in "Automated Experiment"."""
 
 from nionswift_plugin.dkl_ae_ui import panel
+from nionswift_plugin.dkl_ae_ui.review import panel as review_panel
 
 
 def run() -> None:
-    """Put the panel into Swift's panel menu. Swift calls this once all plug-ins are loaded."""
+    """Put the panels into Swift's panel menu. Swift calls this once all plug-ins are loaded."""
     panel.register()
+    review_panel.register()

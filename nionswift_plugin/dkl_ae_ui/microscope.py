@@ -9,7 +9,7 @@ import math
 import threading
 import time
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy
 from nion.data import DataAndMetadata
@@ -87,6 +87,7 @@ class SwiftInstrument:
 
     channel: the scan channel of the survey.
     given_survey: a survey that is acquired already, or None to acquire one with the scan's current settings.
+    scan_settings: how the scan was set for the survey of an earlier run, which is to be adopted.
     settle_s: how long the coils may swing after a move, and the blanker after it opened.
     """
 
@@ -97,6 +98,7 @@ class SwiftInstrument:
         channel: int,
         exposure_s: float,
         given_survey: DataAndMetadata.DataAndMetadata | None = None,
+        scan_settings: Mapping[str, typing.Any] | None = None,
         settle_s: float = 0.001,
     ) -> None:
         self._stem = microscope.stem
@@ -104,6 +106,10 @@ class SwiftInstrument:
         self._camera = microscope.camera
         self._channel = channel
         self._given_survey = given_survey
+        self._survey_parameters = copy.deepcopy(self._scan.get_current_frame_parameters())
+        for name, value in (scan_settings or {}).items():
+            self._survey_parameters.set_parameter(name, value)
+        _without_subscan(self._survey_parameters)
         self._settle_s = settle_s
         self._camera_parameters = copy.deepcopy(self._camera.get_current_frame_parameters())
         self._camera_parameters.exposure_ms = exposure_s * 1000
@@ -121,6 +127,11 @@ class SwiftInstrument:
     @property
     def survey_exposure_s(self) -> float:
         return self._survey_exposure_s
+
+    @property
+    def scan_settings(self) -> dict[str, typing.Any]:
+        """How the scan is set for the survey, as JSON takes it; for a later run that adopts it."""
+        return dict(self._survey_parameters.as_dict())
 
     @property
     def has_blanker(self) -> bool:
@@ -145,12 +156,7 @@ class SwiftInstrument:
         if self._given_survey is not None:
             check_survey_is_current(self._given_survey, self._scan)
             return to_survey(self._given_survey)
-        parameters = self._scan.get_current_frame_parameters()
-        if parameters.subscan_pixel_size:
-            parameters.subscan_pixel_size = None
-            parameters.subscan_fractional_size = None
-            parameters.subscan_fractional_center = None
-            parameters.subscan_rotation = 0.0
+        parameters = self._survey_parameters
         self._scan.set_enabled_channels([self._channel])
         # Recording alone would leave the probe's coordinates at the previous view.
         self._scan.set_current_frame_parameters(parameters)
@@ -159,6 +165,17 @@ class SwiftInstrument:
             xdata = self._record(self._scan, parameters, duration_s)
         self._survey_exposure_s = duration_s
         return to_survey(xdata)
+
+    def adopt_survey(self, survey: Survey) -> None:
+        self._scan.set_current_frame_parameters(self._survey_parameters)
+        context = self._scan.scan_context
+        size = (context.size.height, context.size.width)
+        pixel_nm = context.fov_nm / max(size)
+        if size != survey.shape or not math.isclose(pixel_nm, survey.pixel_size_nm, rel_tol=1e-3):
+            raise InstrumentError(
+                f"The survey has {survey.shape[0]} x {survey.shape[1]} px of {survey.pixel_size_nm:.4g} nm but the "
+                f"scan {size[0]} x {size[1]} px of {pixel_nm:.4g} nm: choose the microscope that the run began on."
+            )
 
     def acquire_pattern(self, position: Position) -> Frame:
         self._move_probe(position)
@@ -277,6 +294,14 @@ class SwiftInstrument:
                 "check it in its own panel, then start again."
             )
         return typing.cast(DataAndMetadata.DataAndMetadata, xdatas[0])
+
+
+def _without_subscan(parameters: typing.Any) -> None:
+    if parameters.subscan_pixel_size:
+        parameters.subscan_pixel_size = None
+        parameters.subscan_fractional_size = None
+        parameters.subscan_fractional_center = None
+        parameters.subscan_rotation = 0.0
 
 
 def to_survey(xdata: DataAndMetadata.DataAndMetadata) -> Survey:

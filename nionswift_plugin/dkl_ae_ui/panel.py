@@ -14,10 +14,7 @@ from nion.swift.model import Notification
 from nion.ui import Declarative
 from nion.utils import Model, Registry
 
-from dkl_ae.experiment import VALUE, Plan
-from dkl_ae.instrument import InstrumentError
-from dkl_ae.measurement import Measurement, Reading
-from dkl_ae.runner import (
+from dkl_ae.events import (
     Dose,
     DriverChanged,
     Event,
@@ -26,16 +23,22 @@ from dkl_ae.runner import (
     ReferenceFound,
     RunEnded,
     RunPaused,
+    RunResumed,
     StepCompleted,
     SurveyAcquired,
 )
+from dkl_ae.experiment import VALUE, Plan
+from dkl_ae.instrument import InstrumentError
+from dkl_ae.measurement import Measurement, Reading
 from dkl_ae.scalarizers import Reference, save_reference
 from dkl_ae.scalarizers.expression import COMPOSITE
+from dkl_ae.session import NotKeptError
 from dkl_ae.survey import Survey
 from nionswift_plugin.dkl_ae_ui.drawn import drawn_mask, drawn_region
 from nionswift_plugin.dkl_ae_ui.form import Form
 from nionswift_plugin.dkl_ae_ui.panel_view import build_view
 from nionswift_plugin.dkl_ae_ui.run_control import RunControl
+from nionswift_plugin.dkl_ae_ui.session_files import Unfinished, last_unfinished
 from nionswift_plugin.dkl_ae_ui.settings import Settings, remembered_texts
 from nionswift_plugin.dkl_ae_ui.troubles import Troubles
 
@@ -100,6 +103,10 @@ class Handler(Declarative.Handler):
         self.dose_text = Model.PropertyModel[str]("")
         self.best_text = Model.PropertyModel[str]("")
         self.model_text = Model.PropertyModel[str]("")
+        self.session_text = Model.PropertyModel[str]("")
+        self.can_resume_run = Model.PropertyModel[bool](False)
+        self._unfinished: Unfinished | None = None
+        self._look_for_unfinished()
         self._listeners = [
             Registry.listen_component_registered_event(self._components_changed),
             Registry.listen_component_unregistered_event(self._components_changed),
@@ -127,21 +134,30 @@ class Handler(Declarative.Handler):
     # What the user does.
 
     def start_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        if self._begin(None):
+            self._remember()
+
+    def resume_run_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        if self._unfinished is not None:
+            self._begin(self._unfinished.file)
+
+    def _begin(self, session: pathlib.Path | None) -> bool:
+        """Start a run, or go on with a session; whether that could be done."""
         try:
-            settings = Settings.from_texts(self._form.texts())
-            self._run = RunControl(self._window, settings, self._on_event, self._on_trouble)
-        except (ValueError, InstrumentError) as error:
+            settings = Settings.from_texts(self._form.texts()) if session is None else Settings()
+            self._run = RunControl(self._window, settings, self._on_event, self._on_trouble, session)
+        except (ValueError, InstrumentError, NotKeptError) as error:
             self._tell(str(error))
-            return
-        self._remember()
-        self._followed = settings.plan
-        self._labels = {name: scalarizer.label for name, scalarizer in settings.plan.scalarizers.items()}
+            return False
+        self._followed = plan = self._run.plan
+        self._labels = {name: scalarizer.label for name, scalarizer in plan.scalarizers.items()}
         self._troubles = Troubles(self._labels)
         self.progress.value = 0
         for text in (self.step_text, self.time_text, self.dose_text, self.best_text, self.model_text):
             text.value = ""
-        self._tell(self._run.notice or "Acquiring the survey...")
+        self._tell(self._run.notice or ("Acquiring the survey..." if session is None else "Taking up the last run..."))
         self._set_running(True)
+        return True
 
     def pause_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         if self._run is None or self.idle.value:
@@ -260,12 +276,31 @@ class Handler(Declarative.Handler):
                 self._show_step(event)
             case DriverChanged():
                 self._show_change(event)
-            case RunPaused(paused=paused):
-                self._tell("Paused, the beam is blanked." if paused else "Running.")
+            case RunPaused():
+                self._show_pause(event)
+            case RunResumed():
+                self._show_taken_up(event)
             case RunEnded():
                 self._end(event)
         for watcher in self._watchers:
             watcher(event)
+
+    def _show_pause(self, event: RunPaused) -> None:
+        self._tell((event.reason or "Paused, the beam is blanked.") if event.paused else "Running.")
+        if event.reason:
+            self.pause_label.value = "Resume"
+
+    def _show_taken_up(self, event: RunResumed) -> None:
+        self._survey = event.left.survey.survey
+        self._followed = event.plan
+        if event.left.reference is not None:
+            self._reference = event.left.reference.reference
+        self._show_dose(event.dose)
+        self.progress.value = round(100 * len(event.left.measurements) / event.plan.points)
+        self._tell(
+            f"Going on after {len(event.left.measurements)} points, on the survey of then: if the specimen has moved "
+            "since, stop and start a new run."
+        )
 
     def _show_point(self, event: PointMeasured) -> None:
         assert self._followed is not None
@@ -325,6 +360,7 @@ class Handler(Declarative.Handler):
             # With the lattice that was met on the way.
             self._reference = self._run.reference or self._reference
         self._set_running(False)
+        self._look_for_unfinished()
         self._check()
         self._tell(event.message)
         if event.outcome is Outcome.FAILED:
@@ -360,13 +396,27 @@ class Handler(Declarative.Handler):
             return
         if self.idle.value:
             typed = self._form.texts()["patch_size"]
-            self._tell(self._settings.about_patch_size(typed) or "Ready.")
+            self._tell(self._settings.about_patch_size(typed) or self._ready)
             self._remember()
         elif self.can_switch.value:
             self._tell("Press Switch for the run to follow this from the next step on.")
 
+    @property
+    def _ready(self) -> str:
+        found = self._unfinished
+        if found is None:
+            return "Ready."
+        return f"Ready; the last run was left after {found.measured} of {found.points} points and can be resumed."
+
+    def _look_for_unfinished(self) -> None:
+        found = self._unfinished = last_unfinished(self._window)
+        self.session_text.value = (
+            f"{found.title}: {found.measured} of {found.points} points" if found is not None else "none to go on with"
+        )
+
     def _enable(self) -> None:
         """What can be done now."""
+        self.can_resume_run.value = bool(self.idle.value) and self._unfinished is not None
         idle, free = bool(self.idle.value), self._run is None or not self._run.refitting
         self.can_start.value = idle and free and self._settings is not None
         self.can_switch.value = free and self._would_switch()

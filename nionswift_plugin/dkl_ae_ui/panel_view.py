@@ -68,10 +68,11 @@ def _buttons(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
         ),
         button(
             u,
-            "save_model",
-            "Save model...",
-            "Keep what the last run's model has learned, to start another run from.",
-            enabled="can_save_model",
+            "resume_run",
+            "Resume last run",
+            "Go on with the last run of this project that has points left, as if it had never stopped: after a crash, "
+            "a power cut, or Stop.",
+            enabled="can_resume_run",
         ),
         u.create_stretch(),
         spacing=8,
@@ -187,5 +188,16 @@ def _more_tab(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
         number_row(u, "travel_cost"),
         number_row(u, "least_spacing_nm"),
         number_row(u, "cross_arm_nm"),
-        number_row(u, "random_seed"),
+        number_row(
+            u,
+            "random_seed",
+            button(
+                u,
+                "save_model",
+                "Save model...",
+                "Keep what the last run's model has learned, to start another run from.",
+                enabled="can_save_model",
+            ),
+        ),
+        state_row(u, "Last run", "session", "The latest run of this project, where it has points left.", lines=2),
     )

@@ -18,6 +18,7 @@ SEED_COLOUR = (255, 160, 60)
 MODEL_COLOUR = (40, 40, 255)
 LINE_COLOUR = (90, 190, 240)
 NEXT_COLOUR = (80, 255, 80)
+PICKED_COLOUR = (255, 255, 255)
 
 _LEAST_SIDE = 512
 """Small surveys are enlarged to this many pixels so that the marks do not hide them."""
@@ -49,18 +50,23 @@ class PathPicture:
         self._dot(here, SEED_COLOUR if proposal.origin is Origin.SEED else MODEL_COLOUR)
         self._last = here
 
-    def image(self, upcoming: Proposal | None) -> ByteArray:
-        """A copy of the picture with the next point marked, shape (H * enlargement, W * enlargement, 3)."""
+    def image(self, upcoming: Proposal | None, picked: Proposal | None = None) -> ByteArray:
+        """A copy of the picture, shape (H * enlargement, W * enlargement, 3), with the next point marked and, where one
+        of the visited is picked, that one too."""
         image = self._canvas.copy()
-        if upcoming is not None:
-            row, column = self._centre(upcoming)
-            outer, inner = 4 * self._radius, 3 * self._radius
-            top, left = max(row - outer, 0), max(column - outer, 0)
-            window = image[top : row + outer + 1, left : column + outer + 1]
-            y, x = numpy.ogrid[: window.shape[0], : window.shape[1]]
-            distance = numpy.hypot(y + top - row, x + left - column)
-            window[(distance <= outer) & (distance >= inner)] = NEXT_COLOUR
+        for proposal, colour in ((upcoming, NEXT_COLOUR), (picked, PICKED_COLOUR)):
+            if proposal is not None:
+                self._ring(image, self._centre(proposal), colour)
         return image
+
+    def _ring(self, image: ByteArray, centre: tuple[int, int], colour: tuple[int, int, int]) -> None:
+        row, column = centre
+        outer, inner = 4 * self._radius, 3 * self._radius
+        top, left = max(row - outer, 0), max(column - outer, 0)
+        window = image[top : row + outer + 1, left : column + outer + 1]
+        y, x = numpy.ogrid[: window.shape[0], : window.shape[1]]
+        distance = numpy.hypot(y + top - row, x + left - column)
+        window[(distance <= outer) & (distance >= inner)] = colour
 
     def _centre(self, proposal: Proposal) -> tuple[int, int]:
         half = self.enlargement // 2

@@ -7,9 +7,8 @@ pattern, readings) is kept in memory until the run ends.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import functools
-import math
+import pathlib
 import time
 import typing
 import uuid
@@ -20,9 +19,7 @@ import numpy.typing
 from nion.data import Calibration, DataAndMetadata
 from nion.swift import DocumentController
 
-from dkl_ae.experiment import Maps, Plan
-from dkl_ae.measurement import Measurement, Proposal
-from dkl_ae.runner import (
+from dkl_ae.events import (
     DriverChanged,
     Event,
     PointMeasured,
@@ -30,19 +27,20 @@ from dkl_ae.runner import (
     ReferenceFound,
     RunEnded,
     RunPaused,
+    RunResumed,
     StepCompleted,
     SurveyAcquired,
 )
+from dkl_ae.experiment import Maps, Plan
+from dkl_ae.measurement import Measurement, Proposal
 from dkl_ae.scalarizers import ENDS, Reference, Scalarizer, described
+from dkl_ae.session import Session, kept_steps, open_session
 from dkl_ae.survey import Survey
 from nionswift_plugin.dkl_ae_ui.measurement_table import measurement_columns, measurement_row
 from nionswift_plugin.dkl_ae_ui.path_picture import PathPicture
 from nionswift_plugin.dkl_ae_ui.reference_overlay import reference_graphics
 from nionswift_plugin.dkl_ae_ui.run_items import METADATA_KEY, Array, RunItems
 from nionswift_plugin.dkl_ae_ui.window_tasks import Task, WindowTasks
-
-MOST_MAPS_KEPT = 100
-"""The maps of every k-th step are kept, with the smallest k for which there are no more than this, and the last."""
 
 _REFRESH_PERIOD_S = 0.33
 """Live items are redrawn at most this often: faster, drawing would take the window's whole time."""
@@ -72,6 +70,8 @@ class Recorder:
 
     Made and closed on the window's thread; `record` is called from the run's thread.
 
+    title: of the run; it stands in the title of each of its items.
+    session: file that keeps the same; each item tells its name.
     on_event: told of every event on the window's thread, after the recorder dealt with it.
     on_trouble: told, in one sentence, when something could not be kept or shown.
     """
@@ -80,17 +80,19 @@ class Recorder:
         self,
         window: DocumentController.DocumentController,
         plan: Plan,
-        started: datetime.datetime,
+        title: str,
+        session: pathlib.Path,
         on_event: Callable[[Event], None],
         on_trouble: Callable[[str], None],
     ) -> None:
         self._window = window
         self._plan = plan
+        self._session = session
         self._scalarizers = plan.scalarizers
         self._columns = measurement_columns(self._scalarizers.values())
         self._on_event = on_event
         self._on_trouble = on_trouble
-        self.title = f"{self._driver.label}, {started:%Y-%m-%d %H:%M:%S}"
+        self.title = title
         self.tasks = WindowTasks(window, self._tell_of_failure)
         self._items = RunItems(window.document_model, self.title)
         self._survey: Survey | None = None
@@ -144,6 +146,8 @@ class Recorder:
                 tasks = self._change_driver(event)
             case RunPaused():
                 tasks = self._refresh()
+            case RunResumed():
+                tasks = self._take_up(event)
             case RunEnded():
                 tasks = [*self._refresh(), self._items.close]
         self.tasks.split(*tasks, lambda: self._on_event(event))
@@ -289,11 +293,14 @@ class Recorder:
         kept = kept_steps(self._plan)
         maps = event.maps
         if maps is not None and event.step in kept:
-            stack = numpy.stack([self._inside(m) for m in (maps.prediction, maps.uncertainty, maps.acquisition)])
-            tasks.append(lambda: self._items.write("maps", kept.index(event.step), stack[numpy.newaxis]))
+            tasks.append(functools.partial(self._write_maps, kept.index(event.step), maps))
         if time.monotonic() - self._refreshed > _REFRESH_PERIOD_S:
             tasks.extend(self._refresh())
         return tasks
+
+    def _write_maps(self, place: int, maps: Maps) -> None:
+        stack = numpy.stack([self._inside(m) for m in (maps.prediction, maps.uncertainty, maps.acquisition)])
+        self._items.write("maps", place, stack[numpy.newaxis])
 
     def _refresh(self) -> list[Task]:
         """Tasks that bring the live items up to date."""
@@ -311,6 +318,48 @@ class Recorder:
         return tasks + [
             functools.partial(self._items.show, role, xdata) for role, xdata in self._map_images(self._maps).items()
         ]
+
+    # An earlier run goes on.
+
+    def _take_up(self, event: RunResumed) -> list[Task]:
+        """The earlier part of the run is written as it was: the items of a run are whole."""
+        left = event.left
+        tasks = self._begin(left.survey.survey)
+        if left.reference is not None:
+            found, pattern = left.reference.reference, left.reference.pattern
+            self._reference = found
+            tasks.append(lambda: self._add_reference(found, pattern))
+        if not left.measurements:
+            return tasks
+        if left.followed is not None:
+            self._plan = event.plan
+            self._drivers = [*self._drivers, _driver_from(left.followed_since + 1, event.plan)]
+            tasks.append(lambda: self._items.describe("maps", self._map_history()))
+        self._measurements = list(left.measurements)
+        self._maps = event.maps
+        if self._picture is not None:
+            for measurement in left.measurements:
+                self._picture.visit(measurement.proposal)
+        session = open_session(left.file)
+        self._latest_pattern = session.pattern(session.count - 1)
+        tasks.append(lambda: self._add_patterns(session.pattern(0)))
+        tasks += [functools.partial(self._write_earlier, session, index) for index in range(len(left.measurements))]
+        tasks += [self._rewrite_measurements, functools.partial(self._write_earlier_maps, session), session.close]
+        return [*tasks, *self._refresh()]
+
+    def _write_earlier(self, session: Session, index: int) -> None:
+        self._items.write("patterns", index, session.pattern(index)[numpy.newaxis])
+        ends = session.ends(index)
+        if len(ends):
+            if "ends" not in self._items:
+                self._add_ends(ends[0])
+            self._items.write("ends", index, ends[numpy.newaxis])
+
+    def _write_earlier_maps(self, session: Session) -> None:
+        for place, step in enumerate(kept_steps(self._plan)):
+            maps = session.maps(step) if step in session.map_steps else None
+            if maps is not None:
+                self._write_maps(place, maps)
 
     # Another scalarizer or goal is followed.
 
@@ -342,7 +391,8 @@ class Recorder:
 
     def _description(self, role: str, **more: typing.Any) -> dict[str, typing.Any]:
         plan = dataclasses.asdict(self._plan)
-        return {METADATA_KEY: {"run": self.title, "role": role, "plan": plan, **more}}
+        about = {"run": self.title, "session": str(self._session), "role": role, "plan": plan}
+        return {METADATA_KEY: {**about, **more}}
 
     def _xdata(
         self,
@@ -416,14 +466,6 @@ class Recorder:
 
 def _driver_from(step: int, plan: Plan) -> dict[str, typing.Any]:
     return {"from_step": step, "scalarizer": plan.scalarizer, "goal": plan.goal, "goal_value": plan.goal_value}
-
-
-def kept_steps(plan: Plan) -> tuple[int, ...]:
-    """The steps whose maps are kept: see MOST_MAPS_KEPT. The model speaks from the last seed on."""
-    first = max(plan.seed_points, 1)
-    count = plan.points - first + 1
-    stride = max(1, math.ceil(count / MOST_MAPS_KEPT))
-    return tuple(range(plan.points, first - 1, -stride))[::-1]
 
 
 def _centred(side: int, scale: float, units: str) -> Calibration.Calibration:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import logging
+import pathlib
 import threading
 import typing
 from collections.abc import Callable, Mapping
@@ -12,12 +14,16 @@ from nion.data import DataAndMetadata
 from nion.swift import DocumentController
 from nion.utils import Registry
 
+from dkl_ae.events import DriverChanged, Event, RunEnded
 from dkl_ae.instrument import InstrumentError
-from dkl_ae.runner import DriverChanged, Event, RunEnded, Runner
+from dkl_ae.resume import take_up
+from dkl_ae.runner import Runner
 from dkl_ae.scalarizers import Reference
+from dkl_ae.session import About, SessionWriter, open_session
 from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.recorder import Recorder
-from nionswift_plugin.dkl_ae_ui.settings import USE_SELECTED_SURVEY, Settings
+from nionswift_plugin.dkl_ae_ui.session_files import new_session_file
+from nionswift_plugin.dkl_ae_ui.settings import ACQUIRE_SURVEY, USE_SELECTED_SURVEY, Settings
 
 if typing.TYPE_CHECKING:
     from dkl_ae.knowledge import Pretrained
@@ -25,6 +31,9 @@ if typing.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = typing.TypeVar("T")
+
+KIND = "swift"
+"""Of a session's instrument."""
 
 RUN_COMPONENT = "dkl_ae_run"
 """The run under way is registered with Swift under this name: two would fight over the probe, and whoever else would
@@ -35,8 +44,9 @@ class RunControl:
     """One run, and what is asked of it once it has ended. Made, used and closed on the window's thread.
 
     on_event and on_trouble: see Recorder.
+    session: file of a session that is to go on; None to begin a run.
 
-    Raises InstrumentError or ValueError, one sentence, when the run cannot start.
+    Raises InstrumentError, ValueError or NotKeptError, one sentence, when the run cannot start.
     """
 
     def __init__(
@@ -45,14 +55,19 @@ class RunControl:
         settings: Settings,
         on_event: Callable[[Event], None],
         on_trouble: Callable[[str], None],
+        session: pathlib.Path | None = None,
     ) -> None:
         if Registry.get_component(RUN_COMPONENT) is not None:
             raise ValueError("A run is under way already: stop it before you start another.")
+        adopted = _instrument_of(session) if session is not None else {}
+        if session is not None:
+            settings = dataclasses.replace(Settings.from_texts(adopted["settings"]), survey_source=ACQUIRE_SURVEY)
         instrument = microscope.SwiftInstrument(
             _chosen_microscope(settings),
             channel=settings.channel,
             exposure_s=settings.exposure_ms / 1000,
             given_survey=_given_survey(window, settings),
+            scan_settings=adopted.get("scan"),
         )
         instrument.require_idle()
         self.refitting = False
@@ -61,8 +76,16 @@ class RunControl:
         self._on_trouble = on_trouble
         self._ended = False
         self._switch: threading.Thread | None = None
-        self.recorder = Recorder(window, settings.plan, datetime.datetime.now(), self._on_event, on_trouble)
-        self._runner = Runner(instrument, settings.plan, self.recorder.record)
+        left, kept = take_up(session) if session is not None else (None, None)
+        self.plan = left.plan if left is not None else settings.plan
+        start = datetime.datetime.now()
+        file = session or new_session_file(window, self.plan.scalarizer, start)
+        title = f"{self.plan.driver.label}, {start:%Y-%m-%d %H:%M:%S}{', resumed' if left is not None else ''}"
+        self.recorder = Recorder(window, self.plan, title, file, self._on_event, on_trouble)
+        if kept is None:
+            about = {"kind": KIND, "settings": settings.to_texts(), "scan": instrument.scan_settings}
+            kept = SessionWriter(file, self.plan, About(title, about))
+        self._runner = Runner(instrument, self.plan, self.recorder.record, session=kept, left=left)
         self.notice = (
             ""
             if instrument.has_blanker
@@ -139,6 +162,14 @@ class RunControl:
     def _forget(self) -> None:
         if Registry.get_component(RUN_COMPONENT) is self:
             Registry.unregister_component(self, {RUN_COMPONENT})
+
+
+def _instrument_of(session: pathlib.Path) -> Mapping[str, typing.Any]:
+    """What a session that began in Swift says of its devices and settings."""
+    with open_session(session) as opened:
+        if opened.instrument.get("kind") != KIND:
+            raise ValueError(f"{session.name} did not begin in Swift: run dkl-ae resume on it.")
+        return opened.instrument
 
 
 def _chosen_microscope(settings: Settings) -> microscope.Microscope:

@@ -37,7 +37,7 @@ _LINE_HEIGHT = 16
 _NO_SITE = "Choose a place"
 _FILE_FILTERS: Mapping[str, str] = {
     STRUCTURE_FILE: "Structures (*.cif *.xyz);;All files (*.*)",
-    RECORDING_FILE: "4D-STEM data (*.h5 *.hdf5);;All files (*.*)",
+    RECORDING_FILE: "4D-STEM data (*.h5 *.hdf5 *.hspy *.emd *.dm3 *.dm4 *.mib *.blo *.ndata *.npy);;All files (*.*)",
 }
 
 
@@ -212,7 +212,7 @@ def _build_view() -> Declarative.UIDescriptionResult:
             on_text_edited="file_edited",
             enabled="@binding(needs_file.value)",
             width=_FIELD_WIDTH - 72,
-            tool_tip="A structure (.cif, .xyz) or a recording with its survey (.h5).",
+            tool_tip="A structure (.cif, .xyz) or a recording with its survey (.h5, .hspy, .emd, .dm4, ...).",
         ),
         u.create_push_button(
             name="browse_button", text="Browse...", on_clicked="browse_clicked", enabled="@binding(needs_file.value)"

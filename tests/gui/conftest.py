@@ -182,6 +182,11 @@ class Swift:
         self.call("window.queue_task(window.request_close)\nresult = None")
         return self._process.wait(timeout_s)
 
+    def kill(self) -> None:
+        """As a crash or a power cut ends it."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+
     def end(self) -> None:
         """Whatever happened, nothing is left behind; a program that still runs shows why in a last screenshot."""
         if self._process.poll() is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy
 import pytest
 
-from dkl_ae.simulation.electrons import has_scattering_factor, relativistic_mass_ratio, scattering_factor
-from dkl_ae.simulation.electrons import wavelength_angstrom as wavelength
+from dkl_ae.fast_electrons import relativistic_mass_ratio
+from dkl_ae.fast_electrons import wavelength_angstrom as wavelength
+from dkl_ae.simulation.electrons import has_scattering_factor, scattering_factor
 
 
 def test_constants_of_fast_electrons() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,6 +27,7 @@ def simulator(tmp_path, monkeypatch) -> Iterator[Any]:
     from nionswift_plugin.dkl_ae_usim.configuration import MicroscopeConfiguration
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pathlib.Path, "home", lambda: tmp_path)
     configuration = MicroscopeConfiguration(configuration_location=str(tmp_path))
     with AcquisitionTestContext.AcquisitionTestContext(configuration, is_app=True) as context:
         # A small survey, to be quick.
@@ -42,6 +44,7 @@ def nion_simulator(tmp_path, monkeypatch) -> Iterator[Any]:
     from nion.usim_device import DeviceConfiguration
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pathlib.Path, "home", lambda: tmp_path)
     configuration = DeviceConfiguration.AcquisitionContextConfiguration(sample_index=0)
     with AcquisitionTestContext.AcquisitionTestContext(configuration, is_app=True) as context:
         camera = context.camera_hardware_source

@@ -18,9 +18,10 @@ pytest.importorskip("nion.instrumentation")
 from nion.instrumentation.test import AcquisitionTestContext
 from nion.utils import Geometry, Registry
 
+from dkl_ae.events import Event, Outcome, PointMeasured, RunEnded, SurveyAcquired
 from dkl_ae.experiment import Plan
 from dkl_ae.recording import open_recording
-from dkl_ae.runner import Event, Outcome, PointMeasured, RunEnded, Runner, SurveyAcquired
+from dkl_ae.runner import Runner
 from dkl_ae.simulation.column import ReplayColumn, VirtualColumn
 from dkl_ae.simulation.detector import Camera
 from dkl_ae.simulation.dry_run import DryRun

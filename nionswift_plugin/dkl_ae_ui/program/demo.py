@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
-from dkl_ae import report
-from dkl_ae.runner import Event, Outcome, PointMeasured, ReferenceFound, RunEnded, StepCompleted, SurveyAcquired
+from dkl_ae.events import Event, Outcome, PointMeasured, ReferenceFound, RunEnded, StepCompleted, SurveyAcquired
+from dkl_ae.reports import summary
 from nionswift_plugin.dkl_ae_ui import panel
 from nionswift_plugin.dkl_ae_ui.program import ProgramError
 from nionswift_plugin.dkl_ae_ui.program.headless import open_swift
@@ -47,7 +47,7 @@ def _save_picture(file: pathlib.Path, events: list[Event]) -> None:
     referred = next(event for event in events if isinstance(event, ReferenceFound))
     measured = [event for event in events if isinstance(event, PointMeasured)]
     completed = [event for event in events if isinstance(event, StepCompleted)]
-    report.save_picture(
+    summary.save_picture(
         file,
         survey=surveyed.survey,
         scalarizer=surveyed.plan.driver,

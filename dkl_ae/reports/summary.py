@@ -11,6 +11,7 @@ import numpy.typing
 
 from dkl_ae.experiment import Maps
 from dkl_ae.measurement import Measurement, Origin
+from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR, logarithm, new_figure, show_detector
 from dkl_ae.scalarizers import Reference, Scalarizer
 from dkl_ae.survey import Survey
 
@@ -29,12 +30,7 @@ def save_picture(
 
     pattern: shape (ky, kx), counts; shown on a logarithmic scale.
     """
-    # The windowless canvas, not pyplot: pyplot would choose a backend for the whole process.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(13, 8)
     axes = figure.subplots(2, 3)
     height, width = (side * survey.pixel_size_nm for side in survey.shape)
     extent = (0.0, width, height, 0.0)
@@ -49,35 +45,21 @@ def save_picture(
     seeds = numpy.array([m.proposal.origin is Origin.SEED for m in measurements], numpy.bool_)
     show(axes[0, 0], survey.image, "Survey and path", "HAADF intensity", "gray", most=99)
     axes[0, 0].plot(columns, rows, color="#f0be5a", linewidth=0.5)
-    axes[0, 0].plot(columns[seeds], rows[seeds], "o", color="#3ca0ff", markersize=4, label="seeds")
-    axes[0, 0].plot(columns[~seeds], rows[~seeds], "o", color="#ff2828", markersize=3, label="model")
+    axes[0, 0].plot(columns[seeds], rows[seeds], "o", color=SEED_COLOUR, markersize=4, label="seeds")
+    axes[0, 0].plot(columns[~seeds], rows[~seeds], "o", color=MODEL_COLOUR, markersize=3, label="model")
     axes[0, 0].legend(loc="lower right", fontsize="small")
     if maps is not None:
         label = scalarizer.label
         show(axes[0, 1], maps.prediction, f"Prediction of {label}", scalarizer.unit, "viridis")
         show(axes[0, 2], maps.uncertainty, "Uncertainty (1 sigma)", scalarizer.unit, "plasma")
         show(axes[1, 2], maps.acquisition, "Acquisition", "score", "magma")
-    _show_pattern(figure, axes[1, 0], pattern, reference)
+    shown = show_detector(axes[1, 0], logarithm(pattern), reference)
+    axes[1, 0].set_title("Last pattern")
+    figure.colorbar(shown, ax=axes[1, 0], label="log10(1 + counts)", shrink=0.85)
     readings = [m.readings[scalarizer.name] for m in measurements]
     steps = numpy.arange(1, len(readings) + 1)
     axes[1, 1].errorbar(steps, [r.value for r in readings], yerr=[r.sigma for r in readings], fmt=".", color="#444444")
-    axes[1, 1].axvspan(0.5, seeds.sum() + 0.5, color="#3ca0ff", alpha=0.2, label="seeds")
+    axes[1, 1].axvspan(0.5, seeds.sum() + 0.5, color=SEED_COLOUR, alpha=0.2, label="seeds")
     axes[1, 1].set(title="Readings", xlabel="step", ylabel=f"{scalarizer.label} ({scalarizer.unit})")
     axes[1, 1].legend(fontsize="small")
     figure.savefig(file, dpi=110)
-
-
-def _show_pattern(
-    figure: typing.Any,
-    axis: typing.Any,
-    pattern: numpy.typing.NDArray[typing.Any],
-    reference: Reference,
-) -> None:
-    (top, bottom), (left, right) = (
-        ((-0.5 - centre) * scale, (side - 0.5 - centre) * scale)
-        for side, centre, scale in zip(pattern.shape, reference.centre, reference.mrad_per_pixel, strict=True)
-    )
-    image = numpy.log10(1 + pattern.astype(numpy.float64))
-    shown = axis.imshow(image, extent=(left, right, bottom, top), cmap="viridis")
-    axis.set(title="Last pattern", xlabel="kx (mrad)", ylabel="ky (mrad)")
-    figure.colorbar(shown, ax=axis, label="log10(1 + counts)", shrink=0.85)

@@ -1,0 +1,1 @@
+"""The commands of dkl-ae, one module each: `add` describes its options, `run` carries it out."""

@@ -1,0 +1,53 @@
+"""dkl-ae benchmark: how fast the model is and how well it learns, on this computer."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import sys
+import typing
+
+from dkl_ae.commands.terminal import Terminal
+
+
+def add(commands: typing.Any) -> None:
+    benchmark = commands.add_parser("benchmark", help="how fast the model is and how well it learns, on this computer")
+    benchmark.set_defaults(run=run)
+    kinds = benchmark.add_subparsers(dest="benchmark", required=True)
+    engine = kinds.add_parser("engine", help="time of a step, beside the published way; takes some minutes")
+    engine.add_argument("--json", action="store_true", help="a list of rows for programs")
+    learning = kinds.add_parser("learning", help="accuracy and calibration on noise-free recorded sets")
+    learning.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE")
+    learning.add_argument(
+        "--way",
+        action="append",
+        dest="ways",
+        metavar="WAY",
+        help="a way of learning, such as dkl-ae or published; may be repeated (default: all but published, which takes "
+        "an hour)",
+    )
+    learning.add_argument("--seeds", type=int, default=10, help="repetitions of everything (default: 10)")
+    learning.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help="where to keep results and pictures")
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    # torch takes seconds to import: only this command needs it.
+    from dkl_ae.benchmarks import engine, learning
+
+    try:
+        if options.benchmark == "learning":
+            for line in learning.report(options.files, options.ways, options.seeds, options.out):
+                terminal.say(line)
+        elif options.json:
+            terminal.say(json.dumps([dataclasses.asdict(row) for row in engine.engine_rows()], indent=1))
+        else:
+            for line in engine.table(engine.engine_rows()):
+                terminal.say(line)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    return 0

@@ -1,0 +1,80 @@
+"""dkl-ae reconstruct: the maps of a recorded 4D-STEM set, predicted from a fraction of its patterns."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+import typing
+
+from dkl_ae.commands import recorded_options
+from dkl_ae.commands.terminal import Terminal
+
+MAPS: typing.Final = "reconstruction.h5"
+
+
+def add(commands: typing.Any) -> None:
+    reconstruct = commands.add_parser(
+        "reconstruct",
+        help="maps of a recorded 4D-STEM set, predicted from random parts of it",
+        description="Read random parts of a recorded set, predict its maps from them and the survey, and compare them "
+        f"with the truth. Writes {MAPS}, a page and its figures.",
+    )
+    recorded_options.add_file(reconstruct)
+    reconstruct.add_argument(
+        "--fractions",
+        type=float,
+        nargs="+",
+        default=(1.0, 0.1, 0.01, 0.001),
+        metavar="F",
+        help="of all places, measured at random; the model learns from 2000 of them at most (1 0.1 0.01 0.001)",
+    )
+    reconstruct.add_argument(
+        "--scalarizer",
+        nargs="+",
+        default=("com_magnitude", "com_angle"),
+        dest="scalarizers",
+        metavar="NAME",
+        help="names such as com_x abf, or all (com_magnitude com_angle)",
+    )
+    reconstruct.add_argument("--patch", type=int, default=13, metavar="PIXELS", help="side of the patches (13)")
+    reconstruct.add_argument("--random-seed", type=int, default=0, metavar="N", help="the same gives the same maps (0)")
+    reconstruct.add_argument(
+        "--truth",
+        action="store_true",
+        help="read all patterns to compare with; without it only where a fraction is 1 or the scan has up to 128 x 128 "
+        "pixels",
+    )
+    reconstruct.add_argument(
+        "--out", type=pathlib.Path, metavar="FOLDER", help="(default: beside the set, named after it)"
+    )
+    recorded_options.add_calibration(reconstruct)
+    recorded_options.add_reference(reconstruct)
+    recorded_options.add_readings(reconstruct)
+    reconstruct.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from dkl_ae.reconstruction import Settings, reconstruct, write_reconstructed
+    from dkl_ae.reports.reconstruction_report import write_reconstruction_report
+
+    folder = options.out or options.file.with_name(f"{options.file.stem}-reconstruction")
+    try:
+        settings = Settings(tuple(options.fractions), options.patch, options.random_seed, options.truth)
+        request = recorded_options.request_from(options)
+        # Before the work, not after.
+        folder.mkdir(parents=True, exist_ok=True)
+        made = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
+        write_reconstructed(folder / MAPS, made)
+        page = write_reconstruction_report(made, folder)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{folder} cannot be written ({error}): choose another place with --out.\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: nothing was reconstructed.\n")
+        return 1
+    terminal.say(f"\nSaved the maps {folder / MAPS}\nSaved the report {page}")
+    return 0

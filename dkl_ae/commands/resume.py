@@ -1,0 +1,51 @@
+"""dkl-ae resume: a run on a recorded set goes on where it was left."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+import typing
+
+from dkl_ae.commands.terminal import Terminal
+
+
+def add(commands: typing.Any) -> None:
+    resume = commands.add_parser(
+        "resume",
+        help="go on with a run of dkl-ae replay that was stopped or broken off",
+        description="Go on with a saved session where it was left, as if it had never stopped. A session of Swift goes "
+        "on in Swift's panel.",
+    )
+    resume.add_argument("file", type=pathlib.Path, metavar="FILE", help="saved session (.h5)")
+    resume.add_argument("--recording", type=pathlib.Path, metavar="FILE", help="where the recorded set is now")
+    resume.add_argument("--survey", type=pathlib.Path, metavar="FILE", help="where its survey is now")
+    resume.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    import numpy
+
+    from dkl_ae.commands.run_on_terminal import carry_out
+    from dkl_ae.replay import replay_of
+    from dkl_ae.resume import take_up
+    from dkl_ae.session import NotKeptError, open_session
+
+    try:
+        with open_session(options.file) as session:
+            replay = replay_of(session, options.recording, options.survey)
+            survey = session.survey
+        with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
+            if not numpy.array_equal(instrument.acquire_survey().image, survey.image):
+                raise ValueError(
+                    f"{replay.file} is not what the run was measured on, for its survey differs: name another with "
+                    "--recording."
+                )
+            left, writer = take_up(options.file)
+            terminal.say(f"{len(left.measurements)} of {left.plan.points} points are measured already.")
+            return carry_out(instrument, left.plan, writer, terminal, left)
+    except (ValueError, NotKeptError) as error:
+        sys.stderr.write(f"{error}\n")
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted before the run went on.\n")
+    return 1

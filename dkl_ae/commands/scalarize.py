@@ -1,0 +1,83 @@
+"""dkl-ae scalarize: the maps of a recorded 4D-STEM set."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+import typing
+
+from dkl_ae.commands import recorded_options
+from dkl_ae.commands.terminal import Terminal
+
+
+def add(commands: typing.Any) -> None:
+    scalarize = commands.add_parser(
+        "scalarize",
+        help="the maps of a recorded 4D-STEM set, into an HDF5 file",
+        description="Read every pattern of a recorded 4D-STEM set. Writes /<scalarizer>/{value,sigma}, each (H, W) "
+        "with its unit; docs/scalarizers.md lists the scalarizers.",
+    )
+    recorded_options.add_file(scalarize)
+    scalarize.add_argument(
+        "--scalarizer",
+        nargs="+",
+        default=["all"],
+        dest="scalarizers",
+        metavar="NAME",
+        help="names such as com_x abf, or all (default: all)",
+    )
+    scalarize.add_argument("--out", type=pathlib.Path, default=pathlib.Path("maps.h5"), help="(default: maps.h5)")
+    scalarize.add_argument("--picture", type=pathlib.Path, metavar="FILE", help="draw the maps too (.png, .svg)")
+    scalarize.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
+    recorded_options.add_calibration(scalarize)
+    recorded_options.add_reference(scalarize)
+    recorded_options.add_readings(scalarize)
+    scalarize.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    from dkl_ae.recorded_maps import make_maps
+
+    try:
+        request = recorded_options.request_from(options)
+        spread = None
+        if options.scheduler:
+            from dkl_ae.cluster import on_cluster
+
+            spread = on_cluster(options.scheduler, request)
+        said = make_maps(
+            request,
+            options.out,
+            spread,
+            lambda done: terminal.show_progress(round(100 * done), options.file.name),
+        )
+        if options.picture is not None:
+            said += _draw(options.out, options.picture)
+    except ModuleNotFoundError as error:
+        if error.name != "distributed":
+            raise
+        sys.stderr.write("Dask's scheduler is not installed here: run pip install 'nionswift-dkl-ae[cluster]'.\n")
+        return 1
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"The maps cannot be written to {options.out} ({error}): choose another place with --out.\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: no maps were written.\n")
+        return 1
+    terminal.say("\n".join(["", *said, f"Saved the maps {options.out}"]))
+    return 0
+
+
+def _draw(maps: pathlib.Path, picture: pathlib.Path) -> list[str]:
+    """The maps are written by now: a picture that cannot be drawn is told, and no failure."""
+    from dkl_ae.map_sheet import draw_sheet
+
+    try:
+        draw_sheet(maps, picture)
+    except (OSError, ValueError) as error:
+        return [f"The picture {picture} cannot be drawn ({error}): choose another with --picture, .png or .svg."]
+    return [f"Saved the picture {picture}"]

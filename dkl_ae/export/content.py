@@ -1,0 +1,240 @@
+"""What is exported of a saved session, whatever the format: calibrated images, and tables with units."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import typing
+from collections.abc import Iterator, Mapping
+
+import numpy
+import numpy.typing
+
+from dkl_ae.session import Session
+from dkl_ae.session.layout import MAPS, MEASUREMENTS
+from dkl_ae.survey import FloatArray
+
+Array = numpy.typing.NDArray[typing.Any]
+
+PATTERNS: typing.Final = "patterns"
+_TAKEN: typing.Final = {"step", "y", "x", "driver", *(column.name for column in MEASUREMENTS)}
+_DRIVING: typing.Final = "of the driving reading"
+"""What a session has for a unit that may change with what is followed."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Axis:
+    """One axis of an array."""
+
+    name: str
+    units: str
+    values: FloatArray
+    """Of each of its pixels, at their centres."""
+
+    @property
+    def size(self) -> int:
+        return len(self.values)
+
+    @property
+    def offset(self) -> float:
+        return float(self.values[0])
+
+    @property
+    def scale(self) -> float:
+        """From one pixel to the next."""
+        return float(self.values[-1] - self.values[0]) / (self.size - 1) if self.size > 1 else 1.0
+
+    @property
+    def is_even(self) -> bool:
+        return numpy.allclose(numpy.diff(self.values), self.scale)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Images:
+    """An image, or a stack of them, in which each is read when it is asked for."""
+
+    name: str
+    description: str
+    units: str
+    axes: tuple[Axis, ...]
+    """Those of the stack, and then the image's own two."""
+    stored: typing.Any
+    """An array or a dataset; beyond the axes' sizes it may hold more."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def dtype(self) -> numpy.dtype[typing.Any]:
+        dtype: numpy.dtype[typing.Any] = self.stored.dtype
+        return dtype
+
+    def each(self) -> Iterator[tuple[tuple[int, ...], Array]]:
+        """Each image with its place in the stack, in order."""
+        for place in numpy.ndindex(self.shape[:-2]):
+            yield place, self.stored[place]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Column:
+    """One number, or word, of each measurement."""
+
+    name: str
+    units: str
+    description: str
+    values: Array
+    """Shape (measurements,); words are bytes."""
+    sigmas: FloatArray | None = None
+    """Their standard deviations, where they have any."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Content:
+    """All that is exported of one session."""
+
+    title: str
+    created: str
+    """When the run began, ISO 8601, UTC."""
+    driver: str
+    """The scalarizer that was followed last."""
+    images: tuple[Images, ...]
+    """The patterns are the first."""
+    measurements: tuple[Column, ...]
+    """How and where the patterns were measured."""
+    readings: tuple[Column, ...]
+    """Of each scalarizer, with their standard deviations."""
+    settings: Mapping[str, str]
+    """Plan, instrument and software as JSON, by name."""
+
+    @property
+    def table(self) -> tuple[Column, ...]:
+        """All columns, for formats that know no deviations: those are columns of their own."""
+        found = list(self.measurements)
+        for reading in self.readings:
+            found.append(dataclasses.replace(reading, sigmas=None))
+            if reading.sigmas is not None:
+                told = f"Standard deviation of {reading.name}."
+                found.append(Column(f"{reading.name}_sigma", reading.units, told, reading.sigmas))
+        return tuple(found)
+
+
+def content_of(session: Session) -> Content:
+    """What there is to be exported; patterns and maps stay in the session's file, which must be open while they are
+    written elsewhere.
+
+    Raises ValueError, one sentence, when nothing was measured.
+    """
+    if session.count == 0:
+        raise ValueError(f"{session.file.name} has no measured patterns: there is nothing to export.")
+    return Content(
+        title=session.title or session.file.stem,
+        created=session.created,
+        driver=_name(session.followed(session.count).scalarizer),
+        images=tuple(images for images in _images(session) if 0 not in images.shape),
+        measurements=_measurements(session),
+        readings=_readings(session),
+        settings={
+            "plan": session.plan.to_json(),
+            "instrument": json.dumps(dict(session.instrument)),
+            "software": json.dumps(dict(session.software)),
+        },
+    )
+
+
+def _images(session: Session) -> Iterator[Images]:
+    opened = session.opened
+    detector, scan = _detector(session), _scan(session)
+    steps = functools.partial(Axis, "step", "")
+    numbers = numpy.arange(1.0, session.count + 1)
+    yield Images(PATTERNS, "Measured diffraction patterns", "counts", (steps(numbers), *detector), opened["patterns"])
+    ends = opened["cross_ends"]
+    around = ends["measurement"][: len(ends["patterns"])]
+    around = around[around < session.count]
+    yield Images(
+        "cross_ends",
+        "Patterns right, left, below and above the places of those steps; zero where none was exposed",
+        "counts",
+        (steps(around + 1.0), Axis("end", "", numpy.arange(4.0)), *detector),
+        ends["patterns"],
+    )
+    for name in MAPS:
+        yield Images(
+            name,
+            f"{name.capitalize()} after those steps; no number where no patch fits",
+            _units(session, _DRIVING if name != "acquisition" else ""),
+            (steps(session.map_steps.astype(numpy.float64)), *scan),
+            opened[f"maps/{name}"],
+        )
+    yield Images("survey", "Survey", "", scan, session.survey.image)
+    if session.reference_pattern is not None:
+        yield Images("reference", "Mean pattern of the reference", "counts", detector, session.reference_pattern)
+
+
+def _detector(session: Session) -> tuple[Axis, Axis]:
+    """In mrad from the centre of the bright-field disc."""
+    assert session.reference is not None
+    patterns = session.opened["patterns"]
+    ky, kx = (
+        Axis(name, "mrad", (numpy.arange(side) - centre) * mrad)
+        for name, side, centre, mrad in zip(
+            ("ky", "kx"),
+            patterns.shape[1:],
+            session.reference.centre,
+            patterns.attrs["mrad_per_pixel"],
+            strict=True,
+        )
+    )
+    return ky, kx
+
+
+def _scan(session: Session) -> tuple[Axis, Axis]:
+    """In nm from the survey's top left corner."""
+    y, x = (
+        Axis(name, "nm", (numpy.arange(side, dtype=numpy.float64) + 0.5) * session.survey.pixel_size_nm)
+        for name, side in zip("yx", session.survey.shape, strict=True)
+    )
+    return y, x
+
+
+def _units(session: Session, units: str) -> str:
+    """The unit of the driving reading, where it was one and the same in the whole run."""
+    if units != _DRIVING:
+        return units
+    followed = {plan.driver.unit for plan in (session.plan, *(change.plan for change in session.changes))}
+    return followed.pop() if len(followed) == 1 else units
+
+
+def _measurements(session: Session) -> tuple[Column, ...]:
+    driver = [_name(session.followed(number).scalarizer).encode() for number in range(session.count)]
+    return (
+        Column("step", "", "Number of the measurement, from 1.", numpy.arange(1, session.count + 1)),
+        *(
+            Column(
+                name,
+                "nm",
+                "Where the probe was, from the survey's top left corner.",
+                session.columns[f"read_back_{name}"] * side * session.survey.pixel_size_nm,
+            )
+            for name, side in zip("yx", session.survey.shape, strict=True)
+        ),
+        *(
+            Column(column.name, _units(session, column.unit), column.description, session.columns[column.name])
+            for column in MEASUREMENTS
+        ),
+        Column("driver", "", "The scalarizer that was followed.", numpy.array(driver)),
+    )
+
+
+def _readings(session: Session) -> tuple[Column, ...]:
+    scalarizers = session.plan.scalarizers
+    return tuple(
+        Column(_name(name), scalarizers[name].unit, scalarizers[name].description, values, sigmas)
+        for name, (values, sigmas) in session.readings.items()
+    )
+
+
+def _name(scalarizer: str) -> str:
+    """A scalarizer of the user's own may be named like a column."""
+    return f"{scalarizer}_reading" if scalarizer in _TAKEN else scalarizer

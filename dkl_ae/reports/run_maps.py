@@ -1,0 +1,145 @@
+"""Where a run looked: its path over the survey, and its maps as they grew."""
+
+from __future__ import annotations
+
+import itertools
+import typing
+from collections.abc import Sequence
+
+import numpy
+
+from dkl_ae.acquisition import ACQUISITIONS
+from dkl_ae.experiment import Plan
+from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR, colours_of, new_figure, show_map
+from dkl_ae.reports.page import Picture, counted, quantity
+from dkl_ae.reports.run_numbers import BEST, seeds, sought, stretches, telling_patterns
+from dkl_ae.review import View, view_then
+from dkl_ae.session import Session
+from dkl_ae.survey import FloatArray
+
+_PANEL_INCHES = 2.9
+_MAPS: typing.Final = ("prediction", "uncertainty", "acquisition")
+
+
+def aim(plan: Plan) -> str:
+    """What a run seeks, in words."""
+    value = sought(plan)
+    if value is None:
+        return f"the {plan.goal} {plan.driver.label}"
+    return f"a {plan.driver.label} of {quantity(value, plan.driver.unit)}"
+
+
+def survey_picture(session: Session) -> Picture:
+    """The survey, and every place that was measured, in order."""
+    survey = session.survey
+    height, width = (side * survey.pixel_size_nm for side in survey.shape)
+    figure = new_figure(8, 6.8)
+    axes = figure.subplots()
+    axes.imshow(survey.image, extent=(0, width, height, 0), cmap="gray", vmax=numpy.percentile(survey.image, 99))
+    axes.set(xlabel="x (nm)", ylabel="y (nm)")
+    marks = _mark_path(session, axes) if session.count else "Nothing was measured on it."
+    size = f"{width:.3g} x {height:.3g} nm in {survey.shape[1]} x {survey.shape[0]} pixels"
+    return Picture("survey", figure, f"The survey, {size}. {marks}")
+
+
+def _mark_path(session: Session, axes: typing.Any) -> str:
+    """Draw every place that was measured; returns what the marks mean."""
+    y, x = _places_nm(session)
+    random = seeds(session)
+    axes.plot(x, y, color="white", linewidth=0.4, alpha=0.3)
+    axes.plot(x[random], y[random], "s", color=SEED_COLOUR, markersize=6, fillstyle="none", label="at random")
+    said = [f"Squares: {counted(int(random.sum()), 'place')} measured at random to begin with."]
+    if not random.all():
+        steps = numpy.flatnonzero(~random) + 1
+        dots = axes.scatter(x[~random], y[~random], c=steps, cmap="autumn", s=18, zorder=3, label="chosen by the model")
+        axes.figure.colorbar(dots, ax=axes, label="step", shrink=0.8)
+        said.append(
+            f"Dots: {counted(steps.size, 'place')} that the model chose, from red for early to yellow for late."
+        )
+    for before, stretch in itertools.pairwise(stretches(session)):
+        place = x[stretch.first], y[stretch.first]
+        axes.plot(*place, "D", color="cyan", markersize=9, fillstyle="none", linestyle="none", label="goal changed")
+        axes.annotate(stretch.plan.driver.label, place, xytext=(8, 8), textcoords="offset points", color="cyan")
+        said.append(
+            f"Diamond: from step {stretch.first + 1} on the run sought {aim(stretch.plan)} in place of "
+            f"{aim(before.plan)}."
+        )
+    best = next((index for index, roles in telling_patterns(session).items() if BEST in roles), None)
+    if best is not None:
+        driver = stretches(session)[-1].plan.driver
+        value = quantity(float(session.readings[driver.name][0][best]), driver.unit)
+        axes.plot(x[best], y[best], "*", color="magenta", markersize=13, linestyle="none", label="best", zorder=4)
+        said.append(f"Star: the reading nearest to the goal, {driver.label} {value}, at step {best + 1}.")
+    axes.figure.legend(loc="outside lower center", ncols=4, fontsize="small")
+    return " ".join(said)
+
+
+def maps_picture(session: Session, steps: Sequence[int]) -> Picture:
+    """Prediction, uncertainty and acquisition after some steps, side by side, with the path so far.
+
+    steps: of those whose maps were kept, at least one.
+    """
+    views = [view for step in steps if (view := view_then(session, step)) is not None]
+    figure = new_figure(_PANEL_INCHES * max(len(views), 2) + 1, 3 * _PANEL_INCHES + 0.4)
+    axes = figure.subplots(3, len(views), squeeze=False)
+    for row, name in zip(axes, _MAPS, strict=True):
+        row[0].set_ylabel(name)
+        for _, group in itertools.groupby(enumerate(views), lambda numbered: numbered[1].plan.scalarizer):
+            columns, same = zip(*group, strict=True)
+            _show_maps(session, row[list(columns)], same, name)
+    for column, view in zip(axes.T, views, strict=True):
+        column[0].set_title(f"after {view.measured}: {view.plan.driver.label}", fontsize="medium")
+        _mark_view(session, column, view)
+    return Picture("maps", figure, _told_of_maps(session, views))
+
+
+def _show_maps(session: Session, row: typing.Any, views: Sequence[View], name: str) -> None:
+    """One kind of map of one reading, on one scale of colours."""
+    images = [getattr(view.maps, name) for view in views]
+    driver, values = views[0].plan.driver, numpy.stack(images)
+    shown = values[numpy.isfinite(values)]
+    if name == "prediction":
+        colours, unit = colours_of(values, circular=driver.circular), driver.unit
+    elif name == "uncertainty":
+        colours, unit = {"cmap": "plasma", "vmin": 0.0, "vmax": float(shown.max())}, driver.unit
+    else:
+        colours, unit = {"cmap": "magma", "vmin": float(shown.min()), "vmax": float(shown.max())}, "worth"
+    for axes, image in zip(row, images, strict=True):
+        drawn = show_map(axes, image, session.survey.pixel_size_nm, **colours)
+    axes.figure.colorbar(drawn, ax=list(row), label=unit, shrink=0.8)
+
+
+def _mark_view(session: Session, column: typing.Any, view: View) -> None:
+    """The path so far on the prediction, and the place to come on all maps."""
+    y, x = _places_nm(session)
+    random = seeds(session)
+    so_far = numpy.arange(session.count) < view.measured
+    for chosen, mark, colour in ((random, "s", SEED_COLOUR), (~random, "o", MODEL_COLOUR)):
+        column[0].plot(x[so_far & chosen], y[so_far & chosen], mark, color=colour, markersize=2.5)
+    # A change of goal between the map and the next measurement had another map choose that.
+    if view.upcoming is not None and session.followed(view.measured) is view.plan:
+        for axes in column:
+            axes.plot(x[view.measured], y[view.measured], "o", color="black", markersize=11, fillstyle="none")
+            axes.plot(x[view.measured], y[view.measured], "o", color="white", markersize=9, fillstyle="none")
+
+
+def _told_of_maps(session: Session, views: Sequence[View]) -> str:
+    steps = ", ".join(str(view.measured) for view in views)
+    means = ", ".join(quantity(float(numpy.nanmean(view.maps.uncertainty)), view.plan.driver.unit) for view in views)
+    acquisition = ACQUISITIONS[session.plan.acquisition]
+    worth = "relative to the place of most worth" if acquisition.logarithmic else "in the reading's unit"
+    return (
+        f"What the model said, knowing so many measurements: {steps}. Top: the reading that it predicts, with the "
+        f"places measured so far. Middle: one standard deviation of it, on average {means}. Bottom: what it was worth "
+        f"to measure there next ({acquisition.label}, {worth}). Ring: the place measured next, which is never one that "
+        "was measured before. Grey: too near to the edge for a patch."
+    )
+
+
+def _places_nm(session: Session) -> tuple[FloatArray, FloatArray]:
+    """Where the probe was, in nm from the survey's top left corner."""
+    y, x = (
+        session.columns[f"read_back_{axis}"] * side * session.survey.pixel_size_nm
+        for axis, side in zip("yx", session.survey.shape, strict=True)
+    )
+    return y, x

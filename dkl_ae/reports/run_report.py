@@ -1,0 +1,83 @@
+"""The report of a run: what it sought and found, where it looked, what it cost, and how it was set."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy
+
+from dkl_ae.acquisition import ACQUISITIONS
+from dkl_ae.events import Outcome
+from dkl_ae.reports.page import Section, Warned, counted, quantity, write_page
+from dkl_ae.reports.run_curves import (
+    calibration_picture,
+    dose_picture,
+    exploration_picture,
+    learning_picture,
+    times_picture,
+)
+from dkl_ae.reports.run_maps import aim, maps_picture, survey_picture
+from dkl_ae.reports.run_numbers import dose_shares, shown_steps
+from dkl_ae.reports.run_patterns import patterns_picture
+from dkl_ae.reports.run_tables import events_table, origin_table, reference_table, settings_table, unread_table
+from dkl_ae.review import curves
+from dkl_ae.session import Session
+
+
+def write_report(session: Session, folder: pathlib.Path, steps: Sequence[int] = ()) -> pathlib.Path:
+    """Write the report of a run into a folder, as an HTML page and its figures as PNG and SVG; returns the page's file.
+
+    steps: after how many measurements maps are shown; empty for some that are spread over the run.
+
+    Raises ValueError, one sentence, for a step without maps, and OSError when the folder cannot be written.
+    """
+    shown = shown_steps(session, steps)
+    sections = [
+        Section("Summary", [*map(Warned, session.losses), *_summary(session)]),
+        Section("Where it looked", [survey_picture(session)]),
+    ]
+    if shown:
+        sections.append(Section("What the model said", [maps_picture(session, shown)]))
+    if session.count:
+        sections += [
+            Section("Selected patterns", [patterns_picture(session)]),
+            Section("What it found", [learning_picture(session)]),
+            Section("Whether the model was to be believed", [calibration_picture(session)]),
+            Section("Exploring and exploiting", [exploration_picture(session)]),
+        ]
+    sections.append(Section("Dose", [dose_picture(session)]))
+    if session.count:
+        sections.append(Section("Time", [times_picture(session)]))
+    tables = [table(session) for table in (settings_table, reference_table, origin_table, unread_table, events_table)]
+    sections.append(Section("Settings and events", [table for table in tables if table.rows]))
+    return write_page(folder, session.title or f"Run of {session.created}", sections)
+
+
+def _summary(session: Session) -> list[str]:
+    plan = session.plan
+    acquisition = ACQUISITIONS[plan.acquisition].label
+    ended = {
+        Outcome.FINISHED: "The run finished",
+        Outcome.STOPPED: "The run was stopped",
+        Outcome.FAILED: "The run failed",
+        None: "The run has no end: it was broken off, or goes on",
+    }[session.outcome]
+    said = [
+        f"{ended}, with {counted(session.count, 'measurement')} of {plan.points}. It sought {aim(plan)}: "
+        f"{counted(plan.seed_points, 'place')} at random, then {counted(plan.steps, 'place')} where the model, which "
+        f"learned from all measurements before, found most to gain ({acquisition})."
+    ]
+    if not session.count:
+        return said
+    last = session.followed(session.count - 1)
+    best = curves(session, last).best[-1]
+    if numpy.isfinite(best):
+        said.append(f"Nearest to the goal came a {last.driver.label} of {quantity(float(best), last.driver.unit)}.")
+    dose = dose_shares(session)
+    if dose.full_scan_s is not None:
+        said.append(
+            "A pattern at every pixel of the survey would have exposed the specimen "
+            f"{dose.full_scan_s / dose.total_s:.3g} times as long."
+        )
+    return said

@@ -1,0 +1,90 @@
+"""What a run was and what happened in it, as tables."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import math
+import typing
+from collections.abc import Mapping
+
+from dkl_ae.reports.page import Table
+from dkl_ae.reports.run_maps import aim
+from dkl_ae.scalarizers import described
+from dkl_ae.session import Happened, Session
+
+
+def settings_table(session: Session) -> Table:
+    """Every setting of the plan, as the run began."""
+    return _named("setting", dataclasses.asdict(session.plan))
+
+
+def origin_table(session: Session) -> Table:
+    """When the run began, what it was driven on, and versions of what computed."""
+    return _named("origin", {"began": session.created, **session.instrument, **session.software})
+
+
+def reference_table(session: Session) -> Table:
+    """What the patterns were read against; without rows where there was no reference."""
+    return _named("reference", {} if session.reference is None else described(session.reference))
+
+
+def unread_table(session: Session) -> Table:
+    """Which readings gave no number, of how many patterns, and why."""
+    troubles: dict[str, collections.Counter[str]] = {}
+    for measurement in session.measurements:
+        for name, reading in measurement.readings.items():
+            if math.isnan(reading.value):
+                troubles.setdefault(session.plan.scalarizers[name].label, collections.Counter())[reading.trouble] += 1
+    rows = [
+        (label, f"{reasons.total()} of {session.count}", reasons.most_common(1)[0][0])
+        for label, reasons in troubles.items()
+    ]
+    return Table(("reading", "patterns without a number", "mostly because"), rows)
+
+
+def events_table(session: Session) -> Table:
+    """What else happened, in its order."""
+    changes = iter(session.changes)
+    rows = []
+    for happened in session.log:
+        if happened.kind == "driver":
+            text = f"From here on the run sought {aim(next(changes).plan)}."
+        else:
+            text = _in_words(happened)
+        clock = datetime.datetime.fromtimestamp(happened.time, datetime.UTC)
+        rows.append((f"{clock:%H:%M:%S}", str(happened.measured), text))
+    return Table(("time (UTC)", "measurements so far", "what happened"), [row for row in rows if row[-1]])
+
+
+def _in_words(happened: Happened) -> str:
+    match happened.kind:
+        case "trouble":
+            return ""
+        case "resumed":
+            return "The run, which had been left, was resumed."
+        case "paused":
+            return f"Paused. {happened.text}".strip()
+        case "went on":
+            return "Went on."
+    return happened.text
+
+
+def _named(what: str, values: Mapping[str, typing.Any]) -> Table:
+    return Table((what, "value"), [(name.replace("_", " "), _as_text(value)) for name, value in values.items()])
+
+
+def _as_text(value: typing.Any) -> str:
+    match value:
+        case None | "":
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+        case Mapping():
+            return ", ".join(f"{name.replace('_', ' ')} {_as_text(part)}" for name, part in value.items())
+        case list() | tuple():
+            return ", ".join(map(_as_text, value))
+    return str(value)

@@ -1,0 +1,181 @@
+"""What is where in a session file: see docs/session-format.md, which says the same to people."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Callable, Sequence
+
+from dkl_ae.events import Dose, StepCompleted, StepTimes
+from dkl_ae.experiment import Plan
+from dkl_ae.measurement import Measurement, Origin, Position, Proposal, Reading
+
+FORMAT: typing.Final = "dkl-ae session"
+VERSION: typing.Final = 1
+SUFFIX: typing.Final = ".h5"
+
+MAPS: typing.Final = ("prediction", "uncertainty", "acquisition")
+MOST_MAPS_KEPT: typing.Final = 100
+"""The maps of every k-th step are kept, with the smallest k for which there are no more than this, and the last."""
+
+TEXT: typing.Final = "S1000"
+"""UTF-8, filled with zero bytes; a longer text goes on in the next rows, whose kind is empty."""
+
+INPUTS: typing.Final = ("scalarizer_file", "pretrained", "reference_file")
+"""Settings of a plan that name a file, which is kept whole."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One dataset with a row for each measurement, or each completed step."""
+
+    name: str
+    unit: str
+    description: str
+    dtype: str = "f8"
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a session tells of its run beside the plan."""
+
+    title: str = ""
+    instrument: typing.Mapping[str, typing.Any] = dataclasses.field(default_factory=dict)
+    """What the run was driven on, as JSON takes it; resuming takes from it what to drive again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasurementColumn(Column):
+    of: Callable[[Measurement, Dose], typing.Any] = lambda measurement, dose: math.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class StepColumn(Column):
+    of: Callable[[StepCompleted], typing.Any] = lambda event: math.nan
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+MEASUREMENTS: typing.Final[Sequence[MeasurementColumn]] = (
+    MeasurementColumn(
+        "candidate", "", "Number of the candidate, row by row.", "i8", lambda m, dose: m.proposal.candidate
+    ),
+    MeasurementColumn("row", "px", "Survey pixel.", "i8", lambda m, dose: m.proposal.row),
+    MeasurementColumn("column", "px", "Survey pixel.", "i8", lambda m, dose: m.proposal.column),
+    MeasurementColumn(
+        "origin", "", "Who chose the place: seed or model.", "S8", lambda m, dose: m.proposal.origin.encode()
+    ),
+    MeasurementColumn(
+        "score",
+        "",
+        "Value of the acquisition function; of an improvement its logarithm.",
+        of=lambda m, dose: _number(m.proposal.score),
+    ),
+    MeasurementColumn(
+        "expected",
+        "of the driving reading",
+        "What the model expected to read there before the exposure.",
+        of=lambda m, dose: _number(m.proposal.expected),
+    ),
+    MeasurementColumn(
+        "uncertainty",
+        "of the driving reading",
+        "Standard deviation of what it expected.",
+        of=lambda m, dose: _number(m.proposal.uncertainty),
+    ),
+    MeasurementColumn(
+        "exploration",
+        "",
+        "Share of its attraction that is not knowing; see dkl_ae.acquisition.exploration.",
+        of=lambda m, dose: _number(m.proposal.exploration),
+    ),
+    MeasurementColumn(
+        "asked_y", "survey height", "Where the probe was sent, 0 at the top.", of=lambda m, dose: m.position_asked.y
+    ),
+    MeasurementColumn(
+        "asked_x", "survey width", "Where the probe was sent, 0 at the left.", of=lambda m, dose: m.position_asked.x
+    ),
+    MeasurementColumn(
+        "read_back_y", "survey height", "Where the probe was.", of=lambda m, dose: m.position_read_back.y
+    ),
+    MeasurementColumn("read_back_x", "survey width", "Where the probe was.", of=lambda m, dose: m.position_read_back.x),
+    MeasurementColumn(
+        "electrons", "e", "Electrons that the detector counted in the pattern.", of=lambda m, dose: m.electrons
+    ),
+    MeasurementColumn("exposure_s", "s", "Exposure of the pattern.", of=lambda m, dose: m.exposure_s),
+    MeasurementColumn("time", "s", "End of the exposure, since 1970-01-01 UTC.", of=lambda m, dose: m.time),
+    MeasurementColumn(
+        "total_exposure_s",
+        "s",
+        "Beam on the specimen so far, survey, reference and crosses included.",
+        of=lambda m, dose: dose.exposure_s,
+    ),
+    MeasurementColumn(
+        "total_electrons",
+        "e",
+        "Electrons on the specimen so far, likewise: current times exposure over the elementary charge.",
+        of=lambda m, dose: _number(dose.electrons),
+    ),
+)
+
+STEPS: typing.Final[Sequence[StepColumn]] = (
+    StepColumn("camera_s", "s", "Moving, exposing, reading out.", of=lambda event: event.times.camera),
+    StepColumn("scalarizer_s", "s", "Reading the pattern.", of=lambda event: event.times.scalarizer),
+    StepColumn("model_s", "s", "Fitting, predicting and choosing.", of=lambda event: event.times.model),
+    StepColumn("recorder_s", "s", "Keeping the pattern.", of=lambda event: event.times.recorder),
+    StepColumn("explanation", "", "Which part of the model spoke.", "S200", lambda e: e.explanation.encode()[:200]),
+)
+
+
+EVENTS: typing.Final = (
+    Column("time", "s", "Since 1970-01-01 UTC."),
+    Column("measured", "", "Measurements so far.", "i8"),
+    Column("kind", "", "What happened; empty where the text of the row before goes on.", "S16"),
+    Column("text", "", "In words.", TEXT),
+)
+
+
+def measurement_from(row: typing.Mapping[str, typing.Any], readings: typing.Mapping[str, Reading]) -> Measurement:
+    """A measurement from its row of each column."""
+
+    def given(name: str) -> float | None:
+        value = float(row[name])
+        return None if math.isnan(value) else value
+
+    proposal = Proposal(
+        int(row["candidate"]),
+        int(row["row"]),
+        int(row["column"]),
+        Origin(bytes(row["origin"]).decode()),
+        *(given(name) for name in ("score", "expected", "uncertainty", "exploration")),
+    )
+    return Measurement(
+        proposal=proposal,
+        position_asked=Position(float(row["asked_y"]), float(row["asked_x"])),
+        position_read_back=Position(float(row["read_back_y"]), float(row["read_back_x"])),
+        readings=readings,
+        electrons=float(row["electrons"]),
+        exposure_s=float(row["exposure_s"]),
+        time=float(row["time"]),
+    )
+
+
+def dose_from(exposure_s: float, electrons: float) -> Dose:
+    """The ledger from its two numbers, of which the second may be unknown."""
+    return Dose(float(exposure_s), None if math.isnan(electrons) else float(electrons))
+
+
+def times_from(row: typing.Mapping[str, typing.Any]) -> StepTimes:
+    """Times of a step from its row of each column."""
+    return StepTimes(*(float(row[name]) for name in ("camera_s", "scalarizer_s", "model_s", "recorder_s")))
+
+
+def kept_steps(plan: Plan) -> tuple[int, ...]:
+    """The steps whose maps are kept: see MOST_MAPS_KEPT. The model speaks from the last seed on."""
+    first = max(plan.seed_points, 1)
+    count = plan.points - first + 1
+    stride = max(1, math.ceil(count / MOST_MAPS_KEPT))
+    return tuple(range(plan.points, first - 1, -stride))[::-1]

@@ -1,0 +1,153 @@
+"""Keeps a run's events in its session file as they come.
+
+Until the first pattern has come, the file is made anew and put in its place whole. From then on it is only appended to:
+killed at any instant, it holds all that was kept before. When a write fails, HDF5 has lost track of the file; what the
+disk holds is then copied, and the writer goes on with the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import time
+
+import h5py
+
+from dkl_ae.events import Event, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
+from dkl_ae.experiment import Plan
+from dkl_ae.session.appending import Appended, put_in_order, synchronise
+from dkl_ae.session.layout import About
+from dkl_ae.session.making import make
+
+
+class NotKeptError(Exception):
+    """Something could not be written to the session file; the message is one sentence for the operator."""
+
+
+class SessionWriter:
+    """Keeps one run in a file. Used from the run's thread alone.
+
+    file: is made, and replaced where it is there already.
+    """
+
+    def __init__(self, file: pathlib.Path, plan: Plan, about: About | None = None) -> None:
+        self.file = file
+        self._plan = plan
+        self._about = about or About()
+        self._created = time.time()
+        self._survey: SurveyAcquired | None = None
+        self._reference: ReferenceFound | None = None
+        self._waiting: list[Event] = []
+        """What is not on the disk yet, or has no room there before there are patterns."""
+        self._appended: Appended | None = None
+        self._broken = False
+
+    @classmethod
+    def append_to(
+        cls, file: pathlib.Path, plan: Plan, about: About, survey: SurveyAcquired, reference: ReferenceFound | None
+    ) -> SessionWriter:
+        """Go on with a session; the others are what it holds, and the plan is the one it began with.
+
+        Raises NotKeptError when the file cannot be written.
+        """
+        writer = cls(file, plan, about)
+        writer._survey, writer._reference = survey, reference
+        try:
+            put_in_order(file)
+            if _has_patterns(file):
+                writer._appended = Appended(file, plan)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise NotKeptError(
+                f"The session file {file} cannot be written ({_reason(error)}): close it everywhere else, then resume."
+            ) from error
+        return writer
+
+    def keep(self, event: Event) -> None:
+        """Put an event on the disk, and all that could not be kept before.
+
+        Raises NotKeptError when it cannot be written now; it is then kept with the next, or by `keep_waiting`.
+        """
+        match event:
+            case SurveyAcquired():
+                self._survey = event
+            case ReferenceFound():
+                self._reference = event
+            case _:
+                self._waiting.append(event)
+        # A step's times and maps can wait for the next pattern; they follow from what is kept.
+        if not isinstance(event, StepCompleted):
+            self.keep_waiting()
+
+    def keep_waiting(self) -> None:
+        """Put what waits on the disk; raises NotKeptError when it cannot be written."""
+        try:
+            if self._broken:
+                self._go_on_with_a_copy()
+            if self._appended is None:
+                self._make()
+            if self._appended is not None and self._waiting:
+                self._appended.require_room(self._waiting)
+                self._appended.append(self._waiting)
+                self._waiting.clear()
+        except (OSError, RuntimeError) as error:
+            self._broken = self._appended is not None
+            raise NotKeptError(
+                f"The session file {self.file} cannot be written ({_reason(error)}): mend that, then resume."
+            ) from error
+
+    def close(self) -> None:
+        """Keep what waits, and let go of the file; raises NotKeptError when something could not be kept."""
+        try:
+            if self._waiting and self._survey is not None:
+                self.keep_waiting()
+        finally:
+            if self._appended is not None:
+                self._appended.close()
+                self._appended = None
+
+    def _make(self) -> None:
+        """Make the file with all that is known; with the first pattern it gets room for those to come."""
+        if self._survey is None:
+            return
+        first = next((event for event in self._waiting if isinstance(event, PointMeasured)), None)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        made = self.file.with_name(f"{self.file.name}.new")
+        told = [] if first is not None else self._waiting
+        make(made, self._plan, self._about, self._created, self._survey, self._reference, first, told)
+        synchronise(made)
+        made.replace(self.file)
+        if first is not None:
+            self._appended = Appended(self.file, self._plan)
+
+    def _go_on_with_a_copy(self) -> None:
+        assert self._appended is not None
+        copy = self.file.with_name(f"{self.file.name}.new")
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._appended.copy_to(copy)
+            put_in_order(copy)
+            copy.replace(self.file)
+        except PermissionError:
+            # Windows does not replace a file that is open.
+            self.file = self.file.with_name(f"{self.file.stem} continued{self.file.suffix}")
+            copy.replace(self.file)
+        except OSError:
+            copy.unlink(missing_ok=True)
+            raise
+        # The old one stays open: on closing HDF5 would try again to write what it could not.
+        self._appended = Appended(self.file, self._plan, self._appended.rows)
+        self._broken = False
+
+
+def _has_patterns(file: pathlib.Path) -> bool:
+    with h5py.File(file, "r") as opened:
+        return "patterns" in opened
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in the system's own words where HDF5 wraps them."""
+    found = re.search(r"errno = (\d+)", str(error))
+    if found:
+        return os.strerror(int(found[1])).lower()
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]

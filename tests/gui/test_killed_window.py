@@ -1,0 +1,77 @@
+"""The real program is killed in the middle of runs: nothing measured is lost, and they go on as if it had not been."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import time
+
+import pytest
+
+from dkl_ae.session import open_session
+
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(3000)]
+
+KILLS = int(os.environ.get("DKL_AE_KILLS", "1"))
+POINTS = 30 * KILLS + 10
+
+
+def begin(swift) -> None:
+    swift.type_into("steps_edit", str(POINTS - 10))
+    swift.click("start_button")
+    swift.wait_for("not panel.idle.value")
+
+
+def told(swift) -> int:
+    """Points that the window has told of."""
+    return int((swift.evaluate("panel.step_text.value") or "Step 0").split()[1].rstrip(":"))
+
+
+def sessions(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(folder.rglob("*.h5"))
+
+
+def session_files(project: pathlib.Path) -> list[pathlib.Path]:
+    return [file for folder in project.glob("* Sessions") for file in sessions(folder)]
+
+
+def path_of(file: pathlib.Path) -> list[object]:
+    with open_session(file) as session:
+        assert session.count == POINTS
+        columns = [session.columns[name].tolist() for name in ("candidate", "total_exposure_s")]
+        return [*columns, *(repr(values.tolist()) for values, _ in session.readings.values())]
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(open_swift, tmp_path) -> None:
+    chance = random.Random(KILLS)
+    swift = open_swift()
+    begin(swift)
+    swift.wait_for(f"panel.message.value == 'Finished: {POINTS} points measured.'", 600)
+    assert swift.quit() == 0
+    [whole] = session_files(tmp_path / "project")
+
+    lost = []
+    swift = open_swift()
+    begin(swift)
+    for number in range(KILLS):
+        before = POINTS * number // (KILLS + 1)
+        swift.wait_for(f"int((panel.step_text.value or 'Step 0').split()[1].rstrip(':')) > {before}")
+        time.sleep(chance.uniform(0, 0.7))
+        least = told(swift)
+        swift.kill()
+        killed = max(session_files(tmp_path / "project"), key=lambda file: file.stat().st_mtime)
+        with open_session(killed) as session:
+            lost.append(least - session.count)
+            assert session.count >= least
+            assert session.losses == ()
+        swift = open_swift()
+        swift.screenshot("after_a_kill")
+        assert swift.evaluate("panel.session_text.value").endswith(f" of {POINTS} points")
+        swift.click("resume_run_button")
+        swift.wait_for("not panel.idle.value")
+    swift.wait_for(f"panel.message.value == 'Finished: {POINTS} points measured.'", 600)
+    swift.screenshot("resumed")
+    assert swift.quit() == 0
+    assert path_of(killed) == path_of(whole)
+    print(f"{KILLS} kills; told but not kept: {max(lost)}")  # noqa: T201
