@@ -38,10 +38,11 @@ _MRAD_PER_PIXEL = 4.0
 _SEEDS = 8
 _SETTINGS: typing.Final = ("--patch", "7", "--seeds", str(_SEEDS), "--steps", "92", "--arm", "1", "--device", "cpu")
 _ANNOUNCED: typing.Final = re.compile(r"% (\d+) of \d+")
-_LATEST_KILL_S: typing.Final = 3.0
 _DURING_START: typing.Final = 0.2
 """Share of kills whose time is counted from the start of the program, and not from the first place that the model chose
 and it announced: loading the model takes longer than all measurements."""
+_LATEST_FROM_START_S: typing.Final = 6.0
+_LATEST_FROM_STEP_S: typing.Final = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,11 +115,10 @@ def killed_again_and_again(
     """Kill a run so many times, unless it ends before, and then let it end."""
     kills: list[Kill] = []
     while len(kills) < most:
-        announced = killed(
-            _go_on(recording, session, scalarizer),
-            random.uniform(0, _LATEST_KILL_S),
-            from_first_step=bool(random.random() > _DURING_START),
-        )
+        from_first_step = bool(random.random() > _DURING_START)
+        latest_s = _LATEST_FROM_STEP_S if from_first_step else _LATEST_FROM_START_S
+        process = _go_on(recording, session, scalarizer)
+        announced = killed(process, random.uniform(0, latest_s), from_first_step=from_first_step)
         if announced is None:
             return kills
         kills.append(Kill(announced, held_by(session)))

@@ -28,7 +28,8 @@ def left_run(session: Session) -> LeftRun:
     plan = _runnable(session)
     if session.losses:
         raise ValueError(f"{session.losses[0]} It cannot go on as it was: start a new run.")
-    if session.count >= plan.points:
+    # One that was killed after its last point has not kept its last maps.
+    if session.count >= plan.points and session.outcome is not None:
         raise ValueError(f"All {plan.points} points of {session.file.name} are measured: start a new run for more.")
     reader, reference, measurements = None, None, session.measurements
     if session.reference is not None:

@@ -7,6 +7,7 @@ waits. However the run ends, the beam is blanked and the microscope's settings a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
@@ -185,12 +186,11 @@ class Runner:
         """Keep and show how the run ended."""
         if self._session is not None:
             try:
-                self._session.keep(ended)
-            except NotKeptError as error:
-                logger.warning("%s", error)
-            try:
+                with contextlib.suppress(NotKeptError):
+                    self._session.keep(ended)
                 self._session.close()
-            except NotKeptError as error:
+            except Exception as error:
+                logger.exception("The session file could not be completed.")
                 ended = RunEnded(Outcome.FAILED, f"{error} What it lacks is in the memory of this program alone.")
             self._session = None
         self._show(ended)

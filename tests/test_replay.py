@@ -288,7 +288,7 @@ def test_a_recording_without_noise_is_counted(recording, tmp_path) -> None:
 # A run goes on.
 
 
-@pytest.mark.parametrize("after", [1, 4, 5, 11])
+@pytest.mark.parametrize("after", [1, 4, 5, 11, 12])
 def test_a_run_that_was_broken_off_goes_on_as_if_it_had_not(recording, whole, tmp_path, capsys, after) -> None:
     session = tmp_path / "session.h5"
     leave(recording, session, after)

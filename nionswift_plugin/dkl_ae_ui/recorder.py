@@ -36,6 +36,7 @@ from dkl_ae.measurement import Measurement, Proposal
 from dkl_ae.scalarizers import ENDS, Reference, Scalarizer, described
 from dkl_ae.session import Session, kept_steps, open_session
 from dkl_ae.survey import Survey
+from nionswift_plugin.dkl_ae_ui import calibrations
 from nionswift_plugin.dkl_ae_ui.measurement_table import measurement_columns, measurement_row
 from nionswift_plugin.dkl_ae_ui.path_picture import PathPicture
 from nionswift_plugin.dkl_ae_ui.reference_overlay import reference_graphics
@@ -204,7 +205,7 @@ class Recorder:
             [
                 Calibration.Calibration(),
                 Calibration.Calibration(),
-                *(_centred(side, pixel, "nm") for side in shape),
+                *calibrations.of_survey(shape, pixel),
             ],
             self._map_history(),
         )
@@ -270,7 +271,7 @@ class Recorder:
             (self._plan.points, *pattern.shape),
             pattern.dtype,
             DataAndMetadata.DataDescriptor(False, 1, 2),
-            [Calibration.Calibration(1, 1, "step"), *self._pattern_calibrations()],
+            [calibrations.steps(), *self._pattern_axes()],
             self._description("patterns"),
             unit="counts",
         )
@@ -282,7 +283,7 @@ class Recorder:
             (self._plan.points, len(ENDS), *pattern.shape),
             pattern.dtype,
             DataAndMetadata.DataDescriptor(False, 2, 2),
-            [Calibration.Calibration(1, 1, "step"), Calibration.Calibration(), *self._pattern_calibrations()],
+            [calibrations.steps(), Calibration.Calibration(), *self._pattern_axes()],
             self._description("ends", ends=[list(end) for end in ENDS]),
             unit="counts",
         )
@@ -415,7 +416,7 @@ class Recorder:
         """Data around the survey's centre; each survey pixel has become `enlargement` pixels of the image."""
         assert self._survey is not None
         pixel = self._survey.pixel_size_nm / enlargement
-        return self._xdata(role, image, unit, [_centred(side, pixel, "nm") for side in image.shape[:2]])
+        return self._xdata(role, image, unit, calibrations.of_survey(image.shape, pixel))
 
     def _map_images(self, maps: Maps | None, of: str = "") -> dict[str, DataAndMetadata.DataAndMetadata]:
         """Prediction, uncertainty and acquisition; zeros while the model says nothing.
@@ -445,31 +446,21 @@ class Recorder:
         height, width = image.shape
         return image[margin : height - margin, margin : width - margin].astype(numpy.float32)
 
-    def _pattern_calibrations(self) -> list[Calibration.Calibration]:
-        reference = self._reference
-        assert reference is not None
-        # Swift's coordinates are those of pixel edges, the reference's those of pixel centres.
-        return [
-            Calibration.Calibration(-(centre + 0.5) * scale, scale, "mrad")
-            for centre, scale in zip(reference.centre, reference.mrad_per_pixel, strict=True)
-        ]
+    def _pattern_axes(self) -> list[Calibration.Calibration]:
+        assert self._reference is not None
+        return calibrations.of_pattern(self._reference)
 
     def _pattern(self, role: str, pattern: Array, **more: typing.Any) -> DataAndMetadata.DataAndMetadata:
         assert self._reference is not None
         more["geometry"] = dataclasses.asdict(self._reference.geometry)
-        return self._xdata(role, pattern, "counts", self._pattern_calibrations(), **more)
+        return self._xdata(role, pattern, "counts", self._pattern_axes(), **more)
 
     def _curve(self, readings: Array) -> DataAndMetadata.DataAndMetadata:
-        steps = Calibration.Calibration(1, 1, "step")
-        return self._xdata("readings", readings, self._driver.unit, [steps])
+        return self._xdata("readings", readings, self._driver.unit, [calibrations.steps()])
 
 
 def _driver_from(step: int, plan: Plan) -> dict[str, typing.Any]:
     return {"from_step": step, "scalarizer": plan.scalarizer, "goal": plan.goal, "goal_value": plan.goal_value}
-
-
-def _centred(side: int, scale: float, units: str) -> Calibration.Calibration:
-    return Calibration.Calibration(-side * scale / 2, scale, units)
 
 
 def _workspace_layout() -> dict[str, typing.Any]:

@@ -57,10 +57,8 @@ def test_a_run_is_switched_while_it_goes_on(simulator, open_panel) -> None:
     maps = numpy.array(items["maps"].xdata.data)
     assert numpy.median(maps[-1, 0]) == pytest.approx(numpy.median(abf), abs=0.1)
     index = described["steps"].index(second["from_step"] - 1)
-    magnitude = rows["com_magnitude (mrad)"]
-    assert abs(numpy.median(maps[index, 0]) - numpy.median(abf)) > abs(
-        numpy.median(maps[index, 0]) - numpy.median(magnitude)
-    )
+    # A shift differs from place to place; the detector's share hardly does.
+    assert maps[-1, 0].std() < 0.05 < maps[index, 0].std()
     numpy.testing.assert_array_equal(items["prediction"].data, maps[-1, 0])
 
 
