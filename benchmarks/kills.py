@@ -1,8 +1,8 @@
 """Runs that are killed at random instants, again and again: what their session files hold, and how they end.
 
 Run as `OMP_NUM_THREADS=1 python benchmarks/kills.py [KILLS]`, 100 by default. Each line is one run of `dkl-ae replay`,
-killed, gone on with by `dkl-ae resume`, killed again, some times, and then left to its end: how many measurements the
-command had announced when it was killed, how many the file held (a dash: there was no file yet), and whether path,
+killed, gone on with by `dkl-ae resume`, killed again, some times, and then left to its end: how many measurements had
+been announced when it was killed, how many the file held (a dash: there was no file yet), and whether path,
 readings, dose, patterns and maps at the end are those of a run that was never killed.
 """
 
@@ -48,6 +48,7 @@ _LATEST_FROM_STEP_S: typing.Final = 1.5
 @dataclasses.dataclass(frozen=True)
 class Kill:
     announced: int
+    """Measurements that there must be: those of earlier commands too."""
     found: int | None
     """None when there was no session yet."""
 
@@ -117,11 +118,12 @@ def killed_again_and_again(
     while len(kills) < most:
         from_first_step = bool(random.random() > _DURING_START)
         latest_s = _LATEST_FROM_STEP_S if from_first_step else _LATEST_FROM_START_S
+        earlier = held_by(session) or 0
         process = _go_on(recording, session, scalarizer)
         announced = killed(process, random.uniform(0, latest_s), from_first_step=from_first_step)
         if announced is None:
             return kills
-        kills.append(Kill(announced, held_by(session)))
+        kills.append(Kill(max(announced, earlier), held_by(session)))
     _go_on(recording, session, scalarizer).communicate()
     return kills
 

@@ -17,7 +17,7 @@ import typing
 import h5py
 import numpy
 
-from dkl_ae.recording import open_recording
+from dkl_ae.recorded.recording import open_recording
 from dkl_ae.scalarizers import SCALARIZERS, Patterns, Reference, Values, find_reference, read
 from dkl_ae.survey import FloatArray
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 import distributed
 import threadpoolctl
 
-from dkl_ae.recorded_maps import Against, Chunk, Parts, Request, Spread, needed_for, read_chunk
-from dkl_ae.recording import Recording
+from dkl_ae.recorded.maps import Against, Chunk, Parts, Request, Spread, needed_for, read_chunk
+from dkl_ae.recorded.recording import Recording
 
 PATIENCE_S = 10
 """How long a scheduler may take to answer."""

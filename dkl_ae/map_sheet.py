@@ -13,7 +13,7 @@ _REFERENCE = "reference"
 
 
 def draw_sheet(file: pathlib.Path, picture: pathlib.Path) -> None:
-    """Draw the maps that `dkl_ae.recorded_maps` wrote; the picture's format follows from its name.
+    """Draw the maps that `dkl_ae.recorded.maps` wrote; the picture's format follows from its name.
 
     Raises OSError or ValueError when the picture cannot be written.
     """

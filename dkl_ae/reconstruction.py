@@ -22,9 +22,9 @@ import numpy.typing
 
 from dkl_ae.experiment import Experiment, Maps, Plan
 from dkl_ae.measurement import Measurement, Origin, Proposal, Reading
-from dkl_ae.recorded_maps import Map, Request, scalarize_recording
-from dkl_ae.recorded_reference import recorded_reference
-from dkl_ae.recording import Recording
+from dkl_ae.recorded.maps import Map, Request, scalarize_recording
+from dkl_ae.recorded.recording import Recording
+from dkl_ae.recorded.reference import recorded_reference
 from dkl_ae.scalarizers import Reference, Scalarizer, described
 from dkl_ae.simulation.column import ReplayColumn
 from dkl_ae.surrogate import Surrogate

@@ -10,9 +10,9 @@ import typing
 from collections.abc import Callable, Iterator
 
 from dkl_ae.measurement import ELEMENTARY_CHARGE_C
-from dkl_ae.recorded_maps import USUAL_ELECTRONS
-from dkl_ae.recorded_survey import virtual_survey
-from dkl_ae.recording import open_recording
+from dkl_ae.recorded.maps import USUAL_ELECTRONS
+from dkl_ae.recorded.recording import open_recording
+from dkl_ae.recorded.virtual_survey import virtual_survey
 from dkl_ae.session import Session
 from dkl_ae.simulation.column import ReplayColumn
 from dkl_ae.simulation.dry_run import DryRun

@@ -6,7 +6,7 @@ import functools
 
 import numpy
 
-from dkl_ae.recording import Recording
+from dkl_ae.recorded.recording import Recording
 from dkl_ae.simulation.column import ReplayColumn, VirtualColumn
 from dkl_ae.simulation.dry_run import DryRun
 from dkl_ae.simulation.presets import graphene_with_silicon

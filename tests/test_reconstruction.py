@@ -16,9 +16,9 @@ from dkl_ae.cli import main
 from dkl_ae.commands import recorded_options
 from dkl_ae.places import spread_places
 from dkl_ae.reconstruction import Settings, reconstruct, write_reconstructed
-from dkl_ae.recorded_maps import Request, make_maps
-from dkl_ae.recorded_reference import ReferenceChoice
-from dkl_ae.recording import Recording
+from dkl_ae.recorded.maps import Request, make_maps
+from dkl_ae.recorded.recording import Recording
+from dkl_ae.recorded.reference import ReferenceChoice
 from dkl_ae.reports.reconstruction_report import write_reconstruction_report
 from dkl_ae.scalarizers import SCALARIZERS, scalarize
 from dkl_ae.simulation.column import ReplayColumn

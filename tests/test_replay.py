@@ -29,8 +29,8 @@ from dkl_ae.commands import replay as command
 from dkl_ae.commands import run_on_terminal
 from dkl_ae.events import Event, Outcome, PointMeasured, RunEnded
 from dkl_ae.experiment import Plan
-from dkl_ae.recorded_survey import virtual_survey
-from dkl_ae.recording import open_recording
+from dkl_ae.recorded.recording import open_recording
+from dkl_ae.recorded.virtual_survey import virtual_survey
 from dkl_ae.replay import Replay, replay_of
 from dkl_ae.runner import Runner
 from dkl_ae.session import About, SessionWriter, open_session
@@ -458,7 +458,10 @@ def test_a_full_disk_makes_the_run_wait(recording, whole, tmp_path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
 def test_ctrl_c_stops_the_run_and_keeps_everything(recording, whole, tmp_path) -> None:
     session = tmp_path / "session.h5"
+    # Whoever runs the tests in the background may have it ignored, also by their children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start("replay", recording, "--out", session, *SHORT)
+    signal.signal(signal.SIGINT, before)
     lines = [process.stdout.readline() for _ in range(6)]
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate()

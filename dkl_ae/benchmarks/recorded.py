@@ -7,7 +7,7 @@ import pathlib
 
 import numpy
 
-from dkl_ae.recording import open_recording
+from dkl_ae.recorded.recording import open_recording
 from dkl_ae.scalarizers import SCALARIZERS, find_reference, scalarize
 from dkl_ae.survey import FloatArray, Patches, Survey
 from dkl_ae.symmetry import Symmetry

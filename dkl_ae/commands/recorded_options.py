@@ -7,7 +7,7 @@ import pathlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from dkl_ae.recorded_maps import Request
+    from dkl_ae.recorded.maps import Request
 
 # The libraries that these options are for take long to import: their names and numbers are repeated here, and tested.
 
@@ -96,8 +96,8 @@ def request_from(options: argparse.Namespace) -> Request:
 
     Raises ValueError, one sentence, for what cannot be.
     """
-    from dkl_ae.recorded_maps import Request
-    from dkl_ae.recorded_reference import ReferenceChoice
+    from dkl_ae.recorded.maps import Request
+    from dkl_ae.recorded.reference import ReferenceChoice
     from dkl_ae.scalarizers import Geometry
 
     return Request(

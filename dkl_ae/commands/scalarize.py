@@ -37,7 +37,7 @@ def add(commands: typing.Any) -> None:
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
-    from dkl_ae.recorded_maps import make_maps
+    from dkl_ae.recorded.maps import make_maps
 
     try:
         request = recorded_options.request_from(options)

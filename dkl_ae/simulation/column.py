@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy
 import numpy.typing
 
-from dkl_ae.recording import Recording
+from dkl_ae.recorded.recording import Recording
 from dkl_ae.simulation.detector import Camera, Geometry
 from dkl_ae.simulation.images import ImageSimulator
 from dkl_ae.simulation.optics import DETECTORS, Optics

@@ -8,7 +8,7 @@ import pathlib
 import typing
 from collections.abc import Callable, Mapping
 
-from dkl_ae.recording import open_recording
+from dkl_ae.recorded.recording import open_recording
 from dkl_ae.simulation.column import Column, ReplayColumn, VirtualColumn
 from dkl_ae.simulation.detector import Camera, Geometry
 from dkl_ae.simulation.dry_run import BEAM_CURRENT_A

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkl_ae.recording import Recording, open_recording
+from dkl_ae.recorded.recording import Recording, open_recording
 from dkl_ae.simulation.column import ReplayColumn, VirtualColumn
 from dkl_ae.simulation.detector import Camera
 from dkl_ae.simulation.optics import Optics

@@ -20,7 +20,7 @@ from nion.utils import Geometry, Registry
 
 from dkl_ae.events import Event, Outcome, PointMeasured, RunEnded, SurveyAcquired
 from dkl_ae.experiment import Plan
-from dkl_ae.recording import open_recording
+from dkl_ae.recorded.recording import open_recording
 from dkl_ae.runner import Runner
 from dkl_ae.simulation.column import ReplayColumn, VirtualColumn
 from dkl_ae.simulation.detector import Camera
@@ -178,6 +178,11 @@ def test_the_probe_is_parked_on_a_named_place(simulator: Any, panel: Any) -> Non
     assert panel.message.value == "The hole is outside the present scan: scan the whole field, then park again."
 
 
+def mean_pattern(simulator: Any, y: float, x: float) -> Any:
+    """Of so many exposures that the noise of counting is small beside the descan."""
+    return numpy.mean([pattern_at(simulator, y, x, exposure_ms=10) for _ in range(16)], axis=0)
+
+
 def test_a_camera_with_faults_shows_them(simulator: Any, panel: Any) -> None:
     load(panel, camera=REAL_CAMERA)
     survey(simulator)
@@ -190,11 +195,11 @@ def test_a_camera_with_faults_shows_them(simulator: Any, panel: Any) -> None:
     # Descan: in the hole, where nothing deflects, the pattern follows the probe over the detector.
     hole = numpy.array(simulator.instrument.column.specimen.sites["hole"])
     simulator.instrument.SetVal("C_Blank", 1)
-    dark = pattern_at(simulator, 0.5, 0.5, exposure_ms=10)
+    dark = mean_pattern(simulator, 0.5, 0.5)
     simulator.instrument.SetVal("C_Blank", 0)
     centres = []
     for place in (hole - 0.25, hole + 0.25):
-        pattern = pattern_at(simulator, *(place / 4.0), exposure_ms=10) - dark
+        pattern = mean_pattern(simulator, *(place / 4.0)) - dark
         y, x = numpy.indices(pattern.shape)
         centres.append(2.5 * numpy.array([(y * pattern).sum(), (x * pattern).sum()]) / pattern.sum())
     numpy.testing.assert_allclose(centres[1] - centres[0], [(0.15 - 0.05) / 2, (0.1 + 0.2) / 2], atol=0.02)

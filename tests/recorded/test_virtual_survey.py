@@ -9,11 +9,11 @@ import pathlib
 import numpy
 import pytest
 
-from dkl_ae import recorded_maps
-from dkl_ae.recorded_survey import virtual_survey
-from dkl_ae.recording import Recording
+from dkl_ae.recorded import maps as recorded_maps
+from dkl_ae.recorded.recording import Recording
+from dkl_ae.recorded.virtual_survey import virtual_survey
 
-DATA = pathlib.Path(__file__).parent / "data" / "fixture_graphene_si_24x24_1e5e.npz"
+DATA = pathlib.Path(__file__).parents[1] / "data" / "fixture_graphene_si_24x24_1e5e.npz"
 
 
 @pytest.fixture(scope="module")

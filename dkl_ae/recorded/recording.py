@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy
 
-from dkl_ae.recorded_arrays import NumberArray, StoredArray, StoredPatterns
-from dkl_ae.recorded_files import read_arrays, reason_of
+from dkl_ae.recorded.arrays import NumberArray, StoredArray, StoredPatterns
+from dkl_ae.recorded.files import read_arrays, reason_of
 from dkl_ae.survey import FloatArray
 
 SURVEY_NAMES: typing.Final = ("survey", "haadf", "adf", "maadf", "annular_dark_field", "dark_field")

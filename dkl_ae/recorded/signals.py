@@ -9,7 +9,7 @@ import pathlib
 import typing
 from collections.abc import Mapping, Sequence
 
-from dkl_ae.recorded_arrays import Axis, StoredArray, is_image_or_more
+from dkl_ae.recorded.arrays import Axis, StoredArray, is_image_or_more
 
 
 def read_signals(reader: str, file: pathlib.Path, closing: contextlib.ExitStack) -> list[StoredArray]:

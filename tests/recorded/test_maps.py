@@ -10,14 +10,14 @@ import h5py
 import numpy
 import pytest
 
-from dkl_ae import recorded_maps
 from dkl_ae.cli import main
-from dkl_ae.recorded_maps import Request, chunks_of, in_threads, make_maps, scalarize_recording
-from dkl_ae.recorded_reference import ReferenceChoice, recorded_reference
-from dkl_ae.recording import open_recording
+from dkl_ae.recorded import maps as recorded_maps
+from dkl_ae.recorded.maps import Request, chunks_of, in_threads, make_maps, scalarize_recording
+from dkl_ae.recorded.recording import open_recording
+from dkl_ae.recorded.reference import ReferenceChoice, recorded_reference
 from dkl_ae.scalarizers import SCALARIZERS, find_reference, load_reference, save_reference, scalarize
 
-DATA = pathlib.Path(__file__).parent / "data" / "fixture_graphene_si_24x24_1e5e.npz"
+DATA = pathlib.Path(__file__).parents[1] / "data" / "fixture_graphene_si_24x24_1e5e.npz"
 FAST = ("com_x", "com_y", "com_magnitude", "abf", "entropy")
 
 

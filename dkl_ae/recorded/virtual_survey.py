@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.recorded_maps import USUAL_ELECTRONS, chunks_of
-from dkl_ae.recorded_reference import ReferenceChoice, recorded_reference
-from dkl_ae.recording import Recording
+from dkl_ae.recorded.maps import USUAL_ELECTRONS, chunks_of
+from dkl_ae.recorded.recording import Recording
+from dkl_ae.recorded.reference import ReferenceChoice, recorded_reference
 from dkl_ae.scalarizers.expression import annulus
 from dkl_ae.survey import FloatArray
 

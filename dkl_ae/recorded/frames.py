@@ -10,8 +10,8 @@ import typing
 
 import numpy
 
-from dkl_ae.recorded_arrays import Axis, StoredArray
-from dkl_ae.recorded_signals import axes_of_signal
+from dkl_ae.recorded.arrays import Axis, StoredArray
+from dkl_ae.recorded.signals import axes_of_signal
 
 _EMPAD_FRAME: typing.Final = numpy.dtype([("data", "<f4", (128, 128)), ("footer", "<f4", (2, 128))])
 _BLOCKFILE_HEADER: typing.Final = numpy.dtype(

@@ -11,7 +11,7 @@ import h5py
 import numpy
 import pytest
 
-from dkl_ae.recording import Recording, open_recording
+from dkl_ae.recorded.recording import Recording, open_recording
 
 PATTERNS = numpy.random.default_rng(0).integers(0, 1000, (4, 5, 6, 8)).astype(numpy.uint16)
 SURVEY = numpy.arange(20.0).reshape(4, 5)

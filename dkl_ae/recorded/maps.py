@@ -19,9 +19,9 @@ import numpy.typing
 import threadpoolctl
 
 from dkl_ae.places import spread_places
-from dkl_ae.recorded_arrays import NumberArray
-from dkl_ae.recorded_reference import ReferenceChoice, recorded_reference
-from dkl_ae.recording import Recording, open_recording
+from dkl_ae.recorded.arrays import NumberArray
+from dkl_ae.recorded.recording import Recording, open_recording
+from dkl_ae.recorded.reference import ReferenceChoice, recorded_reference
 from dkl_ae.scalarizers import ENDS, USUAL_ARM_NM, Patterns, Reference, Scalarizer, Seen, catalogue, described, read
 from dkl_ae.scalarizers.charge import ANGSTROM_PER_NM, curl, minus_divergence
 from dkl_ae.survey import FloatArray, IntArray
@@ -56,7 +56,7 @@ class Request:
     nm_per_pixel: float | None = None
     mrad_per_pixel: float | None = None
     beam_energy_kev: float | None = None
-    """Where the file does not tell; see `dkl_ae.recording.open_recording`."""
+    """Where the file does not tell; see `dkl_ae.recorded.recording.open_recording`."""
     electrons: float = USUAL_ELECTRONS
     """Of a pattern of a recording without noise."""
     reference: ReferenceChoice = dataclasses.field(default_factory=ReferenceChoice)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy
 
-from dkl_ae.recorded_arrays import Axis, KeptChunk, StoredArray, is_image_or_more
+from dkl_ae.recorded.arrays import Axis, KeptChunk, StoredArray, is_image_or_more
 
 _CHUNK_CACHE_BYTES: typing.Final = 2**27
 """Holds a chunk of what is compressed: neighbouring patterns mostly share it."""

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy
 
-from dkl_ae.recorded_arrays import StoredArray
-from dkl_ae.recorded_frames import read_blockfile, read_empad, read_merlin
-from dkl_ae.recorded_hdf5 import axes_of_swift, read_hdf5, read_zarr
-from dkl_ae.recorded_signals import read_signals, read_velox
+from dkl_ae.recorded.arrays import StoredArray
+from dkl_ae.recorded.frames import read_blockfile, read_empad, read_merlin
+from dkl_ae.recorded.hdf5 import axes_of_swift, read_hdf5, read_zarr
+from dkl_ae.recorded.signals import read_signals, read_velox
 
 _Reader = Callable[[pathlib.Path, contextlib.ExitStack], list[StoredArray]]
 

@@ -12,8 +12,8 @@ import numpy.typing
 
 from dkl_ae.experiment import DARKEST, DESCAN_ORDERS, MEAN, NO_DESCAN
 from dkl_ae.places import darkest_places, parse_region, places_in, spread_places
-from dkl_ae.recorded_arrays import NumberArray
-from dkl_ae.recording import Recording
+from dkl_ae.recorded.arrays import NumberArray
+from dkl_ae.recorded.recording import Recording
 from dkl_ae.scalarizers import (
     MASK_RADIUS,
     Geometry,
