@@ -22,14 +22,13 @@ import numpy.typing
 
 from dkl_ae.experiment import Experiment, Maps, Plan
 from dkl_ae.measurement import Measurement, Origin, Proposal, Reading
+from dkl_ae.models import deep_kernel_for
 from dkl_ae.recorded.maps import Map, Request, scalarize_recording
 from dkl_ae.recorded.recording import Recording
 from dkl_ae.recorded.reference import recorded_reference
 from dkl_ae.scalarizers import Reference, Scalarizer, described
 from dkl_ae.simulation.column import ReplayColumn
-from dkl_ae.surrogate import Surrogate
 from dkl_ae.survey import FloatArray, IntArray, Patches, Survey
-from dkl_ae.symmetry import Symmetry
 
 MOST_LEARNED: typing.Final = 2000
 """A model learns from at most so many of the measured places, the first at random: the time that it takes grows with
@@ -251,7 +250,7 @@ def _part(request: Request, settings: Settings, source: _Source, scalarizer: Sca
         steps=0,
         random_seed=settings.random_seed,
     )
-    experiment = Experiment(plan, source.patches, _deep_kernel)
+    experiment = Experiment(plan, source.patches, functools.partial(deep_kernel_for, plan))
     experiment.learn_from([_measurement(source.patches, int(place), scalarizer, readings) for place in learned])
     nothing = numpy.full(source.patches.survey.shape, numpy.nan)
     maps = experiment.maps or Maps(nothing, nothing, nothing)
@@ -279,13 +278,6 @@ def _measurement(patches: Patches, candidate: int, scalarizer: Scalarizer, readi
     return Measurement(
         Proposal(candidate, row, column, Origin.SEED), place, place, {scalarizer.name: reading}, math.nan, math.nan, 0.0
     )
-
-
-def _deep_kernel(features: numpy.typing.NDArray[numpy.float32], seed: int, symmetry: Symmetry) -> Surrogate:
-    # torch takes seconds to import: the options must be understood before.
-    from dkl_ae.deep_kernel import DeepKernel
-
-    return DeepKernel(features, patch_size=math.isqrt(features.shape[1]), seed=seed, symmetry=symmetry)
 
 
 def _quality(scalarizer: Scalarizer, maps: Maps, truth: Map, places: BoolArray) -> Quality | None:

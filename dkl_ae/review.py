@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 
@@ -18,12 +19,11 @@ import scipy.special
 from dkl_ae.events import Dose, StepTimes
 from dkl_ae.experiment import LARGEST, VALUE, Experiment, MakeSurrogate, Maps, Objective, Plan
 from dkl_ae.measurement import Origin, Position, Proposal, Reading
+from dkl_ae.models import deep_kernel_for
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session import Session
 from dkl_ae.session.layout import times_from
-from dkl_ae.surrogate import Surrogate
 from dkl_ae.survey import FloatArray, Patches
-from dkl_ae.symmetry import Symmetry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +178,9 @@ def view_by(session: Session, number: int, scalarizer: str, make_surrogate: Make
     if not numpy.isfinite(session.readings[scalarizer][0][:number]).any():
         return None
     plan = plan_by(session, number, scalarizer)
-    experiment = Experiment(plan, Patches(session.survey, plan.patch_size), make_surrogate or _deep_kernels(plan))
+    experiment = Experiment(
+        plan, Patches(session.survey, plan.patch_size), make_surrogate or functools.partial(deep_kernel_for, plan)
+    )
     experiment.learn_from(session.measurements[:number])
     assert experiment.maps is not None
     upcoming = None
@@ -214,20 +216,3 @@ def nearest_step(session: Session, place: Position, number: int) -> int:
     height, width = session.survey.shape
     rows, columns = (session.columns[name][:number] + 0.5 for name in ("row", "column"))
     return int(numpy.argmin(numpy.hypot(rows - place.y * height, columns - place.x * width))) + 1
-
-
-def _deep_kernels(plan: Plan) -> MakeSurrogate:
-    def make(features: numpy.typing.NDArray[numpy.float32], seed: int, symmetry: Symmetry) -> Surrogate:
-        # torch takes seconds to import, and is needed only here.
-        from dkl_ae.deep_kernel import DeepKernel
-
-        return DeepKernel(
-            features,
-            patch_size=plan.patch_size,
-            seed=seed,
-            symmetry=symmetry,
-            embedding=plan.embedding,
-            device=plan.device,
-        )
-
-    return make

@@ -39,6 +39,7 @@ from dkl_ae.events import (
 from dkl_ae.experiment import FILE, Experiment, MakeSurrogate, Plan
 from dkl_ae.instrument import Frame, Instrument, InstrumentError
 from dkl_ae.measurement import Measurement, Position, Proposal, Reading
+from dkl_ae.models import deep_kernel_for
 from dkl_ae.reader import Cross, Reader
 from dkl_ae.reference_exposures import geometry_of, reference_from, reference_places
 from dkl_ae.scalarizers import ENDS, Reference, load_reference
@@ -171,16 +172,17 @@ class Runner:
                     logger.warning("%s", error)
                     if self._stop.is_set():
                         break
-                    self._hold(str(error))
+                    self._go.clear()
+                    self._hold(self._show, str(error))
                     keep = self._session.keep_waiting
         self._show(event)
 
-    def _hold(self, reason: str) -> None:
-        self._go.clear()
-        self._show(RunPaused(True, reason))
+    def _hold(self, tell: Callable[[Event], None], reason: str = "") -> None:
+        """Wait until the run is to go on, or to stop."""
+        tell(RunPaused(True, reason))
         self._go.wait()
         if not self._stop.is_set():
-            self._show(RunPaused(False))
+            tell(RunPaused(False))
 
     def _end(self, ended: RunEnded) -> RunEnded:
         """Keep and show how the run ended."""
@@ -392,26 +394,13 @@ class Runner:
 
     def _wait_while_paused(self) -> None:
         if not self._go.is_set() and not self._stop.is_set():
-            self._record(RunPaused(True))
-            self._go.wait()
-            if not self._stop.is_set():
-                self._record(RunPaused(False))
+            self._hold(self._record)
         if self._stop.is_set():
             raise StopRequestedError
 
     def _deep_kernel(self, features: numpy.typing.NDArray[numpy.float32], seed: int, symmetry: Symmetry) -> Surrogate:
-        # torch takes seconds to import: the panel must not wait for it.
-        from dkl_ae.deep_kernel import DeepKernel
-
-        model = DeepKernel(
-            features,
-            patch_size=self._plan.patch_size,
-            seed=seed,
-            symmetry=symmetry,
-            embedding=self._plan.embedding,
-            earlier=self._earlier.parts[len(self._models)] if self._earlier else None,
-            device=self._plan.device,
-        )
+        earlier = self._earlier.parts[len(self._models)] if self._earlier else None
+        model = deep_kernel_for(self._plan, features, seed, symmetry, earlier)
         self._models.append(model)
         return model
 

@@ -83,6 +83,13 @@ class Appended:
         finally:
             os.close(self._descriptor)
 
+    def is_in_place(self) -> bool:
+        """Whether the file still has its name."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
     def require_room(self, events: Sequence[Event]) -> None:
         """Raises OSError when the file is gone, or there is no room on the disk for events."""
         if not os.path.samestat(os.stat(self._path), os.fstat(self._descriptor)):

@@ -87,11 +87,14 @@ class SessionWriter:
             if self._appended is None:
                 self._make()
             if self._appended is not None and self._waiting:
+                self._broken = not self._appended.is_in_place()
                 self._appended.require_room(self._waiting)
+                # Until it has written everything, HDF5 may have lost track.
+                self._broken = True
                 self._appended.append(self._waiting)
+                self._broken = False
                 self._waiting.clear()
         except (OSError, RuntimeError) as error:
-            self._broken = self._appended is not None
             raise NotKeptError(
                 f"The session file {self.file} cannot be written ({_reason(error)}): mend that, then resume."
             ) from error

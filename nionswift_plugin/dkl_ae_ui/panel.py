@@ -34,6 +34,7 @@ from dkl_ae.scalarizers import Reference, save_reference
 from dkl_ae.scalarizers.expression import COMPOSITE
 from dkl_ae.session import NotKeptError
 from dkl_ae.survey import Survey
+from nionswift_plugin.dkl_ae_ui import wording
 from nionswift_plugin.dkl_ae_ui.drawn import drawn_mask, drawn_region
 from nionswift_plugin.dkl_ae_ui.form import Form
 from nionswift_plugin.dkl_ae_ui.panel_view import build_view
@@ -350,8 +351,7 @@ class Handler(Declarative.Handler):
         self._enable()
 
     def _show_dose(self, dose: Dose) -> None:
-        beam = f"{dose.exposure_s:.2f} s of beam"
-        self.dose_text.value = beam if dose.electrons is None else f"{dose.electrons:.3g} electrons, {beam}"
+        self.dose_text.value = wording.dose(dose)
 
     def _end(self, event: RunEnded) -> None:
         learned = self._run.pretrained() if self._run is not None else None
@@ -451,7 +451,7 @@ def _followed_of(plan: Plan) -> tuple[str, str, float | None]:
 def _shown(reading: Reading) -> str:
     if not math.isfinite(reading.value):
         return "no number"
-    return f"{reading.value:.4g} ± {reading.sigma:.2g} {reading.unit}".strip()
+    return wording.with_error(reading.value, reading.sigma, reading.unit)
 
 
 class AutomatedExperimentPanel(Panel.Panel):

@@ -42,6 +42,7 @@ from nionswift_plugin.dkl_ae_ui.path_picture import PathPicture
 from nionswift_plugin.dkl_ae_ui.reference_overlay import reference_graphics
 from nionswift_plugin.dkl_ae_ui.run_items import METADATA_KEY, Array, RunItems
 from nionswift_plugin.dkl_ae_ui.window_tasks import Task, WindowTasks
+from nionswift_plugin.dkl_ae_ui.workspaces import shown_workspace
 
 _REFRESH_PERIOD_S = 0.33
 """Live items are redrawn at most this often: faster, drawing would take the window's whole time."""
@@ -226,16 +227,11 @@ class Recorder:
             display_item.add_graphic(graphic)
 
     def _show_workspace(self) -> None:
-        controller = self._window.workspace_controller
-        if controller is None:
-            return
-        # Swift rebuilds the whole window to change the workspace: not when it is shown already.
-        if getattr(controller._workspace, "workspace_id", None) != WORKSPACE_ID:
-            controller.ensure_workspace("Automated Experiment", _workspace_layout(), WORKSPACE_ID)
+        panels = shown_workspace(self._window, "Automated Experiment", _workspace_layout(), WORKSPACE_ID)
         self.tasks.split(
             *(
                 functools.partial(panel.set_display_item, self._items.display_item(live.role))
-                for panel, live in zip(controller.display_panels, _LIVE_ITEMS, strict=False)
+                for panel, live in zip(panels, _LIVE_ITEMS, strict=False)
             )
         )
 

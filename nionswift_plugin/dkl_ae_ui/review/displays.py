@@ -21,6 +21,7 @@ from dkl_ae.scalarizers import Reference
 from nionswift_plugin.dkl_ae_ui.reference_overlay import reference_graphics
 from nionswift_plugin.dkl_ae_ui.review.images import Picture
 from nionswift_plugin.dkl_ae_ui.run_items import METADATA_KEY
+from nionswift_plugin.dkl_ae_ui.workspaces import shown_workspace
 
 REVIEW_KEY = "review"
 """The metadata of the review's data items have this: the item's own identifier, which a copy that the user keeps has
@@ -109,13 +110,8 @@ class Displays:
 
     def show_workspace(self) -> None:
         """Put all that has been shown where it can be seen."""
-        controller = self._window.workspace_controller
-        if controller is None:
-            return
-        # Swift rebuilds the whole window to change the workspace: not when it is shown already.
-        if getattr(controller._workspace, "workspace_id", None) != WORKSPACE_ID:
-            controller.ensure_workspace("Automated Experiment Review", _workspace_layout(), WORKSPACE_ID)
-        for panel, display in zip(controller.display_panels, _DISPLAYS, strict=False):
+        panels = shown_workspace(self._window, "Automated Experiment Review", _workspace_layout(), WORKSPACE_ID)
+        for panel, display in zip(panels, _DISPLAYS, strict=False):
             if display.role in self._items:
                 panel.set_display_item(self._display_item(display.role))
 

@@ -16,6 +16,7 @@ from nion.utils import Geometry, Model
 from dkl_ae.review import nearest_step, step_of
 from dkl_ae.session import SUFFIX, Session, open_session
 from dkl_ae.survey import FloatArray
+from nionswift_plugin.dkl_ae_ui import wording
 from nionswift_plugin.dkl_ae_ui.panel import PANEL_ID as RUN_PANEL_ID
 from nionswift_plugin.dkl_ae_ui.review import texts
 from nionswift_plugin.dkl_ae_ui.review.displays import Displays
@@ -238,7 +239,7 @@ class Handler(Declarative.Handler):
         self.expected_text.value = texts.expected(step)
         self.read_text.value = texts.read(step)
         self.intervals_text.value = texts.intervals(surprises[: step.number])
-        self.dose_text.value = texts.dose(step.dose)
+        self.dose_text.value = wording.dose(step.dose)
         self.time_text.value = texts.times(step)
         self.model_text.value = texts.model(answer)
         self.pattern_text.value = texts.pattern(step_of(session, picked))

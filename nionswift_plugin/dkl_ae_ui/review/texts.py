@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.events import Dose
 from dkl_ae.experiment import LARGEST, SMALLEST, Plan
 from dkl_ae.measurement import Origin, Reading
 from dkl_ae.review import Step, share_within
 from dkl_ae.session import Session
 from dkl_ae.survey import FloatArray
 from nionswift_plugin.dkl_ae_ui.review.refitting import Answer, Question
+from nionswift_plugin.dkl_ae_ui.wording import with_error
 
 
 def about_session(session: Session) -> str:
@@ -36,7 +36,7 @@ def chosen_by(step: Step) -> str:
 def expected(step: Step) -> str:
     if step.expected is None or step.uncertainty is None:
         return "nothing: the model was not asked"
-    return _with_error(step.expected, step.uncertainty, step.driver.unit)
+    return with_error(step.expected, step.uncertainty, step.driver.unit)
 
 
 def read(step: Step) -> str:
@@ -50,7 +50,7 @@ def shown(reading: Reading) -> str:
     """A reading, or why there is none."""
     if not math.isfinite(reading.value):
         return f"no number: {reading.trouble}" if reading.trouble else "no number"
-    return _with_error(reading.value, reading.sigma, reading.unit)
+    return with_error(reading.value, reading.sigma, reading.unit)
 
 
 def intervals(surprises: FloatArray) -> str:
@@ -60,11 +60,6 @@ def intervals(surprises: FloatArray) -> str:
         return "the model was not asked yet"
     once, twice = 100 * share_within(surprises, numpy.array([1.0, 2.0]))
     return f"{once:.0f} % of {asked} within 1 sigma, {twice:.0f} % within 2"
-
-
-def dose(total: Dose) -> str:
-    beam = f"{total.exposure_s:.2f} s of beam"
-    return beam if total.electrons is None else f"{total.electrons:.3g} electrons, {beam}"
 
 
 def times(step: Step) -> str:
@@ -120,7 +115,3 @@ def _sought(plan: Plan) -> str:
     if plan.goal in (LARGEST, SMALLEST):
         return f"the {plan.goal} {label}"
     return f"{label} of {plan.goal_value:g} {plan.driver.unit}".rstrip()
-
-
-def _with_error(value: float, sigma: float, unit: str) -> str:
-    return f"{value:.4g} ± {sigma:.2g} {unit}".rstrip()
