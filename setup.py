@@ -20,6 +20,7 @@ TEST = [
     "nionswift-usim>=5.4,<6",
     "pytest",
     "pytest-timeout",
+    "pytest-xdist",
     "rosettasciio[blockfile]",
     "ruff",
 ]
@@ -39,7 +40,7 @@ setup(
         *find_packages(include=["dkl_ae", "dkl_ae.*"]),
         "nionswift_plugin",
         "nionswift_plugin.dkl_ae_ui",
-        "nionswift_plugin.dkl_ae_ui.program",
+        "nionswift_plugin.dkl_ae_ui.launcher",
         "nionswift_plugin.dkl_ae_ui.review",
         "nionswift_plugin.dkl_ae_usim",
     ],
@@ -63,7 +64,7 @@ setup(
         "zarr>=2.18",
     ],
     extras_require={"swift": SWIFT, "cluster": CLUSTER, "test": [*SWIFT, *CLUSTER, *TEST]},
-    entry_points={"console_scripts": ["dkl-ae = dkl_ae.cli:main"]},
+    entry_points={"console_scripts": ["dkl-ae = dkl_ae.commands.cli:main"]},
     classifiers=[
         "Intended Audience :: Science/Research",
         "Operating System :: OS Independent",

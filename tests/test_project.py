@@ -2,7 +2,7 @@
 
 import json
 
-from nionswift_plugin.dkl_ae_ui.program.project import ensure_project
+from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
 
 
 def test_the_profile_remembers_the_project(tmp_path) -> None:

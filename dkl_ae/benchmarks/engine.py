@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 import numpy
 import torch
 
-from dkl_ae.acquisition import Belief, choose, score
 from dkl_ae.benchmarks.published import CYCLES, PublishedWay
-from dkl_ae.deep_kernel import GROWTH_BEFORE_TRAINING, DeepKernel, one_thread
-from dkl_ae.survey import FloatArray, IntArray, Patches, Survey, centred_size
-from dkl_ae.symmetry import Symmetry
+from dkl_ae.experiment import Belief, choose, score
+from dkl_ae.model.deep_kernel import GROWTH_BEFORE_TRAINING, DeepKernel, one_thread
+from dkl_ae.records import FloatArray, IntArray, Patches, Survey, Symmetry, centred_size
 
 COUNTS = (10, 30, 100, 300, 1000)
 CANDIDATES = (2809, 7921, 62001)
@@ -57,7 +56,7 @@ def engine_rows(
                     yield _row(survey_patches, n, patch, device)
 
 
-def table(rows: Iterator[Row]) -> Iterator[str]:
+def engine_table(rows: Iterator[Row]) -> Iterator[str]:
     """Lines for people."""
     yield "     n candidates patch device    fit ms predict ms acquire ms    step ms   paper ms    ratio"
     for row in rows:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 import pathlib
-import typing
 from collections.abc import Iterator, Sequence
 
 import numpy
 import numpy.typing
 import scipy.stats
 
-from dkl_ae.acquisition import Belief, choose, score
+from dkl_ae.benchmarks import pictures
 from dkl_ae.benchmarks.recorded import Target, targets
+from dkl_ae.benchmarks.results import Chased, Learned, Quality, Results, points_until, replaced
 from dkl_ae.benchmarks.ways import WAYS
-from dkl_ae.surrogate import Posterior
-from dkl_ae.survey import FloatArray, IntArray, Patches
+from dkl_ae.experiment import Belief, choose, score
+from dkl_ae.model import Posterior
+from dkl_ae.records import FloatArray, IntArray, Patches, UserError
 
 FRACTIONS = (0.001, 0.01, 0.03, 0.1)
 """Of the candidates, measured at random."""
@@ -34,49 +34,6 @@ DRIVING = "com_magnitude"
 """The number that is sought when points are chosen."""
 WITHOUT_MODEL = ("random", "grid")
 """Ways to choose points that learn nothing."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Quality:
-    """Of a predicted map."""
-
-    r2: float
-    spearman: float
-    density: float
-    """Mean negative log density, of readings in units of their deviation over the map."""
-    covered_95: float
-    covered_68: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Learned:
-    """From points at random places."""
-
-    file: str
-    target: str
-    way: str
-    points: int
-    fraction: float
-    seed: int
-    quality: Quality
-
-
-@dataclasses.dataclass(frozen=True)
-class Chased:
-    """Points chosen by expected improvement after ten at random places."""
-
-    file: str
-    target: str
-    way: str
-    seed: int
-    best_of: int
-    """How many of the candidates are the best 1 %."""
-    found: list[int]
-    """Of these after each point."""
-    largest: list[float]
-    """True reading so far, as a share of the largest there is, after each point."""
-    quality: Quality | None
-    """Of the map after 50 points; None for a way that learns none."""
 
 
 def learned(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[Learned]:
@@ -145,7 +102,7 @@ def _grid(patches: Patches, count: int, seed: int) -> IntArray:
     return random.permutation(grid.ravel())[:count]
 
 
-def report(
+def learning_report(
     files: Sequence[pathlib.Path], ways: Sequence[str] | None, seeds: int, out: pathlib.Path | None
 ) -> Iterator[str]:
     """Lines for people; with a folder also learning.json and pictures of all that is in it.
@@ -154,12 +111,12 @@ def report(
 
     ways: all but the published one, which takes an hour, when none is named.
 
-    Raises ValueError for a file or a way that cannot be used.
+    Raises UserError for a file or a way that cannot be used.
     """
     ways = ways or [way for way in (*WAYS, *WITHOUT_MODEL) if way != "published"]
     for way in ways:
         if way not in (*WAYS, *WITHOUT_MODEL):
-            raise ValueError(f"There is no way '{way}': choose from {'; '.join((*WAYS, *WITHOUT_MODEL))}.")
+            raise UserError(f"There is no way '{way}': choose from {'; '.join((*WAYS, *WITHOUT_MODEL))}.")
     results = Results.read(out)
     for file in files:
         patches, all_targets = targets(file)
@@ -167,61 +124,15 @@ def report(
         for way, target in itertools.product(ways, all_targets):
             if way in WAYS:
                 rows = list(learned(file.stem, patches, target, way, seeds))
-                _replace(results.learned, rows)
+                results.learned[:] = replaced(results.learned, rows)
                 yield from _learned_lines(rows)
             if target.name == DRIVING:
                 chases = list(chased(file.stem, patches, target, way, seeds))
-                _replace(results.chased, chases)
+                results.chased[:] = replaced(results.chased, chases)
                 yield _chased_line(chases)
             results.write(out)
-        results.draw(out)
-
-
-@dataclasses.dataclass(frozen=True)
-class Results:
-    learned: list[Learned]
-    chased: list[Chased]
-
-    @classmethod
-    def read(cls, folder: pathlib.Path | None) -> Results:
-        """Those of a folder; none when it holds none."""
-        file = (folder or pathlib.Path()) / "learning.json"
-        if folder is None or not file.exists():
-            return cls([], [])
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        return cls(
-            [Learned(**{**row, "quality": Quality(**row["quality"])}) for row in stored["learned"]],
-            [Chased(**{**row, "quality": row["quality"] and Quality(**row["quality"])}) for row in stored["chased"]],
-        )
-
-    def write(self, folder: pathlib.Path | None) -> None:
-        if folder is None:
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(dataclasses.asdict(self), indent=0)
-        (folder / "learning.json").write_text(text, encoding="utf-8")
-
-    def draw(self, folder: pathlib.Path | None) -> None:
-        if folder is None:
-            return
-        from dkl_ae.benchmarks import pictures
-
-        pictures.save(self, folder)
-
-
-Row = typing.TypeVar("Row", Learned, Chased)
-
-
-def _replace(kept: list[Row], rows: Sequence[Row]) -> None:
-    """Put rows in the place of those of the same file, number and way."""
-    same = {(row.file, row.target, row.way) for row in rows}
-    kept[:] = [row for row in kept if (row.file, row.target, row.way) not in same] + list(rows)
-
-
-def points_until(row: Chased, share: float) -> float:
-    """How many points it took to find a share of the best 1 %, at least one; infinity when it was not found."""
-    wanted = max(math.ceil(share * row.best_of), 1)
-    return next((count for count, found in enumerate(row.found, 1) if found >= wanted), math.inf)
+        if out is not None:
+            pictures.save(results, out)
 
 
 def _learned_lines(rows: Sequence[Learned]) -> Iterator[str]:

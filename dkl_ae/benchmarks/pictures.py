@@ -8,7 +8,7 @@ import typing
 import numpy
 
 if typing.TYPE_CHECKING:
-    from dkl_ae.benchmarks.learning import Chased, Learned, Results
+    from dkl_ae.benchmarks.results import Chased, Learned, Results
 
 
 def save(results: Results, folder: pathlib.Path) -> None:

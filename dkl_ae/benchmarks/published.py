@@ -17,8 +17,8 @@ import gpytorch
 import numpy.typing
 import torch
 
-from dkl_ae.surrogate import Posterior
-from dkl_ae.survey import FloatArray, IntArray
+from dkl_ae.model import Posterior
+from dkl_ae.records import FloatArray, IntArray
 
 CYCLES = 200
 LEARNING_RATE = 0.01

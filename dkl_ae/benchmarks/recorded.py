@@ -7,10 +7,10 @@ import pathlib
 
 import numpy
 
-from dkl_ae.recorded.recording import open_recording
-from dkl_ae.scalarizers import SCALARIZERS, find_reference, scalarize
-from dkl_ae.survey import FloatArray, Patches, Survey
-from dkl_ae.symmetry import Symmetry
+from dkl_ae.patterns import find_reference
+from dkl_ae.recordings import open_recording
+from dkl_ae.records import FloatArray, Patches, Survey, Symmetry, UserError
+from dkl_ae.scalarizers import SCALARIZERS, scalarize
 
 FOLLOWED = ("com_magnitude", "com_x", "com_y", "com_angle", "abf")
 """The scalarizers of the benchmark."""
@@ -35,11 +35,11 @@ class Target:
 def targets(file: pathlib.Path) -> tuple[Patches, list[Target]]:
     """The survey's patches, and each number that a run could follow; of an angle its cosine and its sine.
 
-    Raises ValueError for a file that cannot be used.
+    Raises UserError for a file that cannot be used.
     """
     recording = open_recording(file)
     if recording.vacuum is None or recording.survey is None or not recording.is_noise_free:
-        raise ValueError(f"{file.name} is not a noise-free set with a pattern of vacuum: choose another.")
+        raise UserError(f"{file.name} is not a noise-free set with a pattern of vacuum: choose another.")
     reference = find_reference(recording.vacuum * ELECTRONS, recording.mrad_per_pixel)
     patches = Patches(Survey(recording.survey, recording.nm_per_pixel), PATCH_SIZE)
     random = numpy.random.default_rng(0)

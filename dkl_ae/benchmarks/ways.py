@@ -11,12 +11,10 @@ import scipy.optimize
 
 from dkl_ae.benchmarks.published import PublishedWay
 from dkl_ae.benchmarks.recorded import Target
-from dkl_ae.calibration import widened, widening
-from dkl_ae.deep_kernel import DeepKernel
-from dkl_ae.embedding import structured_base
-from dkl_ae.surrogate import ExactGP, Posterior
-from dkl_ae.survey import FloatArray, IntArray, Patches
-from dkl_ae.symmetry import Symmetry, elements
+from dkl_ae.model import ExactGP, Posterior, widened, widening
+from dkl_ae.model.deep_kernel import DeepKernel
+from dkl_ae.model.descriptors import structured_base
+from dkl_ae.records import FloatArray, IntArray, Patches, Symmetry, elements
 
 
 class Way(typing.Protocol):

@@ -10,6 +10,7 @@ import sys
 import typing
 
 from dkl_ae.commands.terminal import Terminal
+from dkl_ae.records import UserError
 
 
 def add(commands: typing.Any) -> None:
@@ -34,18 +35,18 @@ def add(commands: typing.Any) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     # torch takes seconds to import: only this command needs it.
-    from dkl_ae.benchmarks import engine, learning
+    from dkl_ae.benchmarks import engine_rows, engine_table, learning_report
 
     try:
         if options.benchmark == "learning":
-            for line in learning.report(options.files, options.ways, options.seeds, options.out):
+            for line in learning_report(options.files, options.ways, options.seeds, options.out):
                 terminal.say(line)
         elif options.json:
-            terminal.say(json.dumps([dataclasses.asdict(row) for row in engine.engine_rows()], indent=1))
+            terminal.say(json.dumps([dataclasses.asdict(row) for row in engine_rows()], indent=1))
         else:
-            for line in engine.table(engine.engine_rows()):
+            for line in engine_table(engine_rows()):
                 terminal.say(line)
-    except ValueError as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:

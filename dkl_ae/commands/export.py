@@ -8,6 +8,7 @@ import sys
 import typing
 
 from dkl_ae.commands.terminal import Terminal
+from dkl_ae.records import UserError
 
 
 def add(commands: typing.Any) -> None:
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
     try:
         written, losses = export_session(options.file, options.to, options.out)
-    except ValueError as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except OSError as error:

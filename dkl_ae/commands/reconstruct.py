@@ -9,6 +9,7 @@ import typing
 
 from dkl_ae.commands import recorded_options
 from dkl_ae.commands.terminal import Terminal
+from dkl_ae.records import UserError
 
 MAPS: typing.Final = "reconstruction.h5"
 
@@ -55,8 +56,8 @@ def add(commands: typing.Any) -> None:
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
-    from dkl_ae.reconstruction import Settings, reconstruct, write_reconstructed
-    from dkl_ae.reports.reconstruction_report import write_reconstruction_report
+    from dkl_ae.analysis import Settings, reconstruct, write_reconstructed
+    from dkl_ae.reports import write_reconstruction_report
 
     folder = options.out or options.file.with_name(f"{options.file.stem}-reconstruction")
     try:
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         made = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
         write_reconstructed(folder / MAPS, made)
         page = write_reconstruction_report(made, folder)
-    except ValueError as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except OSError as error:

@@ -7,7 +7,7 @@ import pathlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from dkl_ae.recorded.maps import Request
+    from dkl_ae.analysis import Request
 
 # The libraries that these options are for take long to import: their names and numbers are repeated here, and tested.
 
@@ -94,11 +94,11 @@ def add_readings(parser: argparse.ArgumentParser) -> None:
 def request_from(options: argparse.Namespace) -> Request:
     """What all options of this module ask for, and `--scalarizer`.
 
-    Raises ValueError, one sentence, for what cannot be.
+    Raises UserError, one sentence, for what cannot be.
     """
-    from dkl_ae.recorded.maps import Request
-    from dkl_ae.recorded.reference import ReferenceChoice
-    from dkl_ae.scalarizers import Geometry
+    from dkl_ae.analysis import Request
+    from dkl_ae.patterns import Geometry
+    from dkl_ae.recordings import ReferenceChoice
 
     return Request(
         file=options.file.absolute(),

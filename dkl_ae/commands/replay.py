@@ -10,10 +10,11 @@ import typing
 
 from dkl_ae.commands.recorded_options import add_calibration, add_file
 from dkl_ae.commands.terminal import Terminal
+from dkl_ae.records import UserError
 
 if typing.TYPE_CHECKING:
     from dkl_ae.experiment import Plan
-    from dkl_ae.replay import Replay
+    from dkl_ae.instruments import Replay
 
 _ACQUISITIONS: typing.Final = {
     "ei": "expected_improvement",
@@ -114,7 +115,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
             session = SessionWriter(options.out, plan, About(options.file.name, replay.described()))
             return carry_out(instrument, plan, session, terminal)
-    except ValueError as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted before the run began.\n")
@@ -128,15 +129,15 @@ def _require_free(options: argparse.Namespace) -> None:
     if any(
         source is not None and source.exists() and out.samefile(source) for source in (options.file, options.survey)
     ):
-        raise ValueError(f"{out} is the recording itself: choose another place for the session with --out.")
+        raise UserError(f"{out} is the recording itself: choose another place for the session with --out.")
     if not options.overwrite:
-        raise ValueError(f"{out} is there already: choose another place with --out, or --overwrite it.")
+        raise UserError(f"{out} is there already: choose another place with --out, or --overwrite it.")
 
 
 def _plan(options: argparse.Namespace, terminal: Terminal) -> Plan:
-    from dkl_ae.acquisition import ACQUISITIONS
-    from dkl_ae.experiment import FILE, REFERENCES, REGION, VALUE, Plan
-    from dkl_ae.survey import centred_size
+    from dkl_ae.experiment import ACQUISITIONS, Plan
+    from dkl_ae.records import centred_size
+    from dkl_ae.settings import FILE, REFERENCES, REGION, VALUE
 
     given = vars(options)
     settings = {field.name: given[field.name] for field in dataclasses.fields(Plan) if field.name in given}
@@ -163,7 +164,7 @@ def _plan(options: argparse.Namespace, terminal: Terminal) -> Plan:
 
 
 def _replay(options: argparse.Namespace, plan: Plan) -> Replay:
-    from dkl_ae.replay import Replay
+    from dkl_ae.instruments import Replay
 
     return Replay(
         options.file,

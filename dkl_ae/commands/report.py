@@ -8,6 +8,7 @@ import sys
 import typing
 
 from dkl_ae.commands.terminal import Terminal
+from dkl_ae.records import UserError
 
 
 def add(commands: typing.Any) -> None:
@@ -32,14 +33,14 @@ def add(commands: typing.Any) -> None:
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
-    from dkl_ae.reports.run_report import write_report
+    from dkl_ae.reports import write_report
     from dkl_ae.session import open_session
 
     folder = options.out or options.file.with_name(f"{options.file.stem}-report")
     try:
         with open_session(options.file) as session:
             page = write_report(session, folder, options.steps)
-    except ValueError as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except OSError as error:

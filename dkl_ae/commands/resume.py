@@ -8,6 +8,7 @@ import sys
 import typing
 
 from dkl_ae.commands.terminal import Terminal
+from dkl_ae.records import UserError
 
 
 def add(commands: typing.Any) -> None:
@@ -27,24 +28,23 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     import numpy
 
     from dkl_ae.commands.run_on_terminal import carry_out
-    from dkl_ae.replay import replay_of
-    from dkl_ae.resume import take_up
-    from dkl_ae.session import NotKeptError, open_session
+    from dkl_ae.instruments import replay_of
+    from dkl_ae.session import open_session, take_up
 
     try:
         with open_session(options.file) as session:
-            replay = replay_of(session, options.recording, options.survey)
+            replay = replay_of(session.instrument, session.file.name, options.recording, options.survey)
             survey = session.survey
         with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
             if not numpy.array_equal(instrument.acquire_survey().image, survey.image):
-                raise ValueError(
+                raise UserError(
                     f"{replay.file} is not what the run was measured on, for its survey differs: name another with "
                     "--recording."
                 )
             left, writer = take_up(options.file)
             terminal.say(f"{len(left.measurements)} of {left.plan.points} points are measured already.")
             return carry_out(instrument, left.plan, writer, terminal, left)
-    except (ValueError, NotKeptError) as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted before the run went on.\n")

@@ -10,13 +10,13 @@ import typing
 
 import numpy
 
+from dkl_ae.analysis import dose_shares
 from dkl_ae.commands.terminal import Terminal
-from dkl_ae.events import Event, LeftRun, Outcome, PointMeasured, RunPaused, StepCompleted, SurveyAcquired
-from dkl_ae.experiment import VALUE, Objective, Plan
-from dkl_ae.instrument import Instrument
-from dkl_ae.reports.run_numbers import dose_shares
-from dkl_ae.runner import Runner
+from dkl_ae.experiment import Objective, Plan
+from dkl_ae.instruments import Instrument
+from dkl_ae.run import Event, LeftRun, Outcome, PointMeasured, Runner, RunPaused, StepCompleted, SurveyAcquired
 from dkl_ae.session import Session, SessionWriter, open_session
+from dkl_ae.settings import VALUE
 
 RETRY_S: typing.Final = 3.0
 """So often a session file that could not be written is tried again."""

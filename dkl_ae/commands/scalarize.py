@@ -9,6 +9,7 @@ import typing
 
 from dkl_ae.commands import recorded_options
 from dkl_ae.commands.terminal import Terminal
+from dkl_ae.records import UserError
 
 
 def add(commands: typing.Any) -> None:
@@ -37,13 +38,13 @@ def add(commands: typing.Any) -> None:
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
-    from dkl_ae.recorded.maps import make_maps
+    from dkl_ae.analysis import make_maps
 
     try:
         request = recorded_options.request_from(options)
         spread = None
         if options.scheduler:
-            from dkl_ae.cluster import on_cluster
+            from dkl_ae.analysis.cluster import on_cluster
 
             spread = on_cluster(options.scheduler, request)
         said = make_maps(
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             raise
         sys.stderr.write("Dask's scheduler is not installed here: run pip install 'nionswift-dkl-ae[cluster]'.\n")
         return 1
-    except ValueError as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except OSError as error:
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _draw(maps: pathlib.Path, picture: pathlib.Path) -> list[str]:
     """The maps are written by now: a picture that cannot be drawn is told, and no failure."""
-    from dkl_ae.map_sheet import draw_sheet
+    from dkl_ae.reports import draw_sheet
 
     try:
         draw_sheet(maps, picture)

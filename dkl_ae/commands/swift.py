@@ -46,15 +46,16 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _run(options: argparse.Namespace, terminal: Terminal) -> int:
-    from nionswift_plugin.dkl_ae_ui.program import ProgramError, launch
-    from nionswift_plugin.dkl_ae_ui.program.project import ensure_project
+    from nionswift_plugin.dkl_ae_ui.launcher import ProgramError
+    from nionswift_plugin.dkl_ae_ui.launcher import window as launch
+    from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
 
     project = ensure_project(options.folder)
     try:
         if options.command == "swift" or (launch.has_display() and not options.headless):
             terminal.say(f"Opening Swift with the project {project.file}")
             return launch.run_swift(project)
-        from nionswift_plugin.dkl_ae_ui.program import demo
+        from nionswift_plugin.dkl_ae_ui.launcher import demo
 
         terminal.say(f"Running on the simulated microscope, without a window; the project is {project.file}")
         picture = demo.run_demo(project, terminal.show_progress)

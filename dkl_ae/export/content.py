@@ -11,11 +11,8 @@ from collections.abc import Iterator, Mapping
 import numpy
 import numpy.typing
 
-from dkl_ae.session import Session
-from dkl_ae.session.layout import MAPS, MEASUREMENTS
-from dkl_ae.survey import FloatArray
-
-Array = numpy.typing.NDArray[typing.Any]
+from dkl_ae.records import AnyArray, FloatArray, UserError
+from dkl_ae.session import MAPS, MEASUREMENTS, Session
 
 PATTERNS: typing.Final = "patterns"
 _TAKEN: typing.Final = {"step", "y", "x", "driver", *(column.name for column in MEASUREMENTS)}
@@ -71,7 +68,7 @@ class Images:
         dtype: numpy.dtype[typing.Any] = self.stored.dtype
         return dtype
 
-    def each(self) -> Iterator[tuple[tuple[int, ...], Array]]:
+    def each(self) -> Iterator[tuple[tuple[int, ...], AnyArray]]:
         """Each image with its place in the stack, in order."""
         for place in numpy.ndindex(self.shape[:-2]):
             yield place, self.stored[place]
@@ -84,7 +81,7 @@ class Column:
     name: str
     units: str
     description: str
-    values: Array
+    values: AnyArray
     """Shape (measurements,); words are bytes."""
     sigmas: FloatArray | None = None
     """Their standard deviations, where they have any."""
@@ -124,10 +121,10 @@ def content_of(session: Session) -> Content:
     """What there is to be exported; patterns and maps stay in the session's file, which must be open while they are
     written elsewhere.
 
-    Raises ValueError, one sentence, when nothing was measured.
+    Raises UserError, one sentence, when nothing was measured.
     """
     if session.count == 0:
-        raise ValueError(f"{session.file.name} has no measured patterns: there is nothing to export.")
+        raise UserError(f"{session.file.name} has no measured patterns: there is nothing to export.")
     return Content(
         title=session.title or session.file.stem,
         created=session.created,

@@ -8,8 +8,8 @@ import typing
 import numpy
 import numpy.typing
 
-from dkl_ae.scalarizers import Reference
-from dkl_ae.survey import FloatArray
+from dkl_ae.patterns import Reference
+from dkl_ae.records import FloatArray
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure

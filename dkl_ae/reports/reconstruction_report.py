@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.reconstruction import MOST_LEARNED, Part, Reconstructed, Reconstruction
+from dkl_ae.analysis import MOST_LEARNED, Part, Reconstructed, Reconstruction
+from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import colours_of, new_figure, show_map
 from dkl_ae.reports.page import Picture, Section, Table, counted, percent, quantity, write_page
-from dkl_ae.survey import FloatArray
 
 FEW_READINGS: typing.Final = 10
 """Fewer do not tell how much a reading varies over the specimen."""

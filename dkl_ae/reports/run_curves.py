@@ -7,13 +7,23 @@ import typing
 
 import numpy
 
+from dkl_ae.analysis import (
+    Stretch,
+    curves,
+    dose_shares,
+    foretold,
+    seeds,
+    share_promised,
+    share_within,
+    sought,
+    stretches,
+    surprises,
+)
 from dkl_ae.experiment import Plan
+from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR, new_figure
 from dkl_ae.reports.page import Picture, counted, quantity
-from dkl_ae.reports.run_numbers import Stretch, dose_shares, foretold, seeds, sought, stretches
-from dkl_ae.review import curves, share_promised, share_within, surprises
 from dkl_ae.session import Session
-from dkl_ae.survey import FloatArray
 
 LEAST_FOR_CALIBRATION: typing.Final = 10
 """With fewer readings a curve of them would say nothing."""

@@ -8,14 +8,12 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.acquisition import ACQUISITIONS
-from dkl_ae.experiment import Plan
+from dkl_ae.analysis import BEST, View, seeds, sought, stretches, telling_patterns, view_then
+from dkl_ae.experiment import ACQUISITIONS, Plan
+from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR, colours_of, new_figure, show_map
 from dkl_ae.reports.page import Picture, counted, quantity
-from dkl_ae.reports.run_numbers import BEST, seeds, sought, stretches, telling_patterns
-from dkl_ae.review import View, view_then
 from dkl_ae.session import Session
-from dkl_ae.survey import FloatArray
 
 _PANEL_INCHES = 2.9
 _MAPS: typing.Final = ("prediction", "uncertainty", "acquisition")

@@ -7,12 +7,12 @@ import typing
 
 import numpy
 
+from dkl_ae.analysis import telling_patterns
+from dkl_ae.patterns import Reference
+from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import logarithm, new_figure, show_detector, show_map
 from dkl_ae.reports.page import Picture, quantity
-from dkl_ae.reports.run_numbers import telling_patterns
-from dkl_ae.scalarizers import Reference
 from dkl_ae.session import Session
-from dkl_ae.survey import FloatArray
 
 _PANEL_INCHES = 2.7
 

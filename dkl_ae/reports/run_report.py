@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.acquisition import ACQUISITIONS
-from dkl_ae.events import Outcome
+from dkl_ae.analysis import curves, dose_shares, shown_steps
+from dkl_ae.experiment import ACQUISITIONS
 from dkl_ae.reports.page import Section, Warned, counted, quantity, write_page
 from dkl_ae.reports.run_curves import (
     calibration_picture,
@@ -18,10 +18,9 @@ from dkl_ae.reports.run_curves import (
     times_picture,
 )
 from dkl_ae.reports.run_maps import aim, maps_picture, survey_picture
-from dkl_ae.reports.run_numbers import dose_shares, shown_steps
 from dkl_ae.reports.run_patterns import patterns_picture
 from dkl_ae.reports.run_tables import events_table, origin_table, reference_table, settings_table, unread_table
-from dkl_ae.review import curves
+from dkl_ae.run import Outcome
 from dkl_ae.session import Session
 
 
@@ -30,7 +29,7 @@ def write_report(session: Session, folder: pathlib.Path, steps: Sequence[int] = 
 
     steps: after how many measurements maps are shown; empty for some that are spread over the run.
 
-    Raises ValueError, one sentence, for a step without maps, and OSError when the folder cannot be written.
+    Raises UserError, one sentence, for a step without maps, and OSError when the folder cannot be written.
     """
     shown = shown_steps(session, steps)
     sections = [

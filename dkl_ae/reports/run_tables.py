@@ -9,9 +9,9 @@ import math
 import typing
 from collections.abc import Mapping
 
+from dkl_ae.patterns import described
 from dkl_ae.reports.page import Table
 from dkl_ae.reports.run_maps import aim
-from dkl_ae.scalarizers import described
 from dkl_ae.session import Happened, Session
 
 

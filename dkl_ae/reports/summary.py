@@ -10,10 +10,10 @@ import numpy
 import numpy.typing
 
 from dkl_ae.experiment import Maps
-from dkl_ae.measurement import Measurement, Origin
+from dkl_ae.patterns import Reference
+from dkl_ae.records import Measurement, Origin, Survey
 from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR, logarithm, new_figure, show_detector
-from dkl_ae.scalarizers import Reference, Scalarizer
-from dkl_ae.survey import Survey
+from dkl_ae.scalarizers import Scalarizer
 
 
 def save_picture(

@@ -12,11 +12,9 @@ import math
 
 import numpy
 
-from dkl_ae.scalarizers.moments import Moments
-from dkl_ae.scalarizers.patterns import Patterns
-from dkl_ae.scalarizers.reference import FloatArray
+from dkl_ae.patterns import Moments, Patterns
+from dkl_ae.records import FloatArray, Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
-from dkl_ae.symmetry import Symmetry
 
 UNKNOWN_ANGLE = math.pi / math.sqrt(3)
 """Standard deviation of an angle that is uniform on the circle, rad."""

@@ -13,10 +13,9 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.scalarizers.patterns import Arms, Patterns
-from dkl_ae.scalarizers.reference import FloatArray
+from dkl_ae.patterns import Arms, Patterns
+from dkl_ae.records import FloatArray, Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
-from dkl_ae.symmetry import Symmetry
 
 USUAL_ARM_NM = 0.06
 """The noise of a divergence falls with the arm, and its signal when the arm is longer than the probe is wide: about

@@ -8,13 +8,16 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.scalarizers.bragg import Lattice, strain
-from dkl_ae.scalarizers.patterns import Patterns
-from dkl_ae.scalarizers.reference import Reference
+from dkl_ae.patterns import Lattice, Patterns, Reference, strain
+from dkl_ae.records import Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
-from dkl_ae.symmetry import Symmetry
 
 ValueAndSigma = tuple[float, float]
+
+
+class _UndefinedError(Exception):
+    """A lattice gives no number; the message says why."""
+
 
 MOST_STRAIN = 0.15
 """No crystal stands more: what is strained by more is another lattice."""
@@ -33,7 +36,7 @@ def _of_lattices(
         else:
             try:
                 value[index], sigma[index] = measure(lattice, patterns.reference)
-            except ValueError as error:
+            except _UndefinedError as error:
                 troubles[index] = str(error)
     return Values(value, sigma, troubles)
 
@@ -46,7 +49,7 @@ def _strain(component: int, lattice: Lattice, reference: Reference) -> ValueAndS
     found = strain(lattice, numpy.array(reference.lattice_mrad))
     most = max(map(abs, found.values[:3]))
     if most > MOST_STRAIN:
-        raise ValueError(f"another lattice is here: it differs from the undeformed one by {100 * most:.0f} %.")
+        raise _UndefinedError(f"another lattice is here: it differs from the undeformed one by {100 * most:.0f} %.")
     return found.values[component], found.sigmas[component]
 
 

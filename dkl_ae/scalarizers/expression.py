@@ -20,14 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy
 
-from dkl_ae.scalarizers.array_file import load_array
-from dkl_ae.scalarizers.patterns import Patterns
-from dkl_ae.scalarizers.reference import BoolArray, FloatArray, Reference, radii, scan_angles
+from dkl_ae.patterns import Patterns, Reference, Shares, load_array, radii, scan_angles
+from dkl_ae.records import BoolArray, FloatArray, Symmetry, UserError
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
-from dkl_ae.scalarizers.shares import Shares
 from dkl_ae.scalarizers.virtual_detectors import region
 from dkl_ae.scalarizers.whole_pattern import correlation, distance
-from dkl_ae.symmetry import Symmetry
 
 COMPOSITE = "composite"
 """Name of the reading that an expression gives."""
@@ -108,20 +105,20 @@ def composite(expression: str, known: Mapping[str, Scalarizer]) -> Scalarizer:
     The error is propagated from those of its parts, as if these were independent: it is exact for parts that do not
     share electrons, such as the components of the centre of mass of a round disc.
 
-    Raises ValueError, one sentence, for an expression that cannot be understood.
+    Raises UserError, one sentence, for an expression that cannot be understood.
     """
     try:
         # Backslashes of a file's name are no escapes.
         tree = ast.parse(expression.strip().replace("\\", "/"), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise ValueError(
+        raise UserError(
             f"The expression '{expression}' cannot be understood: write one such as com_magnitude / abf."
         ) from error
     reader = _Reader(expression, known)
     term = reader.term(tree)
     parts = tuple(reader.parts.values())
     if not parts:
-        raise ValueError(f"The expression '{expression}' reads nothing of a pattern: name a scalarizer, such as com_x.")
+        raise UserError(f"The expression '{expression}' reads nothing of a pattern: name a scalarizer, such as com_x.")
     alone = (
         isinstance(tree, ast.Name | ast.Call) and len(parts) == 1 and reader.parts.get(ast.unparse(tree)) is parts[0]
     )
@@ -209,14 +206,14 @@ class _Reader:
         function, terms = _FUNCTIONS[name], [self.term(argument) for argument in arguments]
         count = 2 if name in ("minimum", "maximum") else 1
         if len(terms) != count:
-            raise ValueError(f"The expression gives {name} {len(terms)} arguments: it takes {count}.")
+            raise UserError(f"The expression gives {name} {len(terms)} arguments: it takes {count}.")
         return lambda values: function(*(term(values) for term in terms))
 
     def _region(self, name: str, arguments: Sequence[ast.expr]) -> Scalarizer:
         kind = _REGIONS[name]
         numbers = [self._number(argument) for argument in arguments]
         if len(numbers) != kind.arguments.count(",") + 1:
-            raise ValueError(f"The expression gives {name} {len(numbers)} numbers: write {name}({kind.arguments}).")
+            raise UserError(f"The expression gives {name} {len(numbers)} numbers: write {name}({kind.arguments}).")
         return region(name, lambda reference: kind.mask(reference, *numbers), kind.symmetry)
 
     def _number(self, node: ast.expr) -> float:
@@ -225,7 +222,7 @@ class _Reader:
         except (ValueError, TypeError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise ValueError(f"The expression has '{ast.unparse(node)}' where a number belongs: write one such as 1.5.")
+            raise UserError(f"The expression has '{ast.unparse(node)}' where a number belongs: write one such as 1.5.")
         return number
 
     @staticmethod
@@ -249,7 +246,7 @@ def _picked(file: pathlib.Path) -> FloatArray:
     """A pattern in electrons that was saved as a NumPy file."""
     pattern = load_array(file).astype(numpy.float64)
     if pattern.ndim != 2 or not pattern.sum() > 0:
-        raise ValueError(
+        raise UserError(
             f"{file} is not a pattern, it has {pattern.ndim} axes and {pattern.sum():g} counts in all: choose another."
         )
     return pattern

@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping
 
 import numpy
 
-from dkl_ae.measurement import Reading
-from dkl_ae.scalarizers.patterns import Patterns
-from dkl_ae.scalarizers.reference import FloatArray
-from dkl_ae.symmetry import Symmetry
+from dkl_ae.patterns import Patterns
+from dkl_ae.records import FloatArray, Reading, Symmetry
 
 _TOO_FEW = "too few electrons for this reading and its error: expose for longer."
 

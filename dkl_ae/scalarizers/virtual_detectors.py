@@ -7,11 +7,9 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.scalarizers.moments import DETECTORS
-from dkl_ae.scalarizers.patterns import Patterns
-from dkl_ae.scalarizers.reference import BoolArray, Reference
+from dkl_ae.patterns import DETECTORS, Patterns, Reference
+from dkl_ae.records import BoolArray, Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
-from dkl_ae.symmetry import Symmetry
 
 UNIT = "fraction of the beam"
 _COLUMNS = {name: column for column, name in enumerate(("dpc_x", "dpc_y", *DETECTORS))}

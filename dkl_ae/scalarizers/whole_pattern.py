@@ -1,6 +1,6 @@
 """Readings of the whole pattern: how its electrons are spread, and how it differs from another pattern.
 
-Their errors follow from what one more electron in a pixel would change: see `dkl_ae.scalarizers.shares`.
+Their errors follow from what one more electron in a pixel would change: see `dkl_ae.patterns.intensity_fractions`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.scalarizers.patterns import Patterns
-from dkl_ae.scalarizers.reference import Reference, radii
+from dkl_ae.patterns import Patterns, Reference, Shares, radii
+from dkl_ae.records import Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
-from dkl_ae.scalarizers.shares import Shares
-from dkl_ae.symmetry import Symmetry
 
 
 def _entropy(patterns: Patterns) -> Values:

@@ -7,9 +7,9 @@ import math
 import typing
 from collections.abc import Callable, Sequence
 
-from dkl_ae.events import Dose, StepCompleted, StepTimes
 from dkl_ae.experiment import Plan
-from dkl_ae.measurement import Measurement, Origin, Position, Proposal, Reading
+from dkl_ae.records import Measurement, Origin, Position, Proposal, Reading
+from dkl_ae.run import Dose, StepCompleted, StepTimes
 
 FORMAT: typing.Final = "dkl-ae session"
 VERSION: typing.Final = 1
@@ -89,7 +89,7 @@ MEASUREMENTS: typing.Final[Sequence[MeasurementColumn]] = (
     MeasurementColumn(
         "exploration",
         "",
-        "Share of its attraction that is not knowing; see dkl_ae.acquisition.exploration.",
+        "Share of its attraction that is not knowing; see dkl_ae.experiment.acquisition.exploration.",
         of=lambda m, dose: _number(m.proposal.exploration),
     ),
     MeasurementColumn(

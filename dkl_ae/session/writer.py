@@ -14,15 +14,11 @@ import time
 
 import h5py
 
-from dkl_ae.events import Event, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
 from dkl_ae.experiment import Plan
-from dkl_ae.session.appending import Appended, put_in_order, synchronise
+from dkl_ae.run import Event, NotKeptError, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
+from dkl_ae.session.append import Appended, put_in_order, synchronise
+from dkl_ae.session.create import make
 from dkl_ae.session.layout import About
-from dkl_ae.session.making import make
-
-
-class NotKeptError(Exception):
-    """Something could not be written to the session file; the message is one sentence for the operator."""
 
 
 class SessionWriter:

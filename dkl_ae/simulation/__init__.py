@@ -5,3 +5,29 @@ patterns, images        <- Specimen, Optics, Geometry
 column                  a specimen that drifts and suffers, or a recording, behind one interface
 dry_run                 a column as the instrument of a run
 """
+
+from dkl_ae.simulation.column import Column, ReplayColumn, VirtualColumn
+from dkl_ae.simulation.detector import Camera, Geometry
+from dkl_ae.simulation.images import ImageSimulator
+from dkl_ae.simulation.optics import DETECTORS, Optics
+from dkl_ae.simulation.patterns import PatternSimulator
+from dkl_ae.simulation.presets import PRESETS, graphene_with_silicon, preset
+from dkl_ae.simulation.specimen import Specimen
+from dkl_ae.simulation.structure_file import read_structure
+
+__all__ = [
+    "DETECTORS",
+    "PRESETS",
+    "Camera",
+    "Column",
+    "Geometry",
+    "ImageSimulator",
+    "Optics",
+    "PatternSimulator",
+    "ReplayColumn",
+    "Specimen",
+    "VirtualColumn",
+    "graphene_with_silicon",
+    "preset",
+    "read_structure",
+]

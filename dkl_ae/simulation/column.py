@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 import numpy
 import numpy.typing
 
-from dkl_ae.recorded.recording import Recording
+from dkl_ae.recordings import Recording
+from dkl_ae.records import FloatArray, UserError
 from dkl_ae.simulation.detector import Camera, Geometry
 from dkl_ae.simulation.images import ImageSimulator
 from dkl_ae.simulation.optics import DETECTORS, Optics
 from dkl_ae.simulation.patterns import PatternSimulator
 from dkl_ae.simulation.specimen import Specimen
-from dkl_ae.survey import FloatArray
 
 Counts = numpy.typing.NDArray[numpy.float32]
 
@@ -50,12 +50,12 @@ class Column(typing.Protocol):
         """The illumination; None where it is recorded and cannot be changed."""
 
     def set_optics(self, optics: Optics) -> None:
-        """Raises ValueError where that is impossible."""
+        """Raises UserError where that is impossible."""
 
     def expose(self, y_nm: float, x_nm: float, electrons: float, exposure_s: float) -> Counts:
         """One frame of the camera with the probe at a place, of `detector_shape`.
 
-        Raises ValueError where nothing is known, which is outside a recording.
+        Raises UserError where nothing is known, which is outside a recording.
         """
 
     def scan(
@@ -78,7 +78,7 @@ class VirtualColumn:
         1 - exp(-cross-section * dose). 0 for no damage.
     clock: seconds, from which the drift follows.
 
-    Raises ValueError for what cannot be simulated.
+    Raises UserError for what cannot be simulated.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class VirtualColumn:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not all(math.isfinite(speed) for speed in drift_nm_per_s):
-            raise ValueError(f"The drift is {drift_nm_per_s} nm/s: choose two numbers.")
+            raise UserError(f"The drift is {drift_nm_per_s} nm/s: choose two numbers.")
         if not 0 <= damage_barn < math.inf:
-            raise ValueError(f"The damage cross-section is {damage_barn:g} barn: choose zero or a positive number.")
+            raise UserError(f"The damage cross-section is {damage_barn:g} barn: choose zero or a positive number.")
         if seed < 0:
-            raise ValueError(f"The seed is {seed}: choose zero or a positive whole number.")
+            raise UserError(f"The seed is {seed}: choose zero or a positive whole number.")
         self._patterns = PatternSimulator(specimen, optics, geometry, slice_angstrom=slice_angstrom)
         self._images = ImageSimulator(specimen, optics)
         self._camera = camera or Camera()
@@ -217,9 +217,9 @@ class ReplayColumn:
 
     def __init__(self, recording: Recording, *, seed: int = 0, counts_per_electron: float = 1.0) -> None:
         if seed < 0:
-            raise ValueError(f"The seed is {seed}: choose zero or a positive whole number.")
+            raise UserError(f"The seed is {seed}: choose zero or a positive whole number.")
         if recording.survey is None:
-            raise ValueError(f"{recording.name} has no survey of its scan: give a survey file too.")
+            raise UserError(f"{recording.name} has no survey of its scan: give a survey file too.")
         self._recording = recording
         self._survey = recording.survey
         self._seed = seed
@@ -239,13 +239,13 @@ class ReplayColumn:
         return None
 
     def set_optics(self, optics: Optics) -> None:
-        raise ValueError(f"The optics of {self.name} are recorded: choose a virtual specimen to change them.")
+        raise UserError(f"The optics of {self.name} are recorded: choose a virtual specimen to change them.")
 
     def expose(self, y_nm: float, x_nm: float, electrons: float, exposure_s: float) -> Counts:
         row, column = (math.floor(place / self._recording.nm_per_pixel) for place in (y_nm, x_nm))
         height, width = self.scan_shape
         if not (0 <= row < height and 0 <= column < width):
-            raise ValueError(
+            raise UserError(
                 f"The probe is at y {y_nm:.3f}, x {x_nm:.3f} nm, outside the recorded {self.extent_nm[0]:.3f} x "
                 f"{self.extent_nm[1]:.3f} nm: move it back into the field."
             )

@@ -9,7 +9,7 @@ import math
 import numpy
 import numpy.typing
 
-from dkl_ae.survey import FloatArray
+from dkl_ae.records import FloatArray, UserError
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 _NO_SHIFT: Matrix = ((0.0, 0.0), (0.0, 0.0))
@@ -17,7 +17,7 @@ _NO_SHIFT: Matrix = ((0.0, 0.0), (0.0, 0.0))
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-    """How scattering angles become pixels. Raises ValueError for what cannot work."""
+    """How scattering angles become pixels. Raises UserError for what cannot work."""
 
     pixels: int = 64
     """Along each side."""
@@ -36,11 +36,11 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if self.pixels < 2 or self.pixels % 2:
-            raise ValueError(f"The detector has {self.pixels} pixels a side: choose an even number.")
+            raise UserError(f"The detector has {self.pixels} pixels a side: choose an even number.")
         if not (math.isfinite(self.mrad_per_pixel) and self.mrad_per_pixel > 0):
-            raise ValueError(f"A detector pixel is {self.mrad_per_pixel:g} mrad: choose a positive number.")
+            raise UserError(f"A detector pixel is {self.mrad_per_pixel:g} mrad: choose a positive number.")
         if not 0.5 <= self.ellipticity <= 2:
-            raise ValueError(f"The ellipticity is {self.ellipticity:g}: choose a ratio of axes from 0.5 to 2.")
+            raise UserError(f"The ellipticity is {self.ellipticity:g}: choose a ratio of axes from 0.5 to 2.")
         for label, value, unit in (
             ("detector's rotation", self.rotation_deg, "degrees"),
             ("ellipse's axis", self.ellipse_axis_deg, "degrees"),
@@ -48,7 +48,7 @@ class Geometry:
             *(("descan", value, "mrad/nm") for row in self.descan_mrad_per_nm for value in row),
         ):
             if not math.isfinite(value):
-                raise ValueError(f"The {label} is {value:g} {unit}: choose a number.")
+                raise UserError(f"The {label} is {value:g} {unit}: choose a number.")
 
     @property
     def centre_pixels(self) -> tuple[float, float]:
@@ -79,7 +79,7 @@ class Geometry:
 class Camera:
     """How electrons become counts. The default counts each electron once and nothing else.
 
-    Raises ValueError for what cannot be.
+    Raises UserError for what cannot be.
     """
 
     gain: float = 1.0
@@ -103,12 +103,12 @@ class Camera:
             value = getattr(self, field.name)
             if not value >= 0:
                 label = field.name.replace("_", " ")
-                raise ValueError(f"The camera's {label} is {value:g}: choose zero or a positive number.")
+                raise UserError(f"The camera's {label} is {value:g}: choose zero or a positive number.")
         for label, value in (("gain", self.gain), ("frame rate", self.frame_rate_hz)):
             if value == 0:
-                raise ValueError(f"The camera's {label} is 0: choose a positive number.")
+                raise UserError(f"The camera's {label} is 0: choose a positive number.")
         if self.dead_fraction + self.hot_fraction > 1:
-            raise ValueError(
+            raise UserError(
                 f"Of the camera's pixels {self.dead_fraction:g} are dead and {self.hot_fraction:g} are hot: "
                 "choose fractions whose sum is at most 1."
             )

@@ -17,12 +17,11 @@ import numpy.typing
 import scipy.fft
 import scipy.ndimage
 
-from dkl_ae.fast_electrons import relativistic_mass_ratio
-from dkl_ae.simulation import electrons
-from dkl_ae.simulation.gridding import ComplexArray, structure_factor
+from dkl_ae.records import ComplexArray, FloatArray, relativistic_mass_ratio
+from dkl_ae.simulation import scattering_factors as electrons
+from dkl_ae.simulation.nufft import structure_factor
 from dkl_ae.simulation.optics import Optics
 from dkl_ae.simulation.specimen import Specimen
-from dkl_ae.survey import FloatArray
 
 _Spline = numpy.typing.NDArray[numpy.float32]
 

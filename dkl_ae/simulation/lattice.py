@@ -10,7 +10,7 @@ import numpy
 import numpy.typing
 import scipy.spatial
 
-from dkl_ae.survey import FloatArray
+from dkl_ae.records import FloatArray, UserError
 
 GRAPHENE_ANGSTROM = 2.46
 """Lattice constant."""
@@ -83,7 +83,7 @@ def places_apart(
 ) -> list[FloatArray]:
     """Atoms drawn at random from the field's inside, apart from each other and from the taken circles.
 
-    Raises ValueError when that many do not fit.
+    Raises UserError when that many do not fit.
     """
     chosen: list[FloatArray] = []
     for atom in random.permutation(atoms):
@@ -94,7 +94,7 @@ def places_apart(
             chosen.append(atom)
         if len(chosen) == count:
             return chosen
-    raise ValueError(f"There is no room for {count} defects in {extent / 10:g} nm: choose a larger extent.")
+    raise UserError(f"There is no room for {count} defects in {extent / 10:g} nm: choose a larger extent.")
 
 
 def neighbours(atoms: FloatArray, place: FloatArray, count: int) -> list[int]:

@@ -9,8 +9,7 @@ import typing
 import numpy
 import numpy.typing
 
-from dkl_ae.fast_electrons import wavelength_angstrom
-from dkl_ae.survey import FloatArray
+from dkl_ae.records import FloatArray, UserError, wavelength_angstrom
 
 Coefficient = tuple[float, float]
 """An aberration's components a and b in Krivanek's notation, along x and y for the first of a kind."""
@@ -22,7 +21,7 @@ class Optics:
 
     Aberrations are Krivanek's (Ultramicroscopy 78 (1999) 1), named as Nion's controls; positive defocus is overfocus.
 
-    Raises ValueError for settings that cannot work.
+    Raises UserError for settings that cannot work.
     """
 
     high_tension_v: float = 70e3
@@ -50,7 +49,7 @@ class Optics:
             ("convergence angle", self.convergence_mrad, "mrad"),
         ):
             if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"The {label} is {value:g} {unit}: choose a positive number.")
+                raise UserError(f"The {label} is {value:g} {unit}: choose a positive number.")
         for label, values, unit in (
             ("defocus", (self.defocus_nm,), "nm"),
             ("twofold astigmatism", self.astigmatism_nm, "nm"),
@@ -60,14 +59,14 @@ class Optics:
         ):
             for value in values:
                 if not math.isfinite(value):
-                    raise ValueError(f"The {label} is {value:g} {unit}: choose a number.")
+                    raise UserError(f"The {label} is {value:g} {unit}: choose a number.")
         if not self.source_sigma_angstrom >= 0:
-            raise ValueError(
+            raise UserError(
                 f"The source size is {self.source_sigma_angstrom:g} angstrom: choose zero or a positive number."
             )
         inner, outer = self.haadf_mrad
         if not self.convergence_mrad <= inner < outer:
-            raise ValueError(
+            raise UserError(
                 f"The annular detector spans {inner:g} to {outer:g} mrad: its inner angle must "
                 f"be at least the convergence angle, {self.convergence_mrad:g} mrad, and less than "
                 "the outer one."

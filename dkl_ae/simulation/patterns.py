@@ -25,14 +25,13 @@ import numpy
 import numpy.typing
 import scipy.fft
 
-from dkl_ae.fast_electrons import relativistic_mass_ratio
-from dkl_ae.simulation import electrons
+from dkl_ae.records import ComplexArray, FloatArray, UserError, relativistic_mass_ratio
+from dkl_ae.simulation import scattering_factors as electrons
 from dkl_ae.simulation.backend import Backend, NumpyBackend, TorchBackend
 from dkl_ae.simulation.detector import Geometry
-from dkl_ae.simulation.gridding import ComplexArray, structure_factor
+from dkl_ae.simulation.nufft import structure_factor
 from dkl_ae.simulation.optics import Optics
 from dkl_ae.simulation.specimen import Specimen
-from dkl_ae.survey import FloatArray
 
 PHASE_OBJECT_ANGSTROM = 8.0
 """Specimens up to this thickness, which are one or two layers, are phase objects unless told otherwise."""
@@ -67,7 +66,7 @@ class PatternSimulator:
     slice_angstrom: thickness of a slice for multislice; 0 for a phase object; None to choose by the specimen.
     device: a torch device such as "cuda"; None for numpy.
 
-    Raises ValueError when the bright disc does not fit on the detector, or a slice is negative.
+    Raises UserError when the bright disc does not fit on the detector, or a slice is negative.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class PatternSimulator:
         if slice_angstrom is None:
             slice_angstrom = 0 if specimen.thickness_angstrom <= PHASE_OBJECT_ANGSTROM else SLICE_ANGSTROM
         if not 0 <= slice_angstrom < math.inf:
-            raise ValueError(f"A slice is {slice_angstrom:g} angstrom thick: choose 0 or a positive number.")
+            raise UserError(f"A slice is {slice_angstrom:g} angstrom thick: choose 0 or a positive number.")
         self.slice_angstrom: typing.Final = slice_angstrom
         self._device = device
         self._backend: Backend
@@ -161,7 +160,7 @@ class PatternSimulator:
         geometry = self.geometry
         reach = (geometry.pixels / 2 - 1) * geometry.mrad_per_pixel
         if self.optics.convergence_mrad * math.sqrt(geometry.ellipticity) > reach:
-            raise ValueError(
+            raise UserError(
                 f"The convergence angle is {self.optics.convergence_mrad:g} mrad but the detector "
                 f"ends at {reach:g} mrad: choose a smaller angle or more mrad per pixel."
             )

@@ -11,11 +11,11 @@ import numpy
 import numpy.typing
 import scipy.spatial
 
+from dkl_ae.records import FloatArray, UserError
 from dkl_ae.simulation import lattice
 from dkl_ae.simulation.detector import Geometry
 from dkl_ae.simulation.optics import Optics
 from dkl_ae.simulation.specimen import Specimen
-from dkl_ae.survey import FloatArray
 
 CARBON = 6
 SILICON = 14
@@ -40,9 +40,9 @@ class Preset:
 
 
 def preset(name: str) -> Preset:
-    """Raises ValueError for a name that does not exist."""
+    """Raises UserError for a name that does not exist."""
     if name not in PRESETS:
-        raise ValueError(f"There is no specimen '{name}': choose one of {', '.join(PRESETS)}.")
+        raise UserError(f"There is no specimen '{name}': choose one of {', '.join(PRESETS)}.")
     return PRESETS[name]
 
 
@@ -55,7 +55,7 @@ def graphene_with_silicon(extent_nm: float = 4.0, seed: int = 0) -> Specimen:
     the trimer three silicons replace the neighbours of a carbon that is missing. The hole has a radius of a fifth of
     the extent.
 
-    Raises ValueError when the extent is less than 3 nm: the defects would not fit.
+    Raises UserError when the extent is less than 3 nm: the defects would not fit.
     """
     _require_extent(extent_nm, 3.0)
     random = numpy.random.default_rng(seed)
@@ -97,11 +97,11 @@ def twisted_bilayer_graphene(extent_nm: float = 5.0, twist_deg: float = 9.43, se
     3-fold silicons are in the upper layer, one in the lower under it, and one 4-fold in the single layer. The sites
     name one place of AA and one of AB stacking, where the moire allows. Layers are not relaxed against each other.
 
-    Raises ValueError for an extent below 3 nm or a twist that is not above 0 and at most 60 degrees.
+    Raises UserError for an extent below 3 nm or a twist that is not above 0 and at most 60 degrees.
     """
     _require_extent(extent_nm, 3.0)
     if not 0 < twist_deg <= 60:
-        raise ValueError(f"The twist is {twist_deg:g} degrees: choose more than 0 and at most 60.")
+        raise UserError(f"The twist is {twist_deg:g} degrees: choose more than 0 and at most 60.")
     random = numpy.random.default_rng(seed)
     extent = extent_nm * 10
     angle, twist = random.uniform(0, math.pi / 3), math.radians(twist_deg)
@@ -192,7 +192,7 @@ def strained_bilayer(extent_nm: float = 11.2, seed: int = 0) -> Specimen:
 
     A bump of 2.5 % dilation and a ramp of e_xx to 1 %: `Specimen.strain` is the truth.
 
-    Raises ValueError for an extent below 6 nm.
+    Raises UserError for an extent below 6 nm.
     """
     _require_extent(extent_nm, 6.0)
     random = numpy.random.default_rng(seed)
@@ -233,7 +233,7 @@ def manganese_phosphorus_trisulfide(extent_nm: float = 6.0, seed: int = 0) -> Sp
     The structure is that of Ouvrard, Brec and Rouxel, Mater. Res. Bull. 20 (1985) 1181, its layers made exactly
     hexagonal. Out of focus, the overlapping discs interfere in hexagonal patterns much wider than the unit cell.
 
-    Raises ValueError for an extent below 4 nm.
+    Raises UserError for an extent below 4 nm.
     """
     _require_extent(extent_nm, 4.0)
     random = numpy.random.default_rng(seed)
@@ -296,7 +296,7 @@ PRESETS: Mapping[str, Preset] = {
 
 def _require_extent(extent_nm: float, least_nm: float) -> None:
     if not least_nm <= extent_nm < math.inf:
-        raise ValueError(f"The extent is {extent_nm:g} nm: choose {least_nm:g} nm or more.")
+        raise UserError(f"The extent is {extent_nm:g} nm: choose {least_nm:g} nm or more.")
 
 
 def _take(atoms: FloatArray, indices: list[int]) -> tuple[FloatArray, FloatArray]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy
 import numpy.typing
 
-from dkl_ae.simulation.electrons import has_scattering_factor
-from dkl_ae.survey import FloatArray, IntArray
+from dkl_ae.records import FloatArray, IntArray, UserError
+from dkl_ae.simulation.scattering_factors import has_scattering_factor
 
 StrainField = Callable[[numpy.typing.ArrayLike, numpy.typing.ArrayLike], FloatArray]
 """From (y, x) in nm to e_xx, e_yy, e_xy and the rotation in radians from x towards y, on a new last axis."""
@@ -24,7 +24,7 @@ class Specimen:
     The origin is the top left corner of the field; x grows with the column and y, downwards, with
     the row. The beam travels along z. Atoms may lie outside the field, and should where it is to look endless.
 
-    Raises ValueError for atoms that cannot be simulated.
+    Raises UserError for atoms that cannot be simulated.
     """
 
     name: str
@@ -43,19 +43,19 @@ class Specimen:
     def __post_init__(self) -> None:
         shape = self.atoms_angstrom.shape
         if len(shape) != 2 or shape[1] != 3 or self.atomic_numbers.shape != shape[:1]:
-            raise ValueError(
+            raise UserError(
                 f"The atoms have shape {shape} and their atomic numbers "
                 f"{self.atomic_numbers.shape}: give x, y and z and one number for each atom."
             )
         if not numpy.isfinite(self.atoms_angstrom).all():
-            raise ValueError("An atom's position is not a number: correct the list of atoms.")
+            raise UserError("An atom's position is not a number: correct the list of atoms.")
         unknown = [z for z in numpy.unique(self.atomic_numbers).tolist() if not has_scattering_factor(z)]
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"There is no scattering factor for atomic number {unknown[0]}: use elements from 1 to 103."
             )
         if not 0 < self.extent_nm < math.inf:
-            raise ValueError(f"The extent is {self.extent_nm:g} nm: choose a positive number.")
+            raise UserError(f"The extent is {self.extent_nm:g} nm: choose a positive number.")
 
     @property
     def thickness_angstrom(self) -> float:

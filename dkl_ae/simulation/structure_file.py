@@ -8,6 +8,7 @@ import typing
 
 import numpy
 
+from dkl_ae.records import UserError
 from dkl_ae.simulation.lattice import MARGIN_ANGSTROM, over_margin, tiled
 from dkl_ae.simulation.specimen import Specimen
 
@@ -24,18 +25,18 @@ def read_structure(file: pathlib.Path, extent_nm: float | None = None) -> Specim
 
     extent_nm: side of the field; by default 5 nm for a crystal, and otherwise the atoms with 0.5 nm around them.
 
-    Raises ValueError, one sentence, for a file that cannot be read or used.
+    Raises UserError, one sentence, for a file that cannot be read or used.
     """
     atoms = _read(file)
     if not len(atoms):
-        raise ValueError(f"The structure file {file.name} has no atoms: choose another.")
+        raise UserError(f"The structure file {file.name} has no atoms: choose another.")
     positions = atoms.get_positions()
     numbers = atoms.get_atomic_numbers()
     if extent_nm is None:
         widest = float(numpy.ptp(positions[:, :2], axis=0).max())
         extent_nm = CRYSTAL_EXTENT_NM if _is_crystal(atoms) else widest / 10 + 2 * _CLUSTER_BORDER_NM
     if not 0 < extent_nm < math.inf:
-        raise ValueError(f"The extent is {extent_nm:g} nm: choose a positive number.")
+        raise UserError(f"The extent is {extent_nm:g} nm: choose a positive number.")
     if _is_crystal(atoms):
         positions, numbers = _repeated(file, positions, numbers, numpy.array(atoms.cell), extent_nm * 10)
     else:
@@ -49,13 +50,13 @@ def _read(file: pathlib.Path) -> typing.Any:
     import ase.io
 
     if not file.is_file():
-        raise ValueError(f"There is no file {file}: check its name.")
+        raise UserError(f"There is no file {file}: check its name.")
     try:
         return ase.io.read(file)
     except Exception as error:
         # The readers of ase raise whatever their parser met.
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"The structure file {file} cannot be read ({reason}): choose a .cif or .xyz file.") from error
+        raise UserError(f"The structure file {file} cannot be read ({reason}): choose a .cif or .xyz file.") from error
 
 
 def _is_crystal(atoms: typing.Any) -> bool:
@@ -68,13 +69,13 @@ def _repeated(
 ) -> tuple[typing.Any, typing.Any]:
     """The atoms of every cell over the field and its margin, and their atomic numbers."""
     if numpy.abs(cell[:2, 2]).max() > 1e-3 * numpy.abs(cell[:2, :2]).max():
-        raise ValueError(
+        raise UserError(
             f"The first two cell vectors of {file.name} are not perpendicular to z: turn the structure first."
         )
     vectors = cell[:2, :2]
     count = round(len(positions) * (extent + 2 * MARGIN_ANGSTROM) ** 2 / abs(numpy.linalg.det(vectors)))
     if count > _MOST_ATOMS:
-        raise ValueError(
+        raise UserError(
             f"{file.name} repeated over {extent / 10:g} nm has about {count:,} atoms: choose a smaller extent or a "
             f"thinner cell, so that there are at most {_MOST_ATOMS:,}."
         )

@@ -1,8 +1,7 @@
 """A scalarizer of your own: choose this file in the panel, or give it to `dkl-ae scalarize --scalarizer-file`."""
 
+from dkl_ae.records import FloatArray, Symmetry
 from dkl_ae.scalarizers import Reference, scalarizer
-from dkl_ae.survey import FloatArray
-from dkl_ae.symmetry import Symmetry
 
 
 @scalarizer(unit="electrons", label="Brightest pixel", symmetry=Symmetry.SCALAR)

@@ -1,7 +1,7 @@
 """The Nion Swift plug-in "Automated Experiment"."""
 
-from nionswift_plugin.dkl_ae_ui import panel
-from nionswift_plugin.dkl_ae_ui.review import panel as review_panel
+from nionswift_plugin.dkl_ae_ui.review_panel import handler as review_panel
+from nionswift_plugin.dkl_ae_ui.run_panel import handler as panel
 
 
 def run() -> None:

@@ -8,7 +8,8 @@ from nion.device_kit import CameraDevice
 from nion.instrumentation import HardwareSource
 from nion.utils import Registry
 
-from dkl_ae.simulation.column import Column
+from dkl_ae.records import UserError
+from dkl_ae.simulation import Column
 from nionswift_plugin.dkl_ae_usim.camera import PatternCamera, camera_settings
 from nionswift_plugin.dkl_ae_usim.instrument import PRIORITY, Instrument
 from nionswift_plugin.dkl_ae_usim.scan import ScanModule, show_whole_field
@@ -48,12 +49,12 @@ class MicroscopeConfiguration:
     def load(self, column: Column, beam_current_a: float) -> None:
         """Put another specimen or recording in, and set the scan to show all of it. Live views end.
 
-        Raises ValueError while the scan or the camera records.
+        Raises UserError while the scan or the camera records.
         """
         devices = [_hardware_source(SCAN_DEVICE_ID), _hardware_source(CAMERA_ID)]
         for device in devices:
             if device.is_recording:
-                raise ValueError(f"{device.display_name} is recording: wait until it has finished, then load again.")
+                raise UserError(f"{device.display_name} is recording: wait until it has finished, then load again.")
         for device in devices:
             if device.is_playing:
                 device.abort_playing(sync_timeout=_PATIENCE_S)

@@ -12,10 +12,8 @@ from nion.device_kit import InstrumentDevice
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry, Stream
 
-from dkl_ae.measurement import ELEMENTARY_CHARGE_C
-from dkl_ae.simulation.column import Column
-from dkl_ae.simulation.dry_run import BEAM_CURRENT_A
-from dkl_ae.simulation.optics import Optics
+from dkl_ae.records import BEAM_CURRENT_A, ELEMENTARY_CHARGE_C, UserError
+from dkl_ae.simulation import Column, Optics
 
 PRIORITY = 10
 """Below Nion's simulator (20) and below hardware (50): nothing may pick this microscope unasked."""
@@ -91,7 +89,7 @@ class Controls(InstrumentDevice.ValueManagerLike):
                 try:
                     optics = _OPTICS_CONTROLS[name].changed(self.column.optics or Optics(), value)
                     self.column.set_optics(optics)
-                except ValueError as error:
+                except UserError as error:
                     logging.warning("%s stays at %g: %s", name, self._values[name], error)
                     return False
             self._values[name] = float(value)

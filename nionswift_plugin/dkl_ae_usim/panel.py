@@ -11,8 +11,8 @@ from nion.swift import DocumentController, Panel, Workspace
 from nion.ui import Declarative
 from nion.utils import Geometry, Model, Registry
 
-from dkl_ae.simulation.column import Column, VirtualColumn
-from dkl_ae.simulation.presets import PRESETS
+from dkl_ae.records import UserError
+from dkl_ae.simulation import PRESETS, Column, VirtualColumn
 from nionswift_plugin.dkl_ae_usim.configuration import MicroscopeConfiguration
 from nionswift_plugin.dkl_ae_usim.scan import probe_fraction
 from nionswift_plugin.dkl_ae_usim.settings import (
@@ -103,14 +103,14 @@ class SimulatorHandler(Declarative.Handler):
         try:
             settings = SimulatorSettings.from_texts(self._texts)
             column = settings.make_column()
-        except ValueError as error:
+        except UserError as error:
             self.message.value = str(error)
             return
         try:
             if Registry.get_component(RUN_COMPONENT) is not None:
-                raise ValueError("An automated experiment is running: stop it, then load again.")
+                raise UserError("An automated experiment is running: stop it, then load again.")
             self._microscope.load(column, settings.beam_current_pa * 1e-12)
-        except ValueError as error:
+        except UserError as error:
             column.close()
             self.message.value = str(error)
             return
@@ -147,7 +147,7 @@ class SimulatorHandler(Declarative.Handler):
         """Say at once what cannot work."""
         try:
             SimulatorSettings.from_texts(self._texts)
-        except ValueError as error:
+        except UserError as error:
             self.can_load.value = False
             self.message.value = str(error)
         else:

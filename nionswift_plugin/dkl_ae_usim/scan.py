@@ -12,7 +12,7 @@ from nion.device_kit import InstrumentDevice, ScanDevice
 from nion.instrumentation import scan_base, stem_controller
 from nion.utils import Geometry
 
-from dkl_ae.simulation.optics import DETECTORS
+from dkl_ae.simulation import DETECTORS
 from nionswift_plugin.dkl_ae_usim.instrument import PRIORITY, Instrument
 
 FLYBACK_FRAMES = 2

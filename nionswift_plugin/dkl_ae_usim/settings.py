@@ -8,13 +8,19 @@ import pathlib
 import typing
 from collections.abc import Callable, Mapping
 
-from dkl_ae.recorded.recording import open_recording
-from dkl_ae.simulation.column import Column, ReplayColumn, VirtualColumn
-from dkl_ae.simulation.detector import Camera, Geometry
-from dkl_ae.simulation.dry_run import BEAM_CURRENT_A
-from dkl_ae.simulation.optics import Optics
-from dkl_ae.simulation.presets import PRESETS, preset
-from dkl_ae.simulation.structure_file import read_structure
+from dkl_ae.recordings import open_recording
+from dkl_ae.records import BEAM_CURRENT_A, UserError
+from dkl_ae.simulation import (
+    PRESETS,
+    Camera,
+    Column,
+    Geometry,
+    Optics,
+    ReplayColumn,
+    VirtualColumn,
+    preset,
+    read_structure,
+)
 
 STRUCTURE_FILE = "structure-file"
 RECORDING_FILE = "recording"
@@ -71,7 +77,7 @@ NUMBER_FIELDS: typing.Final = (
 
 @dataclasses.dataclass(frozen=True)
 class SimulatorSettings:
-    """Everything the simulator needs from the user. Raises ValueError, one sentence, for what cannot work."""
+    """Everything the simulator needs from the user. Raises UserError, one sentence, for what cannot work."""
 
     specimen: str = "graphene-si"
     file: str = ""
@@ -87,25 +93,25 @@ class SimulatorSettings:
         if self.specimen not in SPECIMENS:
             preset(self.specimen)
         if self.camera not in CAMERAS:
-            raise ValueError(f"There is no camera '{self.camera}': choose one of {', '.join(CAMERAS)}.")
+            raise UserError(f"There is no camera '{self.camera}': choose one of {', '.join(CAMERAS)}.")
         if not 0 <= self.beam_current_pa < math.inf:
-            raise ValueError(f"The beam current is {self.beam_current_pa:g} pA: choose zero or a positive number.")
+            raise UserError(f"The beam current is {self.beam_current_pa:g} pA: choose zero or a positive number.")
         for axis, speed in (("x", self.drift_x_nm_per_s), ("y", self.drift_y_nm_per_s)):
             if not math.isfinite(speed):
-                raise ValueError(f"The drift along {axis} is {speed:g} nm/s: choose a number.")
+                raise UserError(f"The drift along {axis} is {speed:g} nm/s: choose a number.")
         if not 0 <= self.damage_barn < math.inf:
-            raise ValueError(f"The damage is {self.damage_barn:g} barn: choose zero or a positive number.")
+            raise UserError(f"The damage is {self.damage_barn:g} barn: choose zero or a positive number.")
         if self.seed < 0:
-            raise ValueError(f"The seed is {self.seed}: choose zero or a positive whole number.")
+            raise UserError(f"The seed is {self.seed}: choose zero or a positive whole number.")
         if self.needs_file and not self.file.strip():
-            raise ValueError("No file is chosen: type its name or press Browse.")
+            raise UserError("No file is chosen: type its name or press Browse.")
 
     @property
     def needs_file(self) -> bool:
         return self.specimen in (STRUCTURE_FILE, RECORDING_FILE)
 
     def make_column(self) -> Column:
-        """Raises ValueError, one sentence, for a file that cannot be used."""
+        """Raises UserError, one sentence, for a file that cannot be used."""
         file = pathlib.Path(self.file.strip()).expanduser()
         if self.specimen == RECORDING_FILE:
             return ReplayColumn(open_recording(file), seed=self.seed)
@@ -132,14 +138,14 @@ class SimulatorSettings:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> SimulatorSettings:
-        """Raises ValueError for the first text that cannot be used."""
+        """Raises UserError for the first text that cannot be used."""
         known: dict[str, typing.Any] = {**cls().to_texts(), **texts}
         for field in NUMBER_FIELDS:
             try:
                 known[field.name] = field.convert(known[field.name].strip())
             except ValueError:
                 kind = "a whole number" if field.convert is int else "a number"
-                raise ValueError(
+                raise UserError(
                     f"The {field.label.lower()} is '{known[field.name]}': type {kind} such as "
                     f"{cls().to_texts()[field.name]}."
                 ) from None

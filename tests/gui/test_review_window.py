@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dkl_ae.session import open_session
-from tests.test_review import kept_run
+from tests.analysis.test_steps import kept_run
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 

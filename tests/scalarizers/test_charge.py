@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.scalarizers import ENDS, scalarize
-from dkl_ae.scalarizers.charge import curl, minus_divergence
-from tests.scalarizers.discs import REFERENCE, disc
+from dkl_ae.scalarizers import ENDS, curl, minus_divergence, scalarize
+from tests.support.discs import REFERENCE, disc
 
 numbers = st.floats(-5, 5)
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.scalarizers import Geometry, Patterns, find_reference, scalarize, with_undeformed
+from dkl_ae.patterns import Geometry, Patterns, find_reference
+from dkl_ae.scalarizers import scalarize, with_undeformed
 
 CENTRE = (63.2, 64.1)
 

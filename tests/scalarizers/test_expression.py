@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.scalarizers import SCALARIZERS, Patterns, catalogue, find_reference, read, scalarize
+from dkl_ae.patterns import Patterns, find_reference
+from dkl_ae.records import Symmetry
+from dkl_ae.scalarizers import SCALARIZERS, catalogue, read, scalarize
 from dkl_ae.scalarizers.expression import composite
-from dkl_ae.symmetry import Symmetry
-from tests.scalarizers.discs import REFERENCE, disc
+from tests.support.discs import REFERENCE, disc
 
 PATTERN = numpy.random.default_rng(0).poisson(disc((31.6, 33.0), counts=1e5) + disc((31.6, 33.0), 30, counts=1e4))
 

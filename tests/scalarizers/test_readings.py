@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.scalarizers import SCALARIZERS, Geometry, Patterns, find_reference, read, scalarize
-from dkl_ae.scalarizers.centre_of_mass import CENTRE_OF_MASS, magnitude_excess
-from dkl_ae.scalarizers.virtual_detectors import VIRTUAL_DETECTORS
-from tests.scalarizers.discs import REFERENCE, disc
+from dkl_ae.patterns import Geometry, Patterns, find_reference
+from dkl_ae.scalarizers import CENTRE_OF_MASS, SCALARIZERS, VIRTUAL_DETECTORS, read, scalarize
+from dkl_ae.scalarizers.centre_of_mass import magnitude_excess
+from tests.support.discs import REFERENCE, disc
 
 MOMENTS = (*CENTRE_OF_MASS, *VIRTUAL_DETECTORS)
 NAMES = [scalarizer.name for scalarizer in MOMENTS]

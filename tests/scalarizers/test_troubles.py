@@ -6,8 +6,9 @@ import math
 import numpy
 import pytest
 
-from dkl_ae.scalarizers import SCALARIZERS, Patterns, find_reference, read, scalarize
-from tests.scalarizers.discs import REFERENCE, disc
+from dkl_ae.patterns import Patterns, find_reference
+from dkl_ae.scalarizers import SCALARIZERS, read, scalarize
+from tests.support.discs import REFERENCE, disc
 
 AT_3000 = find_reference(disc(counts=3000), (2.5, 2.5))
 

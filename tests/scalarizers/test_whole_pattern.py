@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.scalarizers import SCALARIZERS, Patterns, find_reference, read, scalarize
+from dkl_ae.patterns import Patterns, find_reference
+from dkl_ae.scalarizers import SCALARIZERS, read, scalarize
 from dkl_ae.scalarizers.whole_pattern import WHOLE_PATTERN
-from tests.scalarizers.discs import REFERENCE, disc
+from tests.support.discs import REFERENCE, disc
 
 NAMES = [scalarizer.name for scalarizer in WHOLE_PATTERN]
 

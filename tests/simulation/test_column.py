@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkl_ae.recorded.recording import Recording, open_recording
-from dkl_ae.simulation.column import ReplayColumn, VirtualColumn
-from dkl_ae.simulation.detector import Camera
-from dkl_ae.simulation.optics import Optics
-from dkl_ae.simulation.presets import CARBON, SILICON, graphene_with_silicon
-from tests.simulation.specimens import few_atoms
+from dkl_ae.recordings import Recording, open_recording
+from dkl_ae.simulation import Camera, Optics, ReplayColumn, VirtualColumn, graphene_with_silicon
+from dkl_ae.simulation.presets import CARBON, SILICON
+from tests.support.specimens import few_atoms
 
 ELECTRONS = 1.87e6
 """30 pA for 10 ms."""

@@ -7,8 +7,7 @@ import dataclasses
 import numpy
 import pytest
 
-from dkl_ae.simulation.detector import Camera, Geometry
-from dkl_ae.simulation.optics import Optics
+from dkl_ae.simulation import Camera, Geometry, Optics
 
 SHAPE = (64, 64)
 

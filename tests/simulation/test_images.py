@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy
 import pytest
 
-from dkl_ae.simulation.images import ImageSimulator
-from dkl_ae.simulation.optics import DETECTORS, Optics
-from dkl_ae.simulation.patterns import PatternSimulator
-from dkl_ae.simulation.presets import CARBON, SILICON, graphene_with_silicon
-from tests.simulation.specimens import few_atoms
+from dkl_ae.simulation import DETECTORS, ImageSimulator, Optics, PatternSimulator, graphene_with_silicon
+from dkl_ae.simulation.presets import CARBON, SILICON
+from tests.support.specimens import few_atoms
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,9 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkl_ae.simulation.detector import Geometry
-from dkl_ae.simulation.images import ImageSimulator
-from dkl_ae.simulation.optics import Optics
-from dkl_ae.simulation.patterns import PatternSimulator
-from dkl_ae.simulation.presets import CARBON, SILICON, graphene_with_silicon
-from dkl_ae.simulation.specimen import Specimen
-from tests.simulation.specimens import com, few_atoms
+from dkl_ae.simulation import Geometry, ImageSimulator, Optics, PatternSimulator, Specimen, graphene_with_silicon
+from dkl_ae.simulation.presets import CARBON, SILICON
+from tests.support.specimens import com, few_atoms
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
 

@@ -13,25 +13,27 @@ import scipy.spatial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkl_ae.simulation import presets
-from dkl_ae.simulation.images import ImageSimulator
-from dkl_ae.simulation.patterns import PatternSimulator
+from dkl_ae.simulation import (
+    PRESETS,
+    ImageSimulator,
+    PatternSimulator,
+    Specimen,
+    graphene_with_silicon,
+    preset,
+    presets,
+    read_structure,
+)
 from dkl_ae.simulation.presets import (
     CARBON,
     MANGANESE,
     PHOSPHORUS,
-    PRESETS,
     SILICON,
     SULFUR,
-    graphene_with_silicon,
     manganese_phosphorus_trisulfide,
-    preset,
     strained_bilayer,
     twisted_bilayer_graphene,
 )
-from dkl_ae.simulation.specimen import Specimen
-from dkl_ae.simulation.structure_file import read_structure
-from tests.simulation.specimens import few_atoms
+from tests.support.specimens import few_atoms
 
 
 def near(specimen: Specimen, place: tuple[float, float], radius: float) -> numpy.ndarray:

@@ -57,7 +57,7 @@ def nion_simulator(tmp_path, monkeypatch) -> Iterator[Any]:
 @pytest.fixture
 def open_panel() -> Iterator[Callable[..., Any]]:
     """Opens the panel of a context, with settings; returns its handler. Closed at the end."""
-    from nionswift_plugin.dkl_ae_ui.panel import AutomatedExperimentPanel
+    from nionswift_plugin.dkl_ae_ui.run_panel.handler import AutomatedExperimentPanel
 
     panels = []
 

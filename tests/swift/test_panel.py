@@ -13,10 +13,9 @@ import pytest
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
-from nionswift_plugin.dkl_ae_ui import microscope
+from nionswift_plugin.dkl_ae_ui.microscope import instrument as microscope
 from nionswift_plugin.dkl_ae_usim.camera import PatternDetector
-from tests.swift.conftest import pump
-from tests.swift.panel_runs import (
+from tests.support.panel_runs import (
     ROLES,
     columns_of,
     items_of,
@@ -26,6 +25,7 @@ from tests.swift.panel_runs import (
     run_to_step,
     select,
 )
+from tests.swift.conftest import pump
 
 pytestmark = pytest.mark.swift
 

@@ -10,21 +10,13 @@ import pytest
 from nion.data import Calibration, DataAndMetadata
 from nion.swift.model import DataItem, Graphics
 
-from dkl_ae.instrument import InstrumentError
-from dkl_ae.scalarizers import Geometry, Reference
-from nionswift_plugin.dkl_ae_ui import microscope
-from nionswift_plugin.dkl_ae_ui.reference_overlay import reference_graphics
-from nionswift_plugin.dkl_ae_ui.run_items import METADATA_KEY
+from dkl_ae.patterns import Geometry, Reference
+from dkl_ae.records import InstrumentError
+from nionswift_plugin.dkl_ae_ui.microscope import instrument as microscope
+from nionswift_plugin.dkl_ae_ui.project.reference_overlay import reference_graphics
+from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
+from tests.support.panel_runs import ROLES, columns_of, items_of, measured, record_survey, run_to_end, select
 from tests.swift.conftest import pump
-from tests.swift.panel_runs import (
-    ROLES,
-    columns_of,
-    items_of,
-    measured,
-    record_survey,
-    run_to_end,
-    select,
-)
 
 pytestmark = pytest.mark.swift
 

@@ -10,15 +10,15 @@ import sys
 
 import pytest
 
-from nionswift_plugin.dkl_ae_ui.program.project import ensure_project
+from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
 
 pytestmark = pytest.mark.swift
 
 LIST_ITEMS = """
 import json, pathlib, sys
 import numpy
-from nionswift_plugin.dkl_ae_ui.program.headless import open_swift
-from nionswift_plugin.dkl_ae_ui.program.project import ensure_project
+from nionswift_plugin.dkl_ae_ui.launcher.headless import open_swift
+from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
 out = sys.stdout
 with open_swift(ensure_project(pathlib.Path(sys.argv[1]))) as swift:
     items = {
@@ -46,7 +46,7 @@ def run(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 @pytest.mark.slow
 def test_the_demo_without_a_display_saves_a_project_that_opens_again(tmp_path) -> None:
-    done = run(tmp_path, "-m", "dkl_ae.cli", "demo", "--folder", "out")
+    done = run(tmp_path, "-m", "dkl_ae.commands.cli", "demo", "--folder", "out")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "   0 % " in done.stdout
     assert " 100 % Step 70 of 70" in done.stdout
@@ -65,14 +65,14 @@ def test_the_demo_without_a_display_saves_a_project_that_opens_again(tmp_path) -
 
 
 def test_a_window_without_a_display_is_refused_in_one_sentence(tmp_path) -> None:
-    done = run(tmp_path, "-m", "dkl_ae.cli", "swift")
+    done = run(tmp_path, "-m", "dkl_ae.commands.cli", "swift")
     assert done.returncode == 1
     assert done.stderr == "There is no display to open Swift's window on: run dkl-ae demo --headless instead.\n"
 
 
 def test_a_folder_that_cannot_be_made_is_refused_in_one_sentence(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    done = run(tmp_path, "-m", "dkl_ae.cli", "demo", "--headless", "--folder", "file/below")
+    done = run(tmp_path, "-m", "dkl_ae.commands.cli", "demo", "--headless", "--folder", "file/below")
     assert done.returncode == 1
     assert done.stderr.startswith("The folder file/below cannot be used (")
     assert done.stderr.endswith("choose another with --folder.\n")

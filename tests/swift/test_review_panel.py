@@ -18,17 +18,17 @@ from nion.swift import DisplayPanel
 from nion.utils import Geometry
 
 from dkl_ae import reports
-from dkl_ae.measurement import Reading
-from dkl_ae.review import step_of, view_by, view_then
+from dkl_ae.analysis import step_of, view_by, view_then
+from dkl_ae.records import Reading
 from dkl_ae.session import Session, open_session
-from nionswift_plugin.dkl_ae_ui.path_picture import NEXT_COLOUR, PICKED_COLOUR
-from nionswift_plugin.dkl_ae_ui.review import refitting, texts
-from nionswift_plugin.dkl_ae_ui.review.displays import GROUP
-from nionswift_plugin.dkl_ae_ui.run_items import METADATA_KEY
+from nionswift_plugin.dkl_ae_ui.project.path_picture import NEXT_COLOUR, PICKED_COLOUR
+from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
+from nionswift_plugin.dkl_ae_ui.review_panel import refitting, texts
+from nionswift_plugin.dkl_ae_ui.review_panel.displays import GROUP
+from tests.analysis.test_steps import PLAN, SWITCHED_AFTER, kept_run
+from tests.experiment.test_experiment import NearestNeighbour
+from tests.support.panel_runs import items_of, run_to_end, select
 from tests.swift.conftest import pump
-from tests.swift.panel_runs import items_of, run_to_end, select
-from tests.test_experiment import NearestNeighbour
-from tests.test_review import PLAN, SWITCHED_AFTER, kept_run
 
 pytestmark = pytest.mark.swift
 
@@ -61,7 +61,7 @@ def swift() -> Iterator[Any]:
 @pytest.fixture
 def open_review() -> Iterator[Callable[[Any], Any]]:
     """Opens the panel of a context; returns its handler. Closed at the end."""
-    from nionswift_plugin.dkl_ae_ui.review.panel import ReviewPanel
+    from nionswift_plugin.dkl_ae_ui.review_panel.handler import ReviewPanel
 
     panels = []
 

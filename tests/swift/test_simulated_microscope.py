@@ -17,9 +17,8 @@ pytest.importorskip("nion.instrumentation")
 from nion.instrumentation.test import AcquisitionTestContext
 from nion.utils import Geometry, Registry
 
-from dkl_ae.simulation.column import VirtualColumn
+from dkl_ae.simulation import Specimen, VirtualColumn
 from dkl_ae.simulation.presets import CARBON, SILICON
-from dkl_ae.simulation.specimen import Specimen
 from nionswift_plugin.dkl_ae_usim import configuration, scan
 
 pytestmark = pytest.mark.swift

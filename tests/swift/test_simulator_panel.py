@@ -18,16 +18,19 @@ pytest.importorskip("nion.instrumentation")
 from nion.instrumentation.test import AcquisitionTestContext
 from nion.utils import Geometry, Registry
 
-from dkl_ae.events import Event, Outcome, PointMeasured, RunEnded, SurveyAcquired
 from dkl_ae.experiment import Plan
-from dkl_ae.recorded.recording import open_recording
-from dkl_ae.runner import Runner
-from dkl_ae.simulation.column import ReplayColumn, VirtualColumn
-from dkl_ae.simulation.detector import Camera
-from dkl_ae.simulation.dry_run import DryRun
-from dkl_ae.simulation.images import ImageSimulator
-from dkl_ae.simulation.patterns import PatternSimulator
-from dkl_ae.simulation.presets import PRESETS, graphene_with_silicon
+from dkl_ae.instruments.column_instrument import DryRun
+from dkl_ae.recordings import open_recording
+from dkl_ae.run import Event, Outcome, PointMeasured, RunEnded, Runner, SurveyAcquired
+from dkl_ae.simulation import (
+    PRESETS,
+    Camera,
+    ImageSimulator,
+    PatternSimulator,
+    ReplayColumn,
+    VirtualColumn,
+    graphene_with_silicon,
+)
 from nionswift_plugin.dkl_ae_usim import configuration
 from nionswift_plugin.dkl_ae_usim.panel import SimulatorPanel
 from nionswift_plugin.dkl_ae_usim.settings import REAL_CAMERA, SimulatorSettings

@@ -7,10 +7,10 @@ from typing import Any
 import numpy
 import pytest
 
-from dkl_ae.knowledge import Pretrained
-from nionswift_plugin.dkl_ae_ui.run_items import METADATA_KEY
+from dkl_ae.model.saved_model import Pretrained
+from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
+from tests.support.panel_runs import ROLES, columns_of, items_of, measured, run_to_end, run_to_step
 from tests.swift.conftest import pump
-from tests.swift.panel_runs import ROLES, columns_of, items_of, measured, run_to_end, run_to_step
 
 pytestmark = pytest.mark.swift
 
@@ -152,7 +152,7 @@ def test_what_fails_in_learning_anew_is_told(simulator, open_panel, monkeypatch)
     def fail(*arguments: Any) -> Any:
         raise ArithmeticError("the matrix is singular")
 
-    monkeypatch.setattr("dkl_ae.experiment.Experiment.drive_by", fail)
+    monkeypatch.setattr("dkl_ae.experiment.experiment.Experiment.drive_by", fail)
     handler.set_text("scalarizer", "abf")
     handler.switch_button.on_clicked()
     pump(simulator, lambda: handler.start_button.enabled)

@@ -1,10 +1,10 @@
 """The scalarizer of an installed package."""
 
 import numpy
-
-from dkl_ae.scalarizers import Reference, scalarizer
 from dkl_ae.survey import FloatArray
 from dkl_ae.symmetry import Symmetry
+
+from dkl_ae.scalarizers import Reference, scalarizer
 
 
 @scalarizer(unit="electrons", symmetry=Symmetry.SCALAR)

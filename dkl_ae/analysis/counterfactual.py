@@ -1,0 +1,85 @@
+"""What the model said after a step, and what a model that another scalarizer had driven would have said."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+
+import numpy
+import numpy.typing
+
+from dkl_ae.analysis.steps import step_of
+from dkl_ae.experiment import Experiment, MakeSurrogate, Maps, Plan, deep_kernel_for
+from dkl_ae.records import Patches, Proposal
+from dkl_ae.session import Session
+from dkl_ae.settings import LARGEST, VALUE
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class View:
+    """What a model says, or would have said, after a step."""
+
+    plan: Plan
+    """With the scalarizer and the goal that it follows."""
+    measured: int
+    """Measurements that the maps rest on."""
+    maps: Maps
+    upcoming: Proposal | None
+    """Where it measures next; None after the last step."""
+    model: str
+    """What it says of itself."""
+
+
+def view_then(session: Session, number: int) -> View | None:
+    """What the model said after a step: the latest maps that were kept up to then; None before the first."""
+    maps = session.maps(number)
+    if maps is None:
+        return None
+    measured = int(session.map_steps[session.map_steps <= number][-1])
+    # What was changed after the maps were made does not count for them.
+    plan = session.followed(measured - 1)
+    return View(plan, measured, maps, next_place(session, number), step_of(session, measured).model)
+
+
+def view_by(session: Session, number: int, scalarizer: str, make_surrogate: MakeSurrogate | None = None) -> View | None:
+    """What a model would have said after a step if this scalarizer had driven it: it learns from the readings of the
+    first measurements. None when none of them is a number.
+
+    Needs nothing but the session: no file of scalarizers, and no saved model that the run had started from.
+    """
+    if not numpy.isfinite(session.readings[scalarizer][0][:number]).any():
+        return None
+    plan = plan_by(session, number, scalarizer)
+    experiment = Experiment(
+        plan, Patches(session.survey, plan.patch_size), make_surrogate or functools.partial(deep_kernel_for, plan)
+    )
+    experiment.learn_from(session.measurements[:number])
+    assert experiment.maps is not None
+    upcoming = None
+    # Finished, or nothing left that is far enough from what was measured.
+    with contextlib.suppress(ValueError):
+        upcoming = experiment.ask()
+    return View(plan, number, experiment.maps, upcoming, experiment.explanation)
+
+
+def plan_by(session: Session, number: int, scalarizer: str) -> Plan:
+    """The plan followed after a step, as it were with another driver and without what it had started from.
+
+    A value that was sought has another unit: the largest reading takes its place.
+    """
+    followed = session.followed(number)
+    changes = {"scalarizer": scalarizer, "pretrained": "", "device": "auto"}
+    if scalarizer != followed.scalarizer and followed.goal == VALUE:
+        changes["goal"] = LARGEST
+    settings = dataclasses.asdict(followed) | changes
+    if not followed.seed_points:
+        # A plan that starts from nothing must have one.
+        settings |= {"seed_points": 1, "steps": followed.steps - 1}
+    return Plan.from_json(json.dumps(settings), followed.scalarizers)
+
+
+def next_place(session: Session, number: int) -> Proposal | None:
+    """Where the run went after a step; None where it ended there."""
+    return session.measurement(number).proposal if number < session.count else None

@@ -1,0 +1,164 @@
+"""The numbers of a run that only its report shows; `dkl_ae.analysis.steps` has the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Sequence
+
+import numpy
+import numpy.typing
+
+from dkl_ae.analysis.steps import surprises
+from dkl_ae.experiment import Objective, Plan
+from dkl_ae.records import BoolArray, FloatArray, IntArray, Origin, UserError
+from dkl_ae.session import Session
+
+BEST: typing.Final = "best"
+MEDIAN: typing.Final = "median"
+WORST: typing.Final = "worst"
+SURPRISE: typing.Final = "most surprising"
+FIRST: typing.Final = "first"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stretch:
+    """Measurements in a row that were made for one scalarizer and one goal."""
+
+    plan: Plan
+    first: int
+    """From 0."""
+    end: int
+    """One after the last."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Foretold:
+    """Readings of a stretch that the model had foretold; arrays of shape (n,)."""
+
+    index: IntArray
+    """Of the measurements, from 0."""
+    surprise: FloatArray
+    """What was read less what was expected, in the driving reading's unit; of an angle the shorter way round."""
+    uncertainty: FloatArray
+    """Standard deviation of what was expected and of the reading together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DoseShares:
+    """What the beam did to the specimen, in seconds of exposure."""
+
+    survey_s: float
+    reference_s: float
+    points_s: float
+    """All patterns, those of crosses included."""
+    electrons: float | None
+    """Of all of these; None where the beam current is not known."""
+    full_scan_s: float | None
+    """Of a 4D-STEM scan of every survey pixel at the exposure of the run's patterns; None before there was one."""
+
+    @property
+    def total_s(self) -> float:
+        return self.survey_s + self.reference_s + self.points_s
+
+    @property
+    def full_scan_electrons(self) -> float | None:
+        """At the run's mean beam current."""
+        if self.electrons is None or self.full_scan_s is None:
+            return None
+        return self.electrons / self.total_s * self.full_scan_s
+
+
+def sought(plan: Plan) -> float | None:
+    """The reading that is nearest to the goal; None where it is the largest or the smallest there is."""
+    objective = Objective.of(plan)
+    if not plan.driver.circular:
+        return objective.target
+    cosine, sine = objective.weights
+    return math.atan2(sine, cosine)
+
+
+def seeds(session: Session) -> BoolArray:
+    """Which measurements were made at random places, shape (count,)."""
+    chosen: BoolArray = session.columns["origin"] == Origin.SEED.encode()
+    return chosen
+
+
+def stretches(session: Session) -> tuple[Stretch, ...]:
+    """The measurements of a run by what they were made for; one without measurements when there are none."""
+    # Of several changes before one measurement the last counts, and none after the last measurement.
+    starts = [0, *sorted({change.measured for change in session.changes if 0 < change.measured < session.count})]
+    ends = [*starts[1:], session.count]
+    return tuple(Stretch(session.followed(first), first, end) for first, end in zip(starts, ends, strict=True))
+
+
+def foretold(session: Session, stretch: Stretch) -> Foretold:
+    """The readings of a stretch that the model had an expectation of."""
+    deviations = surprises(session)
+    index = numpy.flatnonzero(numpy.isfinite(deviations[: stretch.end]))
+    index = index[index >= stretch.first]
+    sigmas = session.readings[stretch.plan.scalarizer][1]
+    uncertainty = numpy.hypot(session.columns["uncertainty"][index], sigmas[index])
+    return Foretold(index, deviations[index] * uncertainty, uncertainty)
+
+
+def telling_patterns(session: Session) -> dict[int, tuple[str, ...]]:
+    """Measurements, from 0, whose patterns tell most of the run, with what they are.
+
+    The best, the median and the worst for the goal that was followed last, and the one that differed most from what was
+    expected; the first, where no reading is a number.
+    """
+    if session.count == 0:
+        return {}
+    plan = session.followed(session.count - 1)
+    readings = plan.driver.without_excess(*session.readings[plan.scalarizer])
+    closeness = numpy.array([Objective.of(plan).closeness(float(reading)) for reading in readings])
+    order = numpy.argsort(-closeness, kind="stable")[: numpy.count_nonzero(numpy.isfinite(closeness))]
+    found: dict[int, tuple[str, ...]] = {}
+    if order.size:
+        for role, index in ((BEST, order[0]), (MEDIAN, order[order.size // 2]), (WORST, order[-1])):
+            found[int(index)] = (*found.get(int(index), ()), role)
+    deviations = numpy.nan_to_num(numpy.abs(surprises(session)))
+    if deviations.any():
+        index = int(deviations.argmax())
+        found[index] = (*found.get(index, ()), SURPRISE)
+    return found or {0: (FIRST,)}
+
+
+def shown_steps(session: Session, steps: Sequence[int], most: int = 4) -> list[int]:
+    """After how many measurements maps were kept that stand for the steps that are asked for, or for the whole run.
+
+    steps: each is met by the last maps that were kept up to it; empty for some that are spread over the run.
+
+    Raises UserError, one sentence, for a step without maps.
+    """
+    kept = session.map_steps
+    if not steps:
+        spread = numpy.linspace(0, kept.size - 1, min(most, kept.size)).round()
+        return [int(step) for step in kept[spread.astype(numpy.int64)]]
+    if not kept.size:
+        raise UserError(f"{session.file.name} has no maps, for its model had not learned yet: leave --steps out.")
+    for step in steps:
+        if not kept[0] <= step <= session.count:
+            raise UserError(
+                f"There are no maps after {step} measurements: choose steps from {kept[0]} to {session.count}."
+            )
+    return sorted({int(kept[kept <= step].max()) for step in steps})
+
+
+def dose_shares(session: Session) -> DoseShares:
+    """Where the run's dose went, and what a scan of every pixel would have taken."""
+    total, before = session.dose(session.count), session.dose(0)
+    exposures = (
+        session.columns["exposure_s"]
+        if session.count
+        else numpy.array([frame.exposure_s for frame in session.reference_frames()])
+    )
+    return DoseShares(
+        survey_s=session.survey_dose.exposure_s,
+        reference_s=before.exposure_s - session.survey_dose.exposure_s,
+        points_s=total.exposure_s - before.exposure_s,
+        electrons=total.electrons,
+        full_scan_s=float(numpy.median(exposures)) * session.survey.image.size if exposures.size else None,
+    )

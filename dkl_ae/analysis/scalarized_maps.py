@@ -1,0 +1,343 @@
+"""The maps of a whole recorded 4D-STEM set: every reading of every pattern, chunk by chunk in bounded memory."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import functools
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy
+import numpy.typing
+import threadpoolctl
+
+from dkl_ae.patterns import PatternMemory, Patterns, Reference, described
+from dkl_ae.recordings import Chunk, Recording, ReferenceChoice, chunks_of, open_recording, recorded_reference
+from dkl_ae.records import USUAL_ELECTRONS, BoolArray, FloatArray, IntArray, NumberArray, UserError, spread_places
+from dkl_ae.scalarizers import ANGSTROM_PER_NM, ENDS, USUAL_ARM_NM, Scalarizer, catalogue, curl, minus_divergence, read
+
+ALL: typing.Final = "all"
+
+
+_REMEMBERED = 64
+"""So many patterns, spread over the scan, stand for what was seen before."""
+
+_OF_NEIGHBOURS = {"charge_density": minus_divergence, "com_curl": curl}
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What to read of which recording: all that a worker on another computer needs to know.
+
+    Raises UserError, one sentence, for a number that cannot be.
+    """
+
+    file: pathlib.Path
+    scalarizers: tuple[str, ...] = (ALL,)
+    """Names, or ALL."""
+    survey_file: pathlib.Path | None = None
+    scan_shape: tuple[int, int] | None = None
+    nm_per_pixel: float | None = None
+    mrad_per_pixel: float | None = None
+    beam_energy_kev: float | None = None
+    """Where the file does not tell; see `dkl_ae.recordings.open_recording`."""
+    electrons: float = USUAL_ELECTRONS
+    """Of a pattern of a recording without noise."""
+    reference: ReferenceChoice = dataclasses.field(default_factory=ReferenceChoice)
+    arm_nm: float = USUAL_ARM_NM
+    """Of the cross around each pixel; the nearest whole number of pixels is taken."""
+    scalarizer_file: str = ""
+    expression: str = ""
+
+    def __post_init__(self) -> None:
+        for what, value in (("number of electrons", self.electrons), ("cross's arm in nm", self.arm_nm)):
+            if not 0 < value < math.inf:
+                raise UserError(f"The {what} is {value:g}: give a positive number.")
+
+    def chosen(self) -> dict[str, Scalarizer]:
+        """The scalarizers that are asked for, by name.
+
+        Raises UserError, one sentence, for one that there is not.
+        """
+        known = catalogue(self.scalarizer_file, self.expression)
+        names = tuple(known) if ALL in self.scalarizers else self.scalarizers
+        for name in names:
+            if name not in known:
+                raise UserError(f"There is no scalarizer '{name}': choose {ALL} or some of {', '.join(known)}.")
+            if known[name].needs_cross and name not in _OF_NEIGHBOURS:
+                raise UserError(
+                    f"The expression of {name} reads a cross, which a recording has none of: use charge_density alone."
+                )
+        return {name: known[name] for name in names}
+
+    def open(self) -> Recording:
+        """Raises UserError, one sentence, when the file cannot be used."""
+        return open_recording(
+            self.file,
+            self.survey_file,
+            scan_shape=self.scan_shape,
+            nm_per_pixel=self.nm_per_pixel,
+            mrad_per_pixel=self.mrad_per_pixel,
+            beam_energy_kev=self.beam_energy_kev,
+            require_survey=False,
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Map:
+    """One reading over the whole scan."""
+
+    value: FloatArray
+    """Shape (H, W), NaN where there is no number."""
+    sigma: FloatArray
+    troubles: collections.Counter[str]
+    """Why there is no number, and of how many patterns."""
+
+
+Against = tuple[Reference, PatternMemory]
+"""What patterns are read against."""
+
+Parts = dict[str, tuple[FloatArray, FloatArray, collections.Counter[str]]]
+"""Values, sigmas and troubles of a chunk's patterns, by the scalarizer's name."""
+
+Spread = Callable[[Callable[[Chunk], Parts], Sequence[Chunk]], Iterator[tuple[Chunk, Parts]]]
+"""A way of spreading work: a function and chunks -> each chunk with its result, in any order."""
+
+
+def in_threads(workers: int | None = None) -> Spread:
+    """Spread the work over threads of this process; as many as there are processors unless told."""
+
+    def spread(work: Callable[[Chunk], Parts], chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Parts]]:
+        # Threads that each start threads for their matrix products are in each other's way.
+        with (
+            threadpoolctl.threadpool_limits(1),
+            concurrent.futures.ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool,
+        ):
+            waiting = {pool.submit(work, chunk): chunk for chunk in chunks}
+            try:
+                for done in concurrent.futures.as_completed(waiting):
+                    yield waiting[done], done.result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    return spread
+
+
+def scalarize_recording(
+    recording: Recording,
+    reference: Reference,
+    scalarizers: Mapping[str, Scalarizer],
+    *,
+    electrons: float = USUAL_ELECTRONS,
+    arm_nm: float = USUAL_ARM_NM,
+    places: BoolArray | None = None,
+    spread: Spread | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> dict[str, Map]:
+    """The map of every scalarizer.
+
+    places: which pixels of the scan are read, shape (H, W); None for all. The others' patterns are not looked at, and
+        have no number.
+    progress: called with the fraction done.
+    """
+    wanted = needed_for(scalarizers)
+    needed = places
+    if places is not None and scalarizers.keys() & _OF_NEIGHBOURS.keys():
+        needed = _with_ends(places, arm_in_pixels(arm_nm, recording.nm_per_pixel))
+    chunks = [
+        chunk
+        for chunk in chunks_of(recording.scan_shape, recording.detector_shape)
+        if needed is None or needed[chunk.place].any()
+    ]
+    memory = _memory(recording, reference, electrons)
+    work = functools.partial(read_chunk, recording, (reference, memory), wanted, electrons, places=needed)
+    nothing = numpy.full(recording.scan_shape, numpy.nan)
+    maps = {name: Map(nothing.copy(), nothing.copy(), collections.Counter()) for name in wanted}
+    for count, (chunk, parts) in enumerate((spread or in_threads())(work, chunks), start=1):
+        rows, columns = chunk.pixels(needed).T
+        for name, (value, sigma, troubles) in parts.items():
+            maps[name].value[rows, columns] = value
+            maps[name].sigma[rows, columns] = sigma
+            maps[name].troubles.update(troubles)
+        progress(count / len(chunks))
+    for name in _OF_NEIGHBOURS:
+        if name in scalarizers:
+            maps[name] = _of_neighbours(name, maps, recording.nm_per_pixel, arm_nm)
+    if places is not None:
+        for found in maps.values():
+            found.value[~places] = found.sigma[~places] = numpy.nan
+    return {name: maps[name] for name in scalarizers}
+
+
+def needed_for(scalarizers: Mapping[str, Scalarizer]) -> dict[str, Scalarizer]:
+    """What must be read of single patterns: readings of a cross follow from the centres of mass of the neighbours."""
+    wanted = {name: scalarizer for name, scalarizer in scalarizers.items() if name not in _OF_NEIGHBOURS}
+    if len(wanted) < len(scalarizers):
+        known = catalogue()
+        wanted |= {name: known[name] for name in ("com_x", "com_y")}
+    return wanted
+
+
+def read_chunk(
+    recording: Recording,
+    against: Against,
+    scalarizers: Mapping[str, Scalarizer],
+    electrons: float,
+    chunk: Chunk,
+    *,
+    places: BoolArray | None = None,
+) -> Parts:
+    """Read the patterns of a chunk: all, or those of some places, shape (H, W), in the order of `Chunk.pixels`."""
+    reference, memory = against
+    pixels = chunk.pixels(places)
+    counts = recording.counts(*chunk.place, electrons) if places is None else _counts_at(recording, pixels, electrons)
+    positions = (pixels + 0.5) / numpy.array(recording.scan_shape)
+    patterns = Patterns(counts, reference, positions=positions, memory=memory)
+    parts = {}
+    for name, scalarizer in scalarizers.items():
+        values = read(scalarizer, patterns)
+        parts[name] = values.value, values.sigma, collections.Counter(values.troubles.values())
+    return parts
+
+
+def _memory(recording: Recording, reference: Reference, electrons: float) -> PatternMemory:
+    """Patterns from all over the scan: in which order it was scanned does not matter."""
+    memory = PatternMemory()
+    places = spread_places(recording.scan_shape, _REMEMBERED)
+    positions = (places + 0.5) / numpy.array(recording.scan_shape)
+    Patterns(_counts_at(recording, places, electrons), reference, positions=positions).remember_in(memory)
+    return memory
+
+
+def _counts_at(recording: Recording, pixels: IntArray, electrons: float) -> NumberArray:
+    """Of single pixels, shape (n, ky, kx)."""
+    return numpy.concatenate(
+        [recording.counts(slice(row, row + 1), slice(column, column + 1), electrons) for row, column in pixels]
+    )
+
+
+def _of_neighbours(name: str, maps: Mapping[str, Map], nm_per_pixel: float, arm_nm: float) -> Map:
+    """A reading of a cross whose ends are pixels of the scan; at its edge, where an end is outside, there is none."""
+    arm = arm_in_pixels(arm_nm, nm_per_pixel)
+    com = numpy.stack([maps["com_y"].value, maps["com_x"].value], axis=-1)
+    variance = numpy.stack([maps["com_y"].sigma, maps["com_x"].sigma], axis=-1) ** 2
+    value, sigma = _OF_NEIGHBOURS[name](_ends(com, arm), _ends(variance, arm), arm * nm_per_pixel)
+    lost = int(numpy.count_nonzero(numpy.isnan(value)))
+    sentence = "an end of the cross is outside of the scan, or gave no number."
+    return Map(value, sigma, collections.Counter({sentence: lost} if lost else {}))
+
+
+def arm_in_pixels(arm_nm: float, nm_per_pixel: float) -> int:
+    """The nearest whole number of pixels, at least one."""
+    return max(1, round(arm_nm / nm_per_pixel))
+
+
+def _with_ends(places: BoolArray, arm: int) -> BoolArray:
+    """Places and the ends of the crosses around them, where they are inside of the scan."""
+    wanted = places.copy()
+    height, width = places.shape
+    for pixels in (numpy.argwhere(places) + arm * numpy.array(end, numpy.int64) for end in ENDS):
+        inside = ((pixels >= 0) & (pixels < (height, width))).all(axis=1)
+        wanted[tuple(pixels[inside].T)] = True
+    return wanted
+
+
+def _ends(values: FloatArray, arm: int) -> FloatArray:
+    """The values at the ends of a cross around each pixel, shape (4, H, W, 2); NaN outside of the scan."""
+    height, width = values.shape[:2]
+    padded = numpy.pad(values, ((arm, arm), (arm, arm), (0, 0)), constant_values=numpy.nan)
+    return numpy.stack(
+        [padded[arm + arm * y : arm + arm * y + height, arm + arm * x : arm + arm * x + width] for y, x in ENDS]
+    )
+
+
+def make_maps(
+    request: Request,
+    file: pathlib.Path,
+    spread: Spread | None,
+    progress: Callable[[float], None],
+) -> list[str]:
+    """Scalarize a recorded set into an HDF5 file: `/<scalarizer>/{value,sigma}`, each (H, W) with its unit.
+
+    Returns sentences on what was done.
+
+    Raises UserError, one sentence, for what cannot be used, and OSError when the file cannot be written.
+    """
+    scalarizers = request.chosen()
+    recording = request.open()
+    try:
+        _require_place(file, request)
+        reference = recorded_reference(recording, request.reference, request.electrons)
+        maps = scalarize_recording(
+            recording,
+            reference,
+            scalarizers,
+            electrons=request.electrons,
+            arm_nm=request.arm_nm,
+            spread=spread,
+            progress=progress,
+        )
+        write_maps(file, request, recording, reference, scalarizers, maps)
+    finally:
+        recording.close()
+    return [
+        f"The bright-field disc is {reference.radius_mrad:.2f} mrad around pixel ({reference.centre[0]:.2f}, "
+        f"{reference.centre[1]:.2f}).",
+        *(
+            f"{name}: {numpy.count_nonzero(numpy.isnan(found.value)):,} of {found.value.size:,} patterns gave no "
+            f"number, {found.troubles.most_common(1)[0][1]:,} of them: {found.troubles.most_common(1)[0][0]}"
+            for name, found in maps.items()
+            if found.troubles
+        ),
+    ]
+
+
+def _require_place(file: pathlib.Path, request: Request) -> None:
+    """Before hours of work, not after."""
+    if not file.absolute().parent.is_dir():
+        raise UserError(f"There is no folder {file.parent} for the maps: make it, or choose another with --out.")
+    for source in (request.file, request.survey_file):
+        if source is not None and file.exists() and source.exists() and file.samefile(source):
+            raise UserError(f"{file} is the recording itself: choose another name for the maps.")
+
+
+def write_maps(
+    file: pathlib.Path,
+    request: Request,
+    recording: Recording,
+    reference: Reference,
+    scalarizers: Mapping[str, Scalarizer],
+    maps: Mapping[str, Map],
+) -> None:
+    """Write maps, with what is needed to know how they came about; a file of that name stays until they are written."""
+    import h5py
+
+    part = file.with_name(f"{file.name}.part")
+    with h5py.File(part, "w", track_order=True) as opened:
+        opened.attrs["recording"] = str(request.file.name)
+        opened.attrs["program"] = f"dkl-ae {importlib.metadata.version('nionswift-dkl-ae')}"
+        opened.attrs["nm_per_pixel"] = recording.nm_per_pixel
+        opened.attrs["reference"] = json.dumps(described(reference))
+        if recording.is_noise_free:
+            opened.attrs["electrons"] = request.electrons
+        if reference.pattern is not None:
+            opened["reference/pattern"] = reference.pattern
+            opened["reference/pattern"].attrs["unit"] = "electrons"
+        for name, found in maps.items():
+            group = opened.create_group(name)
+            group.attrs["label"] = scalarizers[name].label
+            group.attrs["description"] = scalarizers[name].description
+            group.attrs["circular"] = scalarizers[name].circular
+            if name in _OF_NEIGHBOURS:
+                arm = arm_in_pixels(request.arm_nm, recording.nm_per_pixel) * recording.nm_per_pixel
+                group.attrs["arm_angstrom"] = arm * ANGSTROM_PER_NM
+            for kind, image in (("value", found.value), ("sigma", found.sigma)):
+                group.create_dataset(kind, data=image, compression="gzip").attrs["unit"] = scalarizers[name].unit
+    part.replace(file)

@@ -1,0 +1,144 @@
+"""What a saved session tells of each step: who chose the place and why, what came of it, whether the model was to be
+believed, and what a model that another scalarizer had driven would have said.
+
+Steps are numbered from 1, seeds included; after step n there are n measurements.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy
+import numpy.typing
+import scipy.special
+
+from dkl_ae.experiment import Objective, Plan
+from dkl_ae.records import FloatArray, Origin, Position, Reading
+from dkl_ae.run import Dose, StepTimes
+from dkl_ae.scalarizers import Scalarizer
+from dkl_ae.session import Session, times_from
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step of a run, explained."""
+
+    number: int
+    origin: Origin
+    """Who chose the place."""
+    driver: Scalarizer
+    """What the run followed then."""
+    expected: float | None
+    """What the model expected to read, in the driver's unit; None where it was not asked."""
+    uncertainty: float | None
+    """Its standard deviation."""
+    exploration: float | None
+    """See `Proposal.exploration`."""
+    reading: Reading
+    """What was read."""
+    surprise: float | None
+    """See `surprises`; None where the model was not asked, or nothing could be read."""
+    dose: Dose
+    """After the step."""
+    times: StepTimes | None
+    """None where the run was broken off within the step."""
+    model: str
+    """What the model said of itself after the step; empty before it had learned."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Curves:
+    """One scalarizer against the step, each of shape (measurements,); NaN where there is nothing."""
+
+    readings: FloatArray
+    expected: FloatArray
+    """Before the exposure; NaN where the model was not asked, or something else drove it."""
+    best: FloatArray
+    """The reading closest to the goal so far: the learning curve."""
+
+
+def step_of(session: Session, number: int) -> Step:
+    """What happened in a step.
+
+    Raises IndexError when the session has no such step.
+    """
+    if not 1 <= number <= session.count:
+        raise IndexError(f"There is no step {number}: choose one of 1 to {session.count}.")
+    index = number - 1
+    measurement = session.measurement(index)
+    proposal = measurement.proposal
+    plan = session.followed(index)
+    surprise = _surprise(session, index)
+    complete = index < len(session.steps["model_s"])
+    row = {name: column[index] for name, column in session.steps.items()} if complete else {}
+    return Step(
+        number=number,
+        origin=proposal.origin,
+        driver=plan.driver,
+        expected=proposal.expected,
+        uncertainty=proposal.uncertainty,
+        exploration=proposal.exploration,
+        reading=measurement.readings[plan.scalarizer],
+        surprise=None if math.isnan(surprise) else surprise,
+        dose=session.dose(number),
+        times=times_from(row) if complete else None,
+        model=bytes(row["explanation"]).decode(errors="ignore") if complete else "",
+    )
+
+
+def surprises(session: Session) -> FloatArray:
+    """How many standard deviations each reading was above what the model expected, shape (measurements,).
+
+    The deviation is that of what was expected and of the reading together; what counting noise adds to the reading is
+    taken off, as the model was told. NaN where the model was not asked, or nothing could be read.
+    """
+    return numpy.array([_surprise(session, index) for index in range(session.count)])
+
+
+def _surprise(session: Session, index: int) -> float:
+    driver = session.followed(index).driver
+    value, sigma = (column[index] for column in session.readings[driver.name])
+    off = float(driver.without_excess(value, sigma) - session.columns["expected"][index])
+    if driver.circular and math.isfinite(off):
+        off = math.remainder(off, 2 * math.pi)
+    return off / math.hypot(session.columns["uncertainty"][index], sigma)
+
+
+def share_within(surprises: FloatArray, deviations: FloatArray) -> FloatArray:
+    """How often readings were within so many standard deviations of what was expected, between 0 and 1; NaN when the
+    model was never asked."""
+    sizes = numpy.abs(surprises[numpy.isfinite(surprises)])
+    if not sizes.size:
+        return numpy.full(deviations.shape, numpy.nan)
+    within: FloatArray = (sizes[:, numpy.newaxis] <= deviations).mean(axis=0)
+    return within
+
+
+def share_promised(deviations: FloatArray) -> FloatArray:
+    """The same of a model whose deviations are right."""
+    promised: FloatArray = scipy.special.erf(deviations / math.sqrt(2))
+    return promised
+
+
+def curves(session: Session, plan: Plan) -> Curves:
+    """The readings of a plan's scalarizer and how they came closer to its goal."""
+    values, sigmas = session.readings[plan.scalarizer]
+    drove = [session.followed(index).scalarizer == plan.scalarizer for index in range(session.count)]
+    closeness = numpy.array(
+        [Objective.of(plan).closeness(float(told)) for told in plan.driver.without_excess(values, sigmas)]
+    )
+    best = numpy.full(session.count, numpy.nan)
+    latest = -math.inf
+    for index in range(session.count):
+        is_better = closeness[index] > latest
+        latest = closeness[index] if is_better else latest
+        best[index] = values[index] if is_better else best[index - 1]
+    return Curves(values, numpy.where(drove, session.columns["expected"], numpy.nan), best)
+
+
+def nearest_step(session: Session, place: Position, number: int) -> int:
+    """Which of the first steps was measured nearest to a place."""
+    height, width = session.survey.shape
+    rows, columns = (session.columns[name][:number] + 0.5 for name in ("row", "column"))
+    return int(numpy.argmin(numpy.hypot(rows - place.y * height, columns - place.x * width))) + 1

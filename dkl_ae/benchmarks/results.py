@@ -1,0 +1,93 @@
+"""What the benchmark of learning found, as it is kept in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+import typing
+from collections.abc import Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """Of a predicted map."""
+
+    r2: float
+    spearman: float
+    density: float
+    """Mean negative log density, of readings in units of their deviation over the map."""
+    covered_95: float
+    covered_68: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """From points at random places."""
+
+    file: str
+    target: str
+    way: str
+    points: int
+    fraction: float
+    seed: int
+    quality: Quality
+
+
+@dataclasses.dataclass(frozen=True)
+class Chased:
+    """Points chosen by expected improvement after ten at random places."""
+
+    file: str
+    target: str
+    way: str
+    seed: int
+    best_of: int
+    """How many of the candidates are the best 1 %."""
+    found: list[int]
+    """Of these after each point."""
+    largest: list[float]
+    """True reading so far, as a share of the largest there is, after each point."""
+    quality: Quality | None
+    """Of the map after 50 points; None for a way that learns none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    learned: list[Learned]
+    chased: list[Chased]
+
+    @classmethod
+    def read(cls, folder: pathlib.Path | None) -> Results:
+        """Those of a folder; none when it holds none."""
+        file = (folder or pathlib.Path()) / "learning.json"
+        if folder is None or not file.exists():
+            return cls([], [])
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return cls(
+            [Learned(**{**row, "quality": Quality(**row["quality"])}) for row in stored["learned"]],
+            [Chased(**{**row, "quality": row["quality"] and Quality(**row["quality"])}) for row in stored["chased"]],
+        )
+
+    def write(self, folder: pathlib.Path | None) -> None:
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(dataclasses.asdict(self), indent=0)
+        (folder / "learning.json").write_text(text, encoding="utf-8")
+
+
+Row = typing.TypeVar("Row", Learned, Chased)
+
+
+def replaced(kept: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Put rows in the place of those of the same file, number and way."""
+    same = {(row.file, row.target, row.way) for row in rows}
+    return [row for row in kept if (row.file, row.target, row.way) not in same] + list(rows)
+
+
+def points_until(row: Chased, share: float) -> float:
+    """How many points it took to find a share of the best 1 %, at least one; infinity when it was not found."""
+    wanted = max(math.ceil(share * row.best_of), 1)
+    return next((count for count, found in enumerate(row.found, 1) if found >= wanted), math.inf)

@@ -1,0 +1,260 @@
+"""Acquisition functions on the finite set of candidates: how much it is worth to measure there next.
+
+Every score is larger where measuring is worth more, and finite. Expected improvement and the probability of
+improvement are scored by their logarithms, which have the same order and do not underflow (Ament et al., "Unexpected
+improvements to expected improvement for Bayesian optimization", NeurIPS 2023). A run seeks the largest reading, or the
+one closest to a target: what improves is then minus the distance from it, and the confidence bound is the straddle
+heuristic of Bryan et al., "Active learning for identifying function threshold boundaries", NeurIPS 2005.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+
+import numpy
+import numpy.typing
+import scipy.special
+
+from dkl_ae.records import FloatArray, UserError
+
+NEVER = float(numpy.finfo(numpy.float64).min)
+"""Score of a candidate that is not to be chosen."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Belief:
+    """What an acquisition function sees, in the reading's unit; of a smallest reading that is sought, the opposite."""
+
+    mean: FloatArray
+    """Shape (candidates,)."""
+    sigma: FloatArray
+    """Shape (candidates,), one standard deviation."""
+    best_observed: float
+    """The largest reading, or the one closest to the target."""
+    scale: float
+    """Standard deviation of the readings so far: the unit of the margin xi."""
+    target: float | None = None
+    """The reading that is sought; None for the largest."""
+    draw: FloatArray | None = None
+    """Shape (candidates,): one map drawn from the belief, NaN where it was not drawn; for Thompson sampling."""
+
+    def closeness(self, readings: FloatArray) -> FloatArray:
+        """What is to be as large as it can: the readings, or minus their distances from the target."""
+        return readings if self.target is None else -numpy.abs(readings - self.target)
+
+
+@dataclasses.dataclass(frozen=True)
+class Acquisition:
+    """One acquisition function."""
+
+    name: str
+    label: str
+    tool_tip: str
+    default: float
+    """Usual value of its parameter."""
+    evaluate: Callable[[Belief, float], FloatArray]
+    """Belief and parameter -> score of each candidate."""
+    logarithmic: bool = False
+    """True when the score is the logarithm of what the function is named after."""
+    draws: bool = False
+    """True when it needs a drawn map."""
+
+
+def log_expected_improvement(mean: FloatArray, sigma: FloatArray, threshold: float) -> FloatArray:
+    """Logarithm of E[max(f - threshold, 0)] for f normal with this mean and sigma.
+
+    With u = (mean - threshold) / sigma it is log(sigma) + log(phi(u) + u Phi(u)), which is
+    (mu - y+ - xi) Phi(u) + sigma phi(u) of Roccapriore et al. for threshold = y+ + xi. For u below -1 the sum
+    cancels; it is then written with the scaled complementary error function,
+    phi(u) + u Phi(u) = phi(u) (1 + u sqrt(pi / 2) erfcx(-u / sqrt 2)).
+    """
+    with numpy.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        u = (mean - threshold) / sigma
+        log_phi = _log_density(u)
+        direct = numpy.log(numpy.exp(log_phi) + u * scipy.special.ndtr(u))
+        ratio = math.sqrt(math.pi / 2) * scipy.special.erfcx(-u / math.sqrt(2))
+        tail = log_phi + numpy.log1p(u * ratio)
+        # Beyond this the bracket itself cancels to its leading term 1 / u^2.
+        far_tail = log_phi - 2 * numpy.log(numpy.abs(u))
+    improvement: FloatArray = numpy.where(u > -1, direct, numpy.where(u > -1e5, tail, far_tail))
+    return improvement + numpy.log(sigma)
+
+
+def _log_density(u: FloatArray) -> FloatArray:
+    """Of the standard normal distribution."""
+    return -0.5 * u * u - 0.5 * math.log(2 * math.pi)
+
+
+def log_expected_closeness(mean: FloatArray, sigma: FloatArray, target: float, distance: float) -> FloatArray:
+    """Logarithm of E[max(distance - |f - target|, 0)] for f normal with this mean and sigma: by how much it is expected
+    to come closer to the target than a distance.
+
+    The tent is a sum of three ramps, so this is h(t - d) - 2 h(t) + h(t + d) with h the expected improvement over a
+    threshold. Where the tent is narrow beside sigma the sum cancels, and the density at the target stands for it.
+    """
+    # By symmetry the mean may lie below the target, where the first ramp is the largest.
+    below = target - numpy.abs(mean - target)
+    first, second, third = (log_expected_improvement(below, sigma, target + step) for step in (-distance, 0, distance))
+    with numpy.errstate(all="ignore"):
+        ramps = first + numpy.log1p(numpy.exp(third - first) - 2 * numpy.exp(second - first))
+        u = (below - target) / sigma
+        density = 2 * math.log(distance) - numpy.log(sigma) + _log_density(u)
+        # The tent's width in the length on which the density changes.
+        narrow = distance * (1 + numpy.abs(u)) < 1e-3 * sigma
+    closeness: FloatArray = numpy.where(narrow, density, ramps)
+    return closeness
+
+
+def _expected_improvement(belief: Belief, xi: float) -> FloatArray:
+    return _improvement(belief, float(belief.closeness(belief.mean).max()), xi)
+
+
+def _expected_improvement_observed(belief: Belief, xi: float) -> FloatArray:
+    return _improvement(belief, float(belief.closeness(numpy.array(belief.best_observed))), xi)
+
+
+def _improvement(belief: Belief, best: float, xi: float) -> FloatArray:
+    threshold = best + xi * belief.scale
+    if belief.target is None:
+        return log_expected_improvement(belief.mean, belief.sigma, threshold)
+    return log_expected_closeness(belief.mean, belief.sigma, belief.target, _distance(belief, threshold))
+
+
+def _distance(belief: Belief, threshold: float) -> float:
+    """From the target, within which a reading improves. Nothing is closer than the target itself: what counts there is
+    to be close at all."""
+    return max(-threshold, 1e-3 * belief.scale, 1e-12)
+
+
+def _probability_of_improvement(belief: Belief, xi: float) -> FloatArray:
+    threshold = float(belief.closeness(numpy.array(belief.best_observed))) + xi * belief.scale
+    if belief.target is None:
+        score: FloatArray = scipy.special.log_ndtr((belief.mean - threshold) / belief.sigma)
+        return score
+    # The lower end's side has the digits: probabilities near 1 have lost theirs.
+    below = belief.target - numpy.abs(belief.mean - belief.target)
+    distance = _distance(belief, threshold)
+    near, far = ((below - belief.target + step) / belief.sigma for step in (distance, -distance))
+    with numpy.errstate(all="ignore"):
+        first, second = scipy.special.log_ndtr(near), scipy.special.log_ndtr(far)
+        between: FloatArray = first + numpy.log1p(-numpy.exp(second - first))
+    return between
+
+
+def _upper_confidence_bound(belief: Belief, beta: float) -> FloatArray:
+    return belief.closeness(belief.mean) + beta * belief.sigma
+
+
+def _maximum_uncertainty(belief: Belief, unused: float) -> FloatArray:
+    return belief.sigma
+
+
+def _thompson(belief: Belief, unused: float) -> FloatArray:
+    assert belief.draw is not None, "Thompson sampling needs a drawn map"
+    return belief.closeness(belief.draw)
+
+
+_MARGIN = "The parameter is the least improvement that counts, in standard deviations of the readings so far."
+
+ACQUISITIONS: Mapping[str, Acquisition] = {
+    acquisition.name: acquisition
+    for acquisition in (
+        Acquisition(
+            "expected_improvement",
+            "Expected improvement",
+            f"By how much the reading is expected to exceed the best predicted one. {_MARGIN}",
+            0.01,
+            _expected_improvement,
+            logarithmic=True,
+        ),
+        Acquisition(
+            "expected_improvement_observed",
+            "Expected improvement (observed)",
+            f"By how much the reading is expected to exceed the best one measured. {_MARGIN}",
+            0.01,
+            _expected_improvement_observed,
+            logarithmic=True,
+        ),
+        Acquisition(
+            "probability_of_improvement",
+            "Probability of improvement",
+            f"How likely the reading is to exceed the best one measured. {_MARGIN}",
+            0.01,
+            _probability_of_improvement,
+            logarithmic=True,
+        ),
+        Acquisition(
+            "upper_confidence_bound",
+            "Upper confidence bound",
+            "The predicted reading plus a number of standard deviations, the parameter: more of them explore more. "
+            "Around a value that is sought it traces the contour (the straddle heuristic).",
+            2.0,
+            _upper_confidence_bound,
+        ),
+        Acquisition(
+            "maximum_uncertainty",
+            "Maximum uncertainty",
+            "The standard deviation of the prediction: learns the whole map, not its maximum. The parameter is unused.",
+            0.0,
+            _maximum_uncertainty,
+        ),
+        Acquisition(
+            "thompson",
+            "Thompson sampling",
+            "The best of one map drawn at random from all that agree with the readings: explores as much as is "
+            "unknown. The parameter is unused.",
+            0.0,
+            _thompson,
+            draws=True,
+        ),
+    )
+}
+
+
+def score(acquisition: str, belief: Belief, parameter: float) -> FloatArray:
+    """Score of each candidate, shape (candidates,), finite."""
+    scores = ACQUISITIONS[acquisition].evaluate(belief, parameter)
+    return numpy.nan_to_num(scores, nan=NEVER)
+
+
+def worth(acquisition: str, scores: FloatArray, chosen: float) -> FloatArray:
+    """Scores as a person reads them, shape (candidates,).
+
+    Those of an improvement function relative to the chosen candidate's, which is 1, and at most 1; others are in the
+    reading's unit already. NaN where the function says nothing.
+    """
+    if not ACQUISITIONS[acquisition].logarithmic:
+        return numpy.where(scores == NEVER, numpy.nan, scores)
+    relative: FloatArray = numpy.exp(numpy.minimum(scores - chosen, 0.0))
+    return relative
+
+
+def exploration(acquisition: str, belief: Belief, parameter: float, place: int) -> float:
+    """Which share of a candidate's attraction is that little is known of it, between 0 and 1.
+
+    What explores is the standard deviation there, as far as the function counts it; what exploits is by how much the
+    expected reading is better than at the usual candidate, the median of all.
+    """
+    mean = belief.closeness(belief.mean)
+    exploited = max(float(mean[place] - numpy.median(mean)), 0.0)
+    explored = float(belief.sigma[place])
+    if acquisition == "maximum_uncertainty":
+        return 1.0
+    if acquisition == "upper_confidence_bound":
+        explored *= parameter
+    elif belief.draw is not None:
+        explored = max(float(belief.closeness(belief.draw)[place] - mean[place]), 0.0)
+    return explored / (explored + exploited) if explored + exploited > 0 else 0.0
+
+
+def choose(scores: FloatArray, allowed: numpy.typing.NDArray[numpy.bool_]) -> int:
+    """The allowed candidate with the highest score, the first of equals.
+
+    Raises UserError when none is allowed.
+    """
+    candidates = numpy.flatnonzero(allowed)
+    if not candidates.size:
+        raise UserError(f"All {allowed.size} candidates are measured or too near to one: start a new run.")
+    return int(candidates[numpy.argmax(scores[candidates])])

@@ -1,0 +1,37 @@
+"""The model that a plan asks for."""
+
+from __future__ import annotations
+
+import typing
+
+import numpy
+import numpy.typing
+
+from dkl_ae.experiment.plan import Plan
+from dkl_ae.records import Symmetry
+
+if typing.TYPE_CHECKING:
+    from dkl_ae.model.deep_kernel import DeepKernel
+    from dkl_ae.model.saved_model import Knowledge
+
+
+def deep_kernel_for(
+    plan: Plan,
+    features: numpy.typing.NDArray[numpy.float32],
+    seed: int,
+    symmetry: Symmetry,
+    earlier: Knowledge | None = None,
+) -> DeepKernel:
+    """See `dkl_ae.model.deep_kernel.DeepKernel`; after the plan it has the arguments of `MakeSurrogate`."""
+    # torch takes seconds to import: neither the panel nor a command may wait for it before it is needed.
+    from dkl_ae.model.deep_kernel import DeepKernel
+
+    return DeepKernel(
+        features,
+        patch_size=plan.patch_size,
+        seed=seed,
+        symmetry=symmetry,
+        embedding=plan.embedding,
+        earlier=earlier,
+        device=plan.device,
+    )

@@ -1,0 +1,203 @@
+"""The probabilistic model of the deep kernel: its mean, covariance, likelihood and priors.
+
+gpytorch defines it; the functions below evaluate the same without its overhead.
+
+The kernel is averaged over the symmetries of the reading: sum over g of sign(g) k(p, g p') / |G| (Haasdonk and
+Burkhardt, "Invariant kernel functions for pattern analysis and machine learning", Machine Learning 68 (2007) 35).
+"""
+
+from __future__ import annotations
+
+import math
+import typing
+
+import gpytorch
+import torch
+
+from dkl_ae.model.descriptors.network import LearnedFeatures
+
+WEIGHT_PRECISION = 3.0
+"""Precision of the Gaussian prior on the network's weights: with less the network overfits few points."""
+
+
+class ImageKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
+    """Average of a kernel over the images of a patch, each with its sign. Inputs: (n, images * dimensions)."""
+
+    def __init__(self, base_kernel: gpytorch.kernels.Kernel, signs: torch.Tensor) -> None:
+        super().__init__()
+        self.base_kernel = base_kernel
+        self.register_buffer("signs", signs)
+
+    def forward(self, x1: torch.Tensor, x2: torch.Tensor, diag: bool = False, **parameters: typing.Any) -> typing.Any:
+        own = x1.reshape(len(x1), len(self.signs), -1)[:, 0]
+        images = x2.reshape(len(x2), len(self.signs), -1).unbind(1)
+        terms = []
+        for sign, image in zip(self.signs, images, strict=True):
+            term = self.base_kernel(own, image, diag=diag, **parameters)
+            terms.append(sign * (term if diag else term.to_dense()))
+        return torch.stack(terms).mean(0)
+
+
+class QuadraticKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
+    """variance * <x, x'>^2 / (|x| |x'|): functions that are even and grow in proportion to |x|, as |<w, x>| does."""
+
+    def __init__(self, variance_prior: gpytorch.priors.Prior) -> None:
+        super().__init__()
+        self.register_parameter("raw_variance", torch.nn.Parameter(torch.zeros(1)))
+        self.register_constraint("raw_variance", gpytorch.constraints.Positive())
+        self.register_prior("variance_prior", variance_prior, lambda kernel: kernel.variance)
+
+    @property
+    def variance(self) -> torch.Tensor:
+        return typing.cast(torch.Tensor, self.raw_variance_constraint.transform(self.raw_variance))
+
+    @variance.setter
+    def variance(self, value: float) -> None:
+        self.initialize(raw_variance=self.raw_variance_constraint.inverse_transform(torch.tensor(value)))
+
+    def forward(self, x1: torch.Tensor, x2: torch.Tensor, diag: bool = False, **unused: typing.Any) -> torch.Tensor:
+        norms, others = _norms(x1.square().sum(1)), _norms(x2.square().sum(1))
+        if diag:
+            return self.variance * (x1 * x2).sum(1).square() / (norms * others)
+        return self.variance * (x1 @ x2.T).square() / (norms.unsqueeze(1) * others)
+
+
+class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
+    """Constant mean; covariance of the latent points: Matern 3/2 plus a linear and a quadratic trend, averaged over a
+    patch's images, plus Matern 3/2 of the patches as they are.
+
+    The second Matern part is what breaks the symmetry (a tilted beam, an astigmatic probe); its strength is learned, so
+    the evidence weighs how far the symmetry holds. The trends make the prior variance of a patch grow with its distance
+    from the mean patch: the rare structures of a specimen are the uncertain ones, and are looked at. The quadratic one
+    is that of a magnitude: the norm of a vector that is linear in the patch. It knows what is rare off the patch's
+    centre, which a linear trend, averaged over the images, forgets.
+    """
+
+    def __init__(
+        self,
+        embedding: torch.nn.Module,
+        signs: torch.Tensor,
+        likelihood: gpytorch.likelihoods.FixedNoiseGaussianLikelihood,
+    ) -> None:
+        super().__init__(None, None, likelihood)
+        self.embedding = embedding
+        self.register_buffer("signs", signs)
+        self.mean_module = gpytorch.means.ConstantMean(constant_prior=gpytorch.priors.NormalPrior(0.0, 0.3))
+        matern = gpytorch.kernels.MaternKernel(nu=1.5, lengthscale_prior=_around(0.6, 0.5))
+        self.local_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(1.0, 1.0))
+        self.linear_kernel = gpytorch.kernels.LinearKernel(variance_prior=_around(0.1, 1.0))
+        self.quadratic_kernel = QuadraticKernel(variance_prior=_around(0.3, 1.0))
+        self.free_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(0.03, 1.0))
+        as_it_is = torch.eye(len(signs), dtype=torch.float64)[0] * len(signs)
+        self.covar_module = ImageKernel(
+            self.local_kernel + self.linear_kernel + self.quadratic_kernel, signs
+        ) + ImageKernel(self.free_kernel, as_it_is)
+        likelihood.second_noise_covar.register_prior("noise_prior", _around(1e-2, 2.0), lambda noise: noise.noise)
+        self.to(torch.float64)
+        self.local_kernel.outputscale = 1.0
+        self.local_kernel.base_kernel.lengthscale = 0.6
+        self.linear_kernel.variance = 0.1
+        self.quadratic_kernel.variance = 0.3
+        self.free_kernel.outputscale = 0.03
+        likelihood.second_noise = 1e-2
+
+    def forward(self, base: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
+        """base: shape (symmetries, n, dimensions)."""
+        latent = self.embedding(base)
+        flat = latent.transpose(0, 1).flatten(1)
+        return gpytorch.distributions.MultivariateNormal(self.mean_module(flat), self.covar_module(flat))
+
+
+def _around(mode: float, spread: float) -> gpytorch.priors.LogNormalPrior:
+    """A prior on a positive number, Gaussian in its logarithm but for the Jacobian, with its peak at the mode."""
+    return gpytorch.priors.LogNormalPrior(math.log(mode) + spread**2, spread)
+
+
+def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Prior covariance of latent points, shape (n, m); equal to the model's own, without its overhead.
+
+    left, right: shape (symmetries, n or m, latent dimensions).
+    """
+    own = left[0]
+    own_squares, squares = own.square().sum(1, keepdim=True), right.square().sum(2).unsqueeze(1)
+    return _of_products(model, own @ right.transpose(1, 2), own_squares, squares)
+
+
+def prior_variance(model: DeepKernelModel, latent: torch.Tensor) -> torch.Tensor:
+    """Diagonal of the prior covariance, shape (n,)."""
+    squares = latent.square().sum(-1)
+    return _of_products(model, (latent[0] * latent).sum(-1), squares[0], squares)
+
+
+def prior_shares(model: DeepKernelModel, latent: torch.Tensor) -> dict[str, float]:
+    """Shares of the prior variance of readings over some latent points, which are 1 together; and the share of the
+    points' mean square that the network's features have.
+    """
+    squares = latent[0].square().sum(-1).mean().item()
+    parts = {
+        "local": model.local_kernel.outputscale.item(),
+        "trend": (model.linear_kernel.variance.item() + model.quadratic_kernel.variance.item()) * squares,
+        "asymmetric": model.free_kernel.outputscale.item(),
+        "unexplained": model.likelihood.second_noise.item(),
+    }
+    total = sum(parts.values())
+    learned = typing.cast(LearnedFeatures, model.embedding).learned_share(latent)
+    return {name: part / total for name, part in parts.items()} | {"network": learned}
+
+
+def _of_products(
+    model: DeepKernelModel, products: torch.Tensor, own_squares: torch.Tensor, squares: torch.Tensor
+) -> torch.Tensor:
+    """Covariance from the inner products <p, g p'> and the squared norms of p and of g p', for each image g, the first
+    axis of `products` and of `squares`.
+    """
+    share = model.signs / len(model.signs)
+    scale = math.sqrt(3) / model.local_kernel.base_kernel.lengthscale.squeeze()
+    # The root has no gradient at zero.
+    distance = (own_squares + squares - 2 * products).clamp_min(1e-15).sqrt() * scale
+    as_it_is = torch.nn.functional.pad(model.free_kernel.outputscale.reshape(1), (0, len(share) - 1))
+    local = torch.tensordot(model.local_kernel.outputscale * share + as_it_is, (1 + distance) * torch.exp(-distance), 1)
+    linear = torch.tensordot(model.linear_kernel.variance.squeeze() * share, products, 1)
+    # Images have one norm.
+    quadratic = torch.tensordot(model.quadratic_kernel.variance * share, products.square(), 1)
+    total: torch.Tensor = local + linear + quadratic / (_norms(own_squares) * _norms(squares[0]))
+    return total
+
+
+def _norms(squares: torch.Tensor) -> torch.Tensor:
+    """Roots with a gradient at zero, and to divide by."""
+    return (squares + 1e-9).sqrt()
+
+
+def safe_cholesky(matrix: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Lower Cholesky factor of matrix + diag(noise), with as much jitter as it takes, up to 1e-2.
+
+    Raises torch.linalg.LinAlgError when that is not enough.
+    """
+    for jitter in (0.0, 1e-8, 1e-6, 1e-4):
+        factor: torch.Tensor
+        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(noise + jitter))
+        if not failed:
+            return factor
+    factor = torch.linalg.cholesky(matrix + torch.diag(noise + 1e-2))
+    return factor
+
+
+def negative_log_posterior(
+    model: DeepKernelModel, base: torch.Tensor, targets: torch.Tensor, known_noise: torch.Tensor
+) -> torch.Tensor:
+    """Minus the log marginal likelihood and the log priors of the parameters, for each point.
+
+    -log p(y) = (y - m)' (K + D)^-1 (y - m) / 2 + log|K + D| / 2 + n log(2 pi) / 2
+    (Rasmussen & Williams, equation 2.30).
+    """
+    latent = model.embedding(base)
+    noise = known_noise + model.likelihood.second_noise
+    factor = safe_cholesky(covariance(model, latent, latent), noise)
+    residual = torch.linalg.solve_triangular(factor, (targets - model.mean_module.constant).unsqueeze(1), upper=False)
+    likelihood = 0.5 * residual.square().sum() + factor.diagonal().log().sum()
+    likelihood = likelihood + 0.5 * len(targets) * math.log(2 * math.pi)
+    prior = 0.5 * WEIGHT_PRECISION * sum(p.square().sum() for p in model.embedding.parameters())
+    for _, module, log_prior, value, _ in model.named_priors():
+        prior = prior - log_prior.log_prob(value(module)).sum()
+    return typing.cast(torch.Tensor, (likelihood + prior) / len(targets))

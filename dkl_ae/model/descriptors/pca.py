@@ -1,0 +1,91 @@
+"""How a patch becomes the points in latent space on which the kernel acts: a fixed base and learned features.
+
+A patch has one point for each symmetry of its reading: its own, and those of its turned and mirrored images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy
+import numpy.typing
+
+from dkl_ae.records import Element
+
+COMPONENTS = 12
+"""Most principal components kept of the windowed patches: in more there is little but the survey's noise."""
+_SAME = 1e-6
+"""Eigenvalues this close, beside the largest, are equal."""
+WINDOW = 0.22
+"""Standard deviation of the Gaussian window, in patch sizes."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Basis:
+    """Principal components of windowed patches and of all their images.
+
+    A Gaussian window weighs the patch's centre more than its rim, so distances in this space are distances of the
+    local structure. The distance of two images is that of two patches changed alike: the components of all images
+    together are those of any one of them.
+    """
+
+    mean: numpy.typing.NDArray[numpy.float64]
+    """Shape (patch_size ** 2,)."""
+    directions: numpy.typing.NDArray[numpy.float64]
+    """Shape (patch_size ** 2, components)."""
+    norm: float
+    """Root of the mean squared norm of the patches that the components are of."""
+
+    @classmethod
+    def of(cls, features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]) -> Basis:
+        """That of some patches, shape (candidates, patch_size ** 2)."""
+        windowed = _windowed(features, patch_size)
+        mean = numpy.mean([windowed.mean(axis=0)[element.pixels] for element in symmetries], axis=0)
+        windowed -= mean
+        products = windowed.T @ windowed
+        together = numpy.sum([products[numpy.ix_(element.pixels, element.pixels)] for element in symmetries], axis=0)
+        directions = _leading_directions(together)
+        # Every image has the same components, in another order.
+        norm = float(numpy.sqrt(numpy.mean(numpy.sum((windowed @ directions) ** 2, axis=1))))
+        return cls(mean, directions, norm if norm > 0 else 1.0)
+
+    def base(
+        self, features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """The components of each image of some patches, shape (symmetries, candidates, components)."""
+        windowed = _windowed(features, patch_size) - self.mean
+        directions = self.directions / self.norm
+        return numpy.stack([windowed @ directions[numpy.argsort(element.pixels)] for element in symmetries])
+
+
+def structured_base(
+    features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]
+) -> numpy.typing.NDArray[numpy.float64]:
+    """The components of each image of some patches in their own basis, shape (symmetries, candidates, components), of
+    mean squared norm 1.
+
+    features: shape (candidates, patch_size ** 2).
+    """
+    return Basis.of(features, patch_size, symmetries).base(features, patch_size, symmetries)
+
+
+def _windowed(features: numpy.typing.NDArray[numpy.float32], patch_size: int) -> numpy.typing.NDArray[numpy.float64]:
+    offset = numpy.arange(patch_size) - patch_size // 2
+    window = numpy.exp(-0.5 * (offset / (WINDOW * patch_size)) ** 2)
+    windowed: numpy.typing.NDArray[numpy.float64] = features * numpy.outer(window, window).ravel()
+    return windowed
+
+
+def _leading_directions(products: numpy.typing.NDArray[numpy.float64]) -> numpy.typing.NDArray[numpy.float64]:
+    """Eigenvectors of the largest eigenvalues, shape (pixels, at most COMPONENTS).
+
+    By symmetry many eigenvalues come in pairs. Of a pair both are kept or none: images would not keep their distances
+    in half of the plane in which they turn.
+    """
+    values, directions = numpy.linalg.eigh(products)
+    values, directions = values[::-1], directions[:, ::-1]
+    count = min(COMPONENTS, len(values))
+    while 1 < count < len(values) and values[count - 1] - values[count] < _SAME * values[0]:
+        count -= 1
+    return directions[:, :count]

@@ -1,0 +1,35 @@
+"""One diffraction pattern against a reference: what is common to many readings."""
+
+from dkl_ae.patterns.array_file import load_array
+from dkl_ae.patterns.bragg.measure import Lattice, strain
+from dkl_ae.patterns.intensity_fractions import Shares
+from dkl_ae.patterns.memory import COMPONENT_OF, PatternMemory
+from dkl_ae.patterns.moments import DETECTORS, Moments
+from dkl_ae.patterns.patterns import Arms, Patterns, with_descan
+from dkl_ae.patterns.reference import MASK_RADIUS, Descan, Geometry, Reference, find_reference, radii, scan_angles
+from dkl_ae.patterns.reference_file import described, load_reference, restored_reference, save_reference
+
+__all__ = [
+    "COMPONENT_OF",
+    "DETECTORS",
+    "MASK_RADIUS",
+    "Arms",
+    "Descan",
+    "Geometry",
+    "Lattice",
+    "Moments",
+    "PatternMemory",
+    "Patterns",
+    "Reference",
+    "Shares",
+    "described",
+    "find_reference",
+    "load_array",
+    "load_reference",
+    "radii",
+    "restored_reference",
+    "save_reference",
+    "scan_angles",
+    "strain",
+    "with_descan",
+]

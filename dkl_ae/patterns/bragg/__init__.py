@@ -1,0 +1,1 @@
+"""Bragg discs and the lattice that they belong to."""

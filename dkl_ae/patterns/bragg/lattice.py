@@ -1,0 +1,152 @@
+"""Which lattice the discs of a diffraction pattern belong to, and its first-order discs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import numpy.typing
+
+from dkl_ae.patterns.bragg.discs import Geometry
+from dkl_ae.records import FloatArray, IntArray
+
+LEAST_SHARED = 3
+"""Discs of first order that must be found to try a lattice: two are any two spots. The fit asks for more."""
+
+_INNERMOST = 20
+"""Discs among which the shortest vectors are sought: two layers of six, and some more."""
+
+_TOLERANCE = 0.5
+"""How far from its lattice node a disc may be found, in disc radii, beside a pixel: a disc of 14 electrons is found so
+well."""
+
+_SAME_ORDER = 1.2
+"""Longest first-order vector over the mean of the two shortest: between 1 for the third pair of a hexagonal lattice
+and 1.41 for the second order of a square one."""
+
+_WIDEST_COSINE = 0.62
+"""Of the angle between two shortest vectors, which is 60 degrees or more: a little less, as they are not exact."""
+
+
+def reduced(vectors: FloatArray) -> FloatArray:
+    """The two shortest vectors of the same lattice, 60 to 90 degrees from each other (Gauss' reduction)."""
+    shorter, longer = sorted(vectors, key=lambda vector: float(vector @ vector))
+    while True:
+        longer = longer - round(float(longer @ shorter) / float(shorter @ shorter)) * shorter
+        if longer @ longer >= shorter @ shorter:
+            break
+        shorter, longer = longer, shorter
+    return numpy.stack([shorter, longer if longer @ shorter >= 0 else -longer])
+
+
+def first_order(vectors: FloatArray) -> IntArray:
+    """Indices of the first-order discs of a lattice of reduced vectors, shape (4 or 6, 2).
+
+    The two shortest pairs, and the third where it is as short as in a hexagonal lattice under strain.
+    """
+    pairs = [(1, 0), (0, 1)]
+    third = vectors[1] - vectors[0]
+    if third @ third < _SAME_ORDER**2 * (vectors**2).sum() / 2:
+        pairs.append((-1, 1))
+    return numpy.array([(sign * h, sign * k) for h, k in pairs for sign in (1, -1)], numpy.intp)
+
+
+def symmetry_order(vectors: FloatArray) -> int:
+    """Of how many parts of a full turn each takes a lattice of reduced vectors to itself, as far as strain is not
+    mistaken for another lattice: lengths within 10 % and angles within 5 degrees."""
+    lengths = numpy.hypot(vectors[:, 0], vectors[:, 1])
+    angle = numpy.degrees(numpy.arccos(float(vectors[0] @ vectors[1]) / lengths.prod()))
+    if lengths[1] > 1.1 * lengths[0]:
+        return 2
+    return 6 if abs(angle - 60) < 5 else 4 if abs(angle - 90) < 5 else 2
+
+
+def find_lattices(discs: FloatArray, geometry: Geometry, expected: FloatArray | None) -> list[FloatArray]:
+    """Reduced vectors of the lattice that explains most discs and of a second layer of it; none where none does.
+
+    discs: positions (y, x), shape (n, 2) mrad, the innermost first.
+    expected: vectors near which to look for the first lattice, shape (2, 2) mrad.
+    """
+    tolerance = math.hypot(_TOLERANCE * geometry.radius_mrad, max(geometry.mrad_per_pixel))
+    vectors = _search(discs, tolerance) if expected is None else _adapted(reduced(expected), discs, tolerance)
+    if vectors is None:
+        return []
+    second = _turned(vectors, _unexplained(vectors, discs, tolerance), tolerance)
+    return [vectors] if second is None else [vectors, second]
+
+
+def _search(discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:
+    """Tries every two of the innermost discs as the shortest vectors.
+
+    Two discs of different layers are not the shortest vectors of any lattice, or explain fewer of the other discs.
+    A lattice of higher order leaves the discs inside it unexplained.
+    """
+    pairs = _possible_pairs(discs[:_INNERMOST])
+    indices = numpy.rint(discs @ numpy.linalg.inv(pairs))
+    misses = discs - indices @ pairs
+    hits = (misses**2).sum(axis=-1) < tolerance_mrad**2
+    shortest = (pairs**2).sum(axis=-1).min(axis=1)
+    inside = (discs**2).sum(axis=-1) < 0.8**2 * shortest[:, numpy.newaxis]
+    score = (hits & ~inside).sum(axis=1) - inside.sum(axis=1)
+    for best in numpy.argsort(-score, kind="stable")[: numpy.count_nonzero(score > 0)]:
+        explained = hits[best]
+        vectors = reduced(_least_squares(indices[best][explained], discs[explained]))
+        shared = _nearest_node(first_order(vectors) @ vectors, discs) < tolerance_mrad
+        if numpy.count_nonzero(shared) >= LEAST_SHARED:
+            return vectors
+    return None
+
+
+def _possible_pairs(positions: FloatArray) -> FloatArray:
+    """Every two positions that can be the shortest vectors of a lattice, shape (pairs, 2, 2)."""
+    first, second = numpy.triu_indices(len(positions), 1)
+    a, b = positions[first], positions[second]
+    product = (a * b).sum(axis=1)
+    b = numpy.where(product[:, numpy.newaxis] < 0, -b, b)
+    squares = (a**2).sum(axis=1), (b**2).sum(axis=1)
+    possible = numpy.abs(product) < _WIDEST_COSINE * numpy.minimum(*squares)
+    return numpy.stack([a[possible], b[possible]], axis=1)
+
+
+def _adapted(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:
+    """Vectors moved to the discs near their first-order nodes, or None where these are too few."""
+    nodes = first_order(vectors)
+    offsets = discs[:, numpy.newaxis] - nodes @ vectors
+    distance = numpy.hypot(offsets[..., 0], offsets[..., 1])
+    near = distance.min(axis=1, initial=numpy.inf) < tolerance_mrad
+    indices = nodes[distance[near].argmin(axis=1)]
+    if len(indices) < LEAST_SHARED or numpy.linalg.matrix_rank(indices) < 2:
+        return None
+    return reduced(_least_squares(indices.astype(numpy.float64), discs[near]))
+
+
+def _turned(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:
+    """The vectors turned to where their first-order nodes meet most of the discs, or None where these are too few."""
+    nodes = first_order(vectors)
+    reach = float(numpy.hypot(*(nodes @ vectors).T).max())
+    angles = numpy.arange(0, math.pi, 0.4 * tolerance_mrad / reach)
+    turns = numpy.stack([numpy.cos(angles), numpy.sin(angles), -numpy.sin(angles), numpy.cos(angles)], axis=1)
+    turned = vectors @ turns.reshape(-1, 2, 2)
+    offsets = (nodes @ turned)[:, :, numpy.newaxis] - discs
+    closeness = numpy.maximum(1 - (offsets**2).sum(axis=-1) / tolerance_mrad**2, 0).max(axis=2, initial=0)
+    best = int(closeness.sum(axis=1).argmax())
+    found: FloatArray = turned[best]
+    return found if numpy.count_nonzero(closeness[best]) >= LEAST_SHARED else None
+
+
+def _unexplained(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> FloatArray:
+    misses = discs - numpy.rint(discs @ numpy.linalg.inv(vectors)) @ vectors
+    unexplained: FloatArray = discs[(misses**2).sum(axis=1) >= tolerance_mrad**2]
+    return unexplained
+
+
+def _nearest_node(nodes: FloatArray, positions: FloatArray) -> FloatArray:
+    """Distance of each position from the nearest node."""
+    offsets = positions[:, numpy.newaxis] - nodes
+    nearest: FloatArray = numpy.hypot(offsets[..., 0], offsets[..., 1]).min(axis=1)
+    return nearest
+
+
+def _least_squares(indices: FloatArray, positions: FloatArray) -> FloatArray:
+    solution: FloatArray = numpy.linalg.lstsq(indices, positions, rcond=None)[0].astype(numpy.float64, copy=False)
+    return solution

@@ -1,0 +1,205 @@
+"""The Bragg discs of a nano-beam diffraction pattern: their distance from the central disc, and their lattice."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import numpy
+import numpy.typing
+
+from dkl_ae.patterns.bragg.discs import Geometry, find_discs, summed
+from dkl_ae.patterns.bragg.fit import FittedLattice, fit_lattices
+from dkl_ae.patterns.bragg.lattice import find_lattices, first_order, reduced, symmetry_order
+from dkl_ae.records import FloatArray
+
+LEAST_DISCS = 4
+"""First-order discs a lattice needs: two are any two spots, and three any triangle."""
+
+LEAST_EVIDENCE = 10.0
+"""Log likelihood by which discs must explain a pattern better than an amorphous halo: one lattice would do so by chance
+once in twenty thousand patterns."""
+
+_FIT_RADIUS = 10.0
+"""Pixels of a disc's radius for the fit. Finer pixels are summed: this takes a quarter of the time or less, and costs
+precision only where an edge is sharper than a tenth of the radius."""
+
+_EQUIVALENTS = numpy.array(
+    [((a, b), (c, d)) for a, b, c, d in itertools.product((-2, -1, 0, 1, 2), repeat=4) if abs(a * d - b * c) == 1],
+    numpy.float64,
+)
+"""All changes to another pair of vectors of the same lattice, as far as they are short: shape (n, 2, 2)."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lattice:
+    """The lattice of a pattern's first-order discs. Numbers are NaN where there is `trouble`."""
+
+    vectors: FloatArray
+    """Shape (2, 2): each row a reciprocal vector (y, x), mrad; the two shortest, 60 to 90 degrees from each other."""
+    covariance: FloatArray
+    """Shape (4, 4), of the vectors row by row, mrad^2, from counting statistics."""
+    spacing_mrad: float
+    """Mean distance of the first-order discs from the centre, of all layers that lie on each other."""
+    spacing_sigma_mrad: float
+    discs: int
+    """First-order discs that stand out, of all layers."""
+    order: int
+    """Of how many parts of a full turn each takes the lattice to itself: 2, 4 or 6; 0 where there is none."""
+    trouble: str = ""
+    """Why there is no number, one sentence; empty where there is one."""
+
+    def seen_through(self, matrix: FloatArray) -> Lattice:
+        """The same lattice in other axes: the matrix, shape (2, 2), takes (y, x) here to (y, x) there."""
+        if self.trouble:
+            return self
+        both = numpy.kron(numpy.eye(2), matrix)
+        vectors = self.vectors @ matrix.T
+        scale = _mean_length(vectors) / _mean_length(self.vectors)
+        return dataclasses.replace(
+            self,
+            vectors=vectors,
+            covariance=both @ self.covariance @ both.T,
+            spacing_mrad=self.spacing_mrad * scale,
+            spacing_sigma_mrad=self.spacing_sigma_mrad * scale,
+            order=symmetry_order(reduced(vectors)),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Strain:
+    """Strain of the lattice in real space, in the axes of its vectors."""
+
+    values: tuple[float, float, float, float]
+    """xx, yy, xy (no units; extension is positive), and the rotation from +x towards +y in radian."""
+    sigmas: tuple[float, float, float, float]
+
+
+def measure_lattice(
+    electrons: FloatArray,
+    centre: tuple[float, float],
+    mrad_per_pixel: tuple[float, float],
+    radius_mrad: float,
+    read_noise_e: float = 0.0,
+    expected: FloatArray | None = None,
+) -> Lattice:
+    """Measure the lattice of one pattern.
+
+    electrons: shape (ky, kx); read noise may make some negative, and pixels that are not numbers are left out.
+    centre: of the undeflected central disc, (y, x) pixels. radius_mrad: of every disc, the convergence angle.
+    read_noise_e: of each pixel, root mean square electrons.
+    expected: reciprocal vectors near which the lattice is, shape (2, 2), mrad; it is then not sought elsewhere.
+
+    Where two layers of a crystal lie on each other the vectors are those with more electrons in their discs, and the
+    spacing is the mean of both, each with the weight of its counting statistics.
+    """
+    geometry = Geometry(
+        (electrons.shape[0], electrons.shape[1]),
+        (float(centre[0]), float(centre[1])),
+        (float(mrad_per_pixel[0]), float(mrad_per_pixel[1])),
+        float(radius_mrad),
+    )
+    if radius_mrad < max(mrad_per_pixel):
+        return _no_lattice(
+            0, f"discs of {radius_mrad:.3g} mrad are narrower than two pixels; use a longer camera length"
+        )
+    if min(size * pixel for size, pixel in zip(electrons.shape, mrad_per_pixel, strict=True)) < 2 * radius_mrad:
+        return _no_lattice(0)
+    geometry, binning = geometry.coarser(_FIT_RADIUS)
+    electrons = summed(electrons, binning)
+    read_noise_e *= math.sqrt(binning[0] * binning[1])
+    discs = find_discs(electrons, geometry, read_noise_e)
+    starts = find_lattices(discs, geometry, expected)
+    if not starts:
+        return _no_lattice(len(discs))
+    fitted, evidence = fit_lattices(electrons, geometry, read_noise_e, starts)
+    lattices = [lattice for lattice in fitted if lattice.found >= LEAST_DISCS]
+    if not lattices:
+        return _no_lattice(max(lattice.found for lattice in fitted))
+    if len(lattices) < len(fitted):
+        # A second layer that is not there would take electrons from the discs of the first.
+        lattices, evidence = fit_lattices(electrons, geometry, read_noise_e, [lattice.vectors for lattice in lattices])
+    if evidence < LEAST_EVIDENCE:
+        return _no_lattice(0, "the electrons lie in a halo about the central disc and not in discs")
+    return _summary(lattices)
+
+
+def _summary(fitted: list[FittedLattice]) -> Lattice:
+    strongest = max(fitted, key=lambda lattice: lattice.electrons)
+    spacings = numpy.array([_mean_length(lattice.vectors) for lattice in fitted])
+    gradients = [_mean_length_gradient(lattice.vectors) for lattice in fitted]
+    weights = numpy.array(
+        [1 / (gradient @ lattice.covariance @ gradient) for gradient, lattice in zip(gradients, fitted, strict=True)]
+    )
+    return Lattice(
+        vectors=strongest.vectors,
+        covariance=strongest.covariance,
+        spacing_mrad=float(weights @ spacings / weights.sum()),
+        spacing_sigma_mrad=float(weights.sum() ** -0.5),
+        discs=sum(lattice.found for lattice in fitted),
+        order=symmetry_order(strongest.vectors),
+    )
+
+
+def _no_lattice(discs: int, why: str = "") -> Lattice:
+    stand = "1 disc stands" if discs == 1 else f"{discs} discs stand"
+    return Lattice(
+        vectors=numpy.full((2, 2), math.nan),
+        covariance=numpy.full((4, 4), math.nan),
+        spacing_mrad=math.nan,
+        spacing_sigma_mrad=math.nan,
+        discs=discs,
+        order=0,
+        trouble=f"no diffraction here: {why or f'{stand} out where at least {LEAST_DISCS} of a lattice are needed'}.",
+    )
+
+
+def _mean_length(vectors: FloatArray) -> float:
+    """Mean distance of the first-order discs of a lattice from the centre, mrad."""
+    return float(numpy.hypot(*(first_order(vectors) @ vectors).T).mean())
+
+
+def _mean_length_gradient(vectors: FloatArray) -> FloatArray:
+    """Its derivative by the vectors, row by row, shape (4,)."""
+    nodes = first_order(vectors)
+    positions = nodes @ vectors
+    directions = positions / numpy.hypot(positions[:, :1], positions[:, 1:])
+    gradient: FloatArray = (nodes[:, :, numpy.newaxis] * directions[:, numpy.newaxis, :]).mean(axis=0).ravel()
+    return gradient
+
+
+def strain(lattice: Lattice, reference_vectors: FloatArray) -> Strain:
+    """Strain in real space that takes the lattice of the reference to this one, with one-sigma counting errors.
+
+    Reciprocal vectors g deform to g F^-1 (as rows) where real space deforms by F: discs farther out are compression.
+    F = V R is split into a stretch and a rotation, which to first order are its symmetric and antisymmetric parts
+    (Hytch et al., Ultramicroscopy 74 (1998) 131). Of equivalent pairs of vectors the nearest to the reference are
+    compared: of a hexagonal lattice no rotation beyond 30 degrees can be told.
+
+    reference_vectors: shape (2, 2), rows (y, x), mrad, in the same axes.
+    """
+    vectors = _nearest_equivalent(lattice.vectors, reference_vectors)
+    deformation = numpy.linalg.inv(vectors) @ reference_vectors
+    left, stretches, right = numpy.linalg.svd(deformation)
+    stretch = (left * stretches) @ left.T
+    turn = left @ right
+    # A change dG of the vectors adds the deformation -G^-1 dG.
+    yy, yx, xy, xx = -numpy.kron(numpy.linalg.inv(lattice.vectors), numpy.eye(2))
+    rows = numpy.stack([xx, yy, (xy + yx) / 2, (yx - xy) / 2])
+    sigmas = numpy.sqrt(numpy.einsum("ij,jk,ik->i", rows, lattice.covariance, rows))
+    return Strain(
+        values=(
+            float(stretch[1, 1] - 1),
+            float(stretch[0, 0] - 1),
+            float(stretch[0, 1]),
+            math.atan2(turn[0, 1] - turn[1, 0], turn[0, 0] + turn[1, 1]),
+        ),
+        sigmas=(float(sigmas[0]), float(sigmas[1]), float(sigmas[2]), float(sigmas[3])),
+    )
+
+
+def _nearest_equivalent(vectors: FloatArray, reference_vectors: FloatArray) -> FloatArray:
+    candidates = _EQUIVALENTS @ vectors
+    nearest: FloatArray = candidates[((candidates - reference_vectors) ** 2).sum(axis=(1, 2)).argmin()]
+    return nearest

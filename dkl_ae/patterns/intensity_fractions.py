@@ -1,0 +1,54 @@
+"""How the electrons of a pattern are shared among its pixels, and what that tells of errors.
+
+Squares of counts are raised by the counting noise; n (n - 1) in the place of n^2 is free of that, for Poisson numbers.
+What one more electron in a pixel would change in a reading is its influence function; the variance of a reading of N
+electrons is that of the influence over them, divided by N, and the read noise adds its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy
+
+from dkl_ae.records import FloatArray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shares:
+    """How the electrons of n patterns are shared among K pixels."""
+
+    p: FloatArray
+    """Share of each pixel, shape (n, K)."""
+    squares: FloatArray
+    """Sum of the squared shares, counting noise removed, shape (n,)."""
+    electrons: FloatArray
+    """Shape (n, 1)."""
+    noise: float
+    """Read noise of a pixel in electrons, squared."""
+
+    @classmethod
+    def of(cls, electrons: FloatArray, noise: float) -> Shares:
+        """electrons: shape (n, ky, kx). noise: of a pixel, in electrons, squared."""
+        n = electrons.reshape(len(electrons), -1)
+        total = n.sum(axis=1, keepdims=True)
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            squares = (numpy.einsum("ij,ij->i", n, n) - total[:, 0] - noise * n.shape[1]) / total[:, 0] ** 2
+            return cls(n / total, squares, total, noise)
+
+    def part(self, index: int) -> Shares:
+        """Of one pattern, which stays one of a stack."""
+        one = slice(index, index + 1)
+        return Shares(self.p[one], self.squares[one], self.electrons[one], self.noise)
+
+    def sigma(self, influence: FloatArray) -> FloatArray:
+        """Standard deviation of a reading whose influence function has the shape (n, K) or (K,); of one pattern also
+        of n readings that have it in common."""
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            p, influence = numpy.broadcast_arrays(self.p, influence)
+            centred = influence - numpy.einsum("ij,ij->i", p, influence)[:, numpy.newaxis]
+            squared = numpy.einsum("ij,ij,ij->i", p, centred, centred) / self.electrons[:, 0]
+            if self.noise:
+                squared += self.noise * numpy.einsum("ij,ij->i", centred, centred) / self.electrons[:, 0] ** 2
+            deviation: FloatArray = numpy.sqrt(numpy.maximum(squared, 0))
+        return deviation

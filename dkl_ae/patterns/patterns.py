@@ -1,0 +1,201 @@
+"""Patterns seen against a reference: what several scalarizers need of them is computed once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy
+import numpy.typing
+
+from dkl_ae.patterns.bragg.discs import summed
+from dkl_ae.patterns.bragg.measure import Lattice, measure_lattice
+from dkl_ae.patterns.cached import Once
+from dkl_ae.patterns.intensity_fractions import Shares
+from dkl_ae.patterns.memory import BINNED_PIXELS, PatternMemory, Place
+from dkl_ae.patterns.moments import Moments, moments, sums
+from dkl_ae.patterns.reference import Reference, filled, fit_descan
+from dkl_ae.records import BoolArray, FloatArray, NumberArray, UserError
+
+LEAST_BEAM = 0.01
+"""With fewer than this fraction of the reference's electrons the beam did not reach the detector."""
+
+
+class Patterns:
+    """Patterns as scalarizers see them. Nothing is changed in the array that is given.
+
+    counts: shape (n, ky, kx), as the camera gave them.
+    positions: shape (n, 2), the probe's (y, x) as fractions of the scan, for the descan's correction; or None.
+    arms: the patterns around each, or None.
+    memory: the patterns that were seen before, or None.
+
+    Raises UserError when the patterns do not have the reference's shape.
+    """
+
+    def __init__(
+        self,
+        counts: numpy.typing.ArrayLike,
+        reference: Reference,
+        *,
+        positions: FloatArray | None = None,
+        arms: Arms | None = None,
+        memory: PatternMemory | None = None,
+    ) -> None:
+        self.counts: NumberArray = numpy.asarray(counts)
+        self.reference = reference
+        self.positions = positions
+        self.arms = arms
+        self.memory = memory
+        if self.counts.ndim != 3 or self.counts.shape[-2:] != reference.shape:
+            raise UserError(
+                f"The pattern is {' x '.join(map(str, self.counts.shape[-2:]))} pixels but the reference is "
+                f"{reference.shape[0]} x {reference.shape[1]}: keep the camera's binning and readout area, "
+                "or acquire a new reference."
+            )
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @Once
+    def _sums(self) -> FloatArray:
+        reference = self.reference
+        counts = self._over_threshold if reference.threshold is not None else self.counts
+        added = sums(counts, reference)
+        if reference.bad_pixels is not None and self.counts.dtype.kind == "f":
+            # A bad pixel may hold anything, and nothing times no number is no number.
+            for index in numpy.flatnonzero(~numpy.isfinite(added[:, 0])):
+                added[index] = sums(numpy.where(reference.bad_pixels, 0, counts[index])[numpy.newaxis], reference)[0]
+        return added
+
+    @Once
+    def _over_threshold(self) -> FloatArray:
+        counts = self._over_dark
+        return numpy.where(counts < (self.reference.threshold or 0.0), 0.0, counts)
+
+    @property
+    def _over_dark(self) -> FloatArray:
+        dark = self.reference.dark
+        return self.counts.astype(numpy.float64) - (0.0 if dark is None else dark)
+
+    @Once
+    def moments(self) -> Moments:
+        return moments(self._sums, self.reference, self.positions)
+
+    @Once
+    def electrons(self) -> FloatArray:
+        """Electrons in each pixel, shape (n, ky, kx): cleaned of the camera's dark counts and of bad pixels."""
+        reference = self.reference
+        counts = self._over_dark if reference.threshold is None else self._over_threshold
+        if reference.bad_pixels is not None:
+            counts = filled(counts, reference.bad_pixels)
+        return counts / reference.counts_per_electron
+
+    @Once
+    def shares(self) -> Shares:
+        return Shares.of(self.electrons, self.reference.read_noise_electrons**2)
+
+    @Once
+    def binned(self) -> Shares:
+        """The shares of coarse pixels, each the sum of whole pixels; the last rows and columns may be left out."""
+        rows, columns = (math.ceil(side / BINNED_PIXELS) for side in self.reference.shape)
+        noise = self.reference.read_noise_electrons**2
+        return Shares.of(summed(self.electrons, (rows, columns)), noise * rows * columns)
+
+    def place(self, index: int) -> Place:
+        """Where a pattern was measured, as the memory of patterns tells places apart."""
+        return None if self.positions is None else tuple(self.positions[index])
+
+    def remember_in(self, memory: PatternMemory) -> None:
+        """Let later patterns be compared with these; those of which nothing can be read are left out."""
+        for index in range(len(self)):
+            if index not in self.troubles:
+                memory.add(self.binned.part(index), self.place(index))
+        memory.find_component()
+
+    @Once
+    def lattices(self) -> tuple[Lattice, ...]:
+        """The lattice of each pattern's Bragg discs, in the scan's axes."""
+        reference = self.reference
+        return tuple(
+            measure_lattice(
+                pattern,
+                reference.centre,
+                reference.mrad_per_pixel,
+                reference.radius_mrad,
+                read_noise_e=reference.read_noise_electrons,
+            ).seen_through(reference.geometry.to_scan)
+            for pattern in self.electrons
+        )
+
+    @Once
+    def troubles(self) -> dict[int, str]:
+        """Of the patterns of which nothing can be read: one sentence each, by their place in the stack."""
+        found = {}
+        total, disc = self._sums[:, 0], self._sums[:, 1]
+        least = LEAST_BEAM * self.reference.electrons
+        for index in numpy.flatnonzero(~((total > least) & (disc > least))):
+            found[int(index)] = self._why_dark(int(index))
+        for index in numpy.flatnonzero(self._maybe_saturated):
+            full = self._full_pixels(int(index))
+            if full:
+                found[int(index)] = f"saturated: {full} pixels at {self._saturation:,g} counts; shorten the exposure."
+        return found
+
+    def _why_dark(self, index: int) -> str:
+        total = self._sums[index, 0]
+        if not numpy.isfinite(total):
+            bad = self.reference.bad_pixels
+            wrong = ~numpy.isfinite(self.counts[index]) & (True if bad is None else ~bad)
+            return f"{numpy.count_nonzero(wrong)} pixels are not numbers: mend the camera's correction."
+        counts = total * self.reference.counts_per_electron
+        if total > LEAST_BEAM * self.reference.electrons:
+            inside = self._sums[index, 1] * self.reference.counts_per_electron
+            return (
+                f"beam is off its place: {inside:,.0f} of {counts:,.0f} counts are in the mask of the centre of mass; "
+                "centre the pattern."
+            )
+        return f"beam is off or blocked: {counts:,.0f} counts, {self.reference.counts:,.0f} expected."
+
+    @Once
+    def _saturation(self) -> float | None:
+        if self.reference.saturation is not None:
+            return self.reference.saturation
+        return float(numpy.iinfo(self.counts.dtype.str).max) if self.counts.dtype.kind in "ui" else None
+
+    @Once
+    def _maybe_saturated(self) -> BoolArray:
+        if self._saturation is None:
+            return numpy.zeros(len(self), numpy.bool_)
+        fullest: BoolArray = self.counts.max(axis=(1, 2)) >= self._saturation
+        return fullest
+
+    def _full_pixels(self, index: int) -> int:
+        full = self.counts[index] >= self._saturation
+        if self.reference.bad_pixels is not None:
+            full &= ~self.reference.bad_pixels
+        return int(numpy.count_nonzero(full))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arms:
+    """What was measured at the ends of a cross around each of n places."""
+
+    patterns: Patterns
+    """Those 4 n: first the right ends of all crosses, then the left ones, those below, and those above."""
+    length_nm: float
+
+
+def with_descan(reference: Reference, counts: numpy.typing.ArrayLike, positions: FloatArray, order: int) -> Reference:
+    """The reference, and how the beam's rest wanders over the scan, fitted to patterns in which nothing deflects it.
+
+    counts, positions: see `Patterns`. Patterns without the beam are left out.
+
+    Raises UserError when the places are too few or too much in line for a fit of this order.
+    """
+    patterns = Patterns(counts, dataclasses.replace(reference, descan=None))
+    m = patterns.moments
+    there = numpy.ones(len(patterns), numpy.bool_)
+    there[list(patterns.troubles)] = False
+    y, x = positions[there].T
+    rest_y, rest_x = reference.rest_mrad
+    return dataclasses.replace(reference, descan=fit_descan(y, x, m.y[there] + rest_y, m.x[there] + rest_x, order))

@@ -1,0 +1,106 @@
+"""The candidates of a run: where it may measure, and what a model sees of each place."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy
+import numpy.typing
+
+from dkl_ae.records.arrays import FloatArray
+from dkl_ae.records.errors import UserError
+from dkl_ae.records.survey import Survey
+
+
+def centred_size(size: int) -> int:
+    """The next patch size that has a central pixel: an even window would sit half a pixel off its candidate."""
+    return size + 1 - size % 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Patches:
+    """The square windows of a survey; each is centred on the pixel of one candidate.
+
+    A candidate is a pixel whose window lies inside the survey. Candidates are numbered row by row.
+
+    Raises UserError when the size is not a positive odd number, or the survey is smaller than one patch.
+    """
+
+    survey: Survey
+    size: int
+    """Side in pixels, odd: an even window would sit half a pixel off its candidate."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"The patch size is {self.size} px: choose a positive odd number such as 13.")
+        if self.size % 2 == 0:
+            raise UserError(
+                f"The patch size is {self.size} px, which has no central pixel: choose {centred_size(self.size)}."
+            )
+        height, width = self.survey.shape
+        if self.size > min(height, width):
+            raise UserError(
+                f"The patch size is {self.size} px but the survey is {height} x {width} px: "
+                "choose a smaller patch or a larger survey."
+            )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of candidates."""
+        height, width = self.survey.shape
+        return height - self.size + 1, width - self.size + 1
+
+    @property
+    def count(self) -> int:
+        """Number of candidates."""
+        rows, columns = self.grid
+        return rows * columns
+
+    @property
+    def windows(self) -> FloatArray:
+        """Shape (rows, columns, size, size); a view of the survey, nothing is copied."""
+        return numpy.lib.stride_tricks.sliding_window_view(self.survey.image, (self.size, self.size))
+
+    @functools.cached_property
+    def features(self) -> numpy.typing.NDArray[numpy.float32]:
+        """Shape (candidates, size * size): the patches of the survey scaled to zero mean and unit deviation.
+
+        The scale is the survey's, not each patch's: brightness carries the number of atoms.
+        """
+        image = self.survey.image
+        scaled = ((image - image.mean()) / image.std()).astype(numpy.float32)
+        windows = numpy.lib.stride_tricks.sliding_window_view(scaled, (self.size, self.size))
+        return numpy.ascontiguousarray(windows.reshape(self.count, self.size * self.size))
+
+    @property
+    def places_nm(self) -> FloatArray:
+        """Row and column of each candidate in nanometres from the first one's, shape (candidates, 2)."""
+        places = numpy.stack(numpy.unravel_index(numpy.arange(self.count), self.grid), axis=1)
+        return numpy.asarray(places * self.survey.pixel_size_nm, numpy.float64)
+
+    def pixel(self, candidate: int) -> tuple[int, int]:
+        """Row and column, in the survey, of a candidate."""
+        row, column = divmod(candidate, self.grid[1])
+        return row + self.size // 2, column + self.size // 2
+
+    def candidate(self, row: int, column: int) -> int:
+        """The candidate of a survey pixel; raises UserError when its patch would leave the survey."""
+        margin = self.size // 2
+        rows, columns = self.grid
+        if not (0 <= row - margin < rows and 0 <= column - margin < columns):
+            raise UserError(
+                f"The patch around pixel ({row}, {column}) leaves the survey: "
+                f"choose a pixel at least {margin} px from the edge."
+            )
+        return (row - margin) * columns + column - margin
+
+    def to_map(self, values: numpy.typing.ArrayLike) -> FloatArray:
+        """Lay out one value for each candidate as a map of the survey's shape, NaN in the margin."""
+        margin = self.size // 2
+        rows, columns = self.grid
+        image = numpy.full(self.survey.shape, numpy.nan)
+        image[margin : margin + rows, margin : margin + columns] = numpy.reshape(
+            numpy.asarray(values, numpy.float64), self.grid
+        )
+        return image

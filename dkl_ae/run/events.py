@@ -1,0 +1,179 @@
+"""What happens in a run, as it is told to whoever records or shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import pathlib
+
+import numpy
+import numpy.typing
+
+from dkl_ae.experiment import Checkpoint, Maps, Plan
+from dkl_ae.instruments import Frame
+from dkl_ae.patterns import Reference
+from dkl_ae.records import ELEMENTARY_CHARGE_C, Measurement, Proposal, Survey
+from dkl_ae.run.pattern_reader import Reader
+
+
+class Outcome(enum.StrEnum):
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class StepTimes:
+    """Seconds that one step spent in each part."""
+
+    camera: float
+    """Moving the blanked probe, unblanking, exposing, reading out, blanking."""
+    scalarizer: float
+    model: float
+    """Fitting, predicting and scoring every candidate."""
+    recorder: float
+    """Handing the pattern and the maps to the recorder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dose:
+    """The dose ledger: everything exposed so far, the survey and the reference included."""
+
+    exposure_s: float = 0.0
+    electrons: float | None = None
+    """Beam current times exposure over the elementary charge; None when the current is unknown."""
+
+    def add(self, exposure_s: float, current_a: float | None) -> Dose:
+        electrons = None
+        if current_a is not None:
+            electrons = (self.electrons or 0.0) + exposure_s * current_a / ELEMENTARY_CHARGE_C
+        return Dose(self.exposure_s + exposure_s, electrons)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SurveyAcquired:
+    plan: Plan
+    survey: Survey
+    dose: Dose
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReferenceFound:
+    reference: Reference
+    pattern: numpy.typing.NDArray[numpy.float64]
+    """Mean of the reference exposures, shape (ky, kx), counts."""
+    frames: tuple[Frame, ...]
+    """Those exposures; none for a reference from a file."""
+    dose: Dose
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PointMeasured:
+    """Sent before the model sees the reading; the pattern must be safe when the recorder returns."""
+
+    step: int
+    """1 for the first point, seeds included."""
+    measurement: Measurement
+    frame: Frame
+    ends: tuple[Frame, ...]
+    """Frames at the ends of the cross around the place, in the order of `dkl_ae.scalarizers.ENDS`; empty where no cross
+    was asked for, fewer than four where the run ended there."""
+    dose: Dose
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadingsRevised:
+    """Some readings of earlier patterns are known only now."""
+
+    measurements: tuple[Measurement, ...]
+    """All so far, the first step's first."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StepCompleted:
+    step: int
+    maps: Maps | None
+    next: Proposal | None
+    """None after the last step."""
+    best: Measurement | None
+    dose: Dose
+    times: StepTimes
+    explanation: str
+    """Which part of the model speaks; empty before it has learned."""
+    notices: tuple[str, ...]
+    checkpoint: Checkpoint | None = None
+    """What the model has learned, when it was trained in this step."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DriverChanged:
+    """From here on, or after the run, another scalarizer or goal is followed."""
+
+    plan: Plan
+    maps: Maps | None
+    """What the model that learned from the logged readings says; None while it cannot say anything."""
+    best: Measurement | None
+    after_run: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPaused:
+    paused: bool
+    """False when the run goes on again."""
+    reason: str = ""
+    """One sentence for the operator, where the run itself had to pause."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LeftRun:
+    """Where a run was left."""
+
+    plan: Plan
+    """As the run began."""
+    followed: Plan | None
+    """The plan it had changed to; None when it had not."""
+    followed_since: int
+    """Measurements when it changed."""
+    survey: SurveyAcquired
+    reference: ReferenceFound | None
+    reader: Reader | None
+    """Has seen every pattern of the run; None before there was a reference."""
+    measurements: tuple[Measurement, ...]
+    checkpoint: Checkpoint | None
+    dose: Dose
+    file: pathlib.Path
+    """Of its session."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunResumed:
+    """An earlier run goes on; what it had measured is as it was."""
+
+    plan: Plan
+    """The one that it follows now."""
+    left: LeftRun
+    maps: Maps | None
+    """What the model says now."""
+    checkpoint: Checkpoint | None
+    """What it has learned."""
+    dose: Dose
+
+
+@dataclasses.dataclass(frozen=True)
+class RunEnded:
+    outcome: Outcome
+    message: str
+    """One sentence for the operator."""
+
+
+Event = (
+    SurveyAcquired
+    | ReferenceFound
+    | PointMeasured
+    | ReadingsRevised
+    | StepCompleted
+    | DriverChanged
+    | RunPaused
+    | RunResumed
+    | RunEnded
+)

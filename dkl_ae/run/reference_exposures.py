@@ -1,0 +1,62 @@
+"""Where a run exposes its reference, and what it makes of those patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy
+
+from dkl_ae.experiment import Plan
+from dkl_ae.instruments import Frame
+from dkl_ae.patterns import Geometry, Reference, find_reference, with_descan
+from dkl_ae.records import (
+    IntArray,
+    Survey,
+    darkest_place_of_each_part,
+    darkest_places,
+    darkest_places_in,
+    parse_region,
+    spread_places,
+)
+from dkl_ae.settings import DESCAN_ORDERS, MEAN, REGION
+
+
+def reference_places(survey: Survey, plan: Plan) -> IntArray:
+    """Row and column of the survey pixels where the reference is exposed, shape (n, 2).
+
+    They are the darkest places of the survey or of the plan's region; or, for a mean over all, spread evenly. Where the
+    descan is to be fitted, they are the darkest place in each of nine parts of the survey.
+    """
+    if DESCAN_ORDERS[plan.descan]:
+        return darkest_place_of_each_part(survey)
+    if plan.reference == MEAN:
+        return spread_places(survey.shape, plan.reference_frames)
+    if plan.reference == REGION:
+        return darkest_places_in(survey, parse_region(plan.reference_region), plan.reference_frames)
+    return darkest_places(survey, plan.reference_frames)
+
+
+def reference_from(frames: Sequence[Frame], plan: Plan) -> Reference:
+    """The reference that patterns of the undeflected beam give.
+
+    Raises UserError when they hold no beam.
+    """
+    patterns = numpy.stack([frame.pattern for frame in frames])
+    reference = find_reference(
+        patterns.mean(axis=0, dtype=numpy.float64),
+        frames[0].mrad_per_pixel,
+        frames[0].counts_per_electron,
+        exposures=len(frames),
+        vacuum=plan.reference != MEAN,
+        mask=(plan.mask_inner, plan.mask_radius),
+        geometry=geometry_of(plan),
+    )
+    if not DESCAN_ORDERS[plan.descan]:
+        return reference
+    places = numpy.array([(frame.position_read_back.y, frame.position_read_back.x) for frame in frames])
+    return with_descan(reference, patterns, places, DESCAN_ORDERS[plan.descan])
+
+
+def geometry_of(plan: Plan) -> Geometry:
+    """How the detector lies over the scan, as the plan says."""
+    return Geometry(plan.detector_rotation_deg, plan.detector_mirrored)

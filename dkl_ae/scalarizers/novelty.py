@@ -1,0 +1,59 @@
+"""What a pattern is beside those seen before: how new it is, and where it lies along their principal component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy
+
+from dkl_ae.patterns import COMPONENT_OF, PatternMemory, Patterns
+from dkl_ae.records import Symmetry
+from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
+
+
+def _with_memory(evaluate: Callable[[Patterns, PatternMemory], Values]) -> Callable[[Patterns], Values]:
+    def over(patterns: Patterns) -> Values:
+        if patterns.memory is None or not len(patterns.memory):
+            return nothing(patterns, "no other pattern was seen before: novelty begins with the second.")
+        return evaluate(patterns, patterns.memory)
+
+    return over
+
+
+def _novelty(patterns: Patterns, memory: PatternMemory) -> Values:
+    value, sigma = numpy.full((2, len(patterns)), numpy.nan)
+    troubles = {}
+    for index in range(len(patterns)):
+        if index in patterns.troubles:
+            continue
+        found = memory.nearest(patterns.binned.part(index), patterns.place(index))
+        if found is None:
+            troubles[index] = "no other pattern was seen before: novelty begins with the second."
+        else:
+            value[index], sigma[index] = found
+    return Values(value, sigma, troubles)
+
+
+def _principal_component(patterns: Patterns, memory: PatternMemory) -> Values:
+    if memory.component is None:
+        return nothing(patterns, f"the principal component is that of the first {COMPONENT_OF} patterns.")
+    return Values(*memory.component_scores(patterns.binned))
+
+
+COMPARED_WITH_MEMORY = (
+    Scalarizer(
+        "novelty",
+        "Novelty",
+        "",
+        "Squared difference from the most similar pattern seen before, relative to its own squares; zero for a repeat.",
+        _with_memory(_novelty),
+        Symmetry.SCALAR,
+    ),
+    Scalarizer(
+        "principal_component",
+        "Principal component",
+        "",
+        f"Score along the principal component of the first {COMPONENT_OF} patterns: what differs most among them.",
+        _with_memory(_principal_component),
+    ),
+)

@@ -1,0 +1,145 @@
+"""Your own scalarizers: functions in a Python file, or installed packages that offer them.
+
+A file holds functions marked with `scalarizer`:
+
+    from dkl_ae.scalarizers import scalarizer
+
+    @scalarizer(unit="electrons", label="Brightest pixel")
+    def brightest(electrons, reference):
+        return electrons.max()
+
+A package offers such a function, or a `Scalarizer`, as an entry point in the group dkl_ae.scalarizers.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import logging
+import pathlib
+import sys
+import typing
+from collections.abc import Callable
+
+import numpy
+
+from dkl_ae.patterns import Patterns, Reference
+from dkl_ae.records import FloatArray, Symmetry, UserError
+from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+
+logger = logging.getLogger(__name__)
+
+ENTRY_POINTS = "dkl_ae.scalarizers"
+_REPETITIONS = 16
+"""Of drawing a pattern anew to learn the error of a number that comes without one: it is known to 18 %."""
+
+Function = Callable[[FloatArray, Reference], typing.Any]
+
+
+def scalarizer(
+    *, unit: str = "", label: str = "", symmetry: Symmetry = Symmetry.NONE
+) -> Callable[[Function], Scalarizer]:
+    """Make a scalarizer of a function that is given one pattern and the reference.
+
+    The function is given the electrons in each pixel, shape (ky, kx), and gives a number, or a number and its standard
+    deviation. A number that comes alone is computed 16 times more, of patterns with as much more counting noise, to
+    learn its error. Whatever it raises makes that reading no number, and is told.
+
+    symmetry: what the number does when the specimen is turned or mirrored, where that is known.
+    """
+
+    def make(function: Function) -> Scalarizer:
+        name = function.__name__
+        return Scalarizer(
+            name,
+            label or name.replace("_", " ").capitalize(),
+            unit,
+            " ".join((function.__doc__ or f"Your function {name}.").split()),
+            functools.partial(_evaluate, function),
+            symmetry,
+        )
+
+    return make
+
+
+def _evaluate(function: Function, patterns: Patterns) -> Values:
+    value, sigma = numpy.full((2, len(patterns)), numpy.nan)
+    troubles = {}
+    for index, electrons in enumerate(patterns.electrons):
+        if index in patterns.troubles:
+            continue
+        try:
+            value[index], sigma[index] = _value_and_sigma(function, electrons, patterns.reference)
+        except Exception as error:
+            troubles[index] = f"{function.__name__} failed ({type(error).__name__}: {error}): mend it in its file."
+    return Values(value, sigma, troubles)
+
+
+def _value_and_sigma(function: Function, electrons: FloatArray, reference: Reference) -> tuple[float, float]:
+    # A copy: the same array is read by every scalarizer.
+    given = function(electrons.copy(), reference)
+    if isinstance(given, tuple):
+        value, sigma = given
+        return float(value), float(sigma)
+    # Equal patterns have equal errors, and different ones independent estimates of theirs.
+    random = numpy.random.default_rng(int(abs(electrons.sum())))
+    drawn = random.poisson(numpy.maximum(electrons, 0), (_REPETITIONS, *electrons.shape)).astype(numpy.float64)
+    return float(given), float(numpy.std([float(function(pattern, reference)) for pattern in drawn], ddof=1))
+
+
+def load_file(file: pathlib.Path) -> tuple[Scalarizer, ...]:
+    """The scalarizers in a Python file. The file is run.
+
+    Raises UserError, one sentence, when it cannot be run or holds none.
+    """
+    return _load(file, _changed(file))
+
+
+def _changed(file: pathlib.Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError as error:
+        raise UserError(f"There is no file {file} of scalarizers: check its name.") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _load(file: pathlib.Path, changed: float) -> tuple[Scalarizer, ...]:
+    spec = importlib.util.spec_from_file_location(f"dkl_ae_yours_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{file.name} is not a Python file: choose one whose name ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    # As an import does: dataclasses in it look their module up.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[spec.name]
+        raise UserError(f"{file.name} cannot be run ({type(error).__name__}: {error}): mend it.") from error
+    found = tuple(value for value in vars(module).values() if isinstance(value, Scalarizer))
+    if not found:
+        raise UserError(f"{file.name} holds no scalarizer: mark a function in it with @scalarizer(unit=...).")
+    return found
+
+
+@functools.cache
+def installed() -> tuple[Scalarizer, ...]:
+    """Those that installed packages offer; one that cannot be used is left out, and the log says why."""
+    found = []
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            offered = entry_point.load()
+        except Exception as error:
+            logger.warning(
+                "The installed scalarizer %s cannot be loaded (%s: %s): mend its package or remove it.",
+                entry_point.name, type(error).__name__, error,
+            )  # fmt: skip
+            continue
+        if isinstance(offered, Scalarizer):
+            found.append(offered)
+        else:
+            logger.warning(
+                "The installed scalarizer %s is a %s: its package must mark the function with @scalarizer(unit=...).",
+                entry_point.name, type(offered).__name__,
+            )  # fmt: skip
+    return tuple(found)

@@ -1,0 +1,247 @@
+"""Appends to a session file that has its first pattern: HDF5's single writer for multiple readers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import pathlib
+import shutil
+import typing
+from collections.abc import Sequence
+
+import h5py
+import numpy
+import numpy.typing
+
+from dkl_ae.experiment import Checkpoint, Maps, Plan
+from dkl_ae.records import AnyArray, Measurement
+from dkl_ae.run import Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted
+from dkl_ae.session.create import FORMAT_OF_1_10
+from dkl_ae.session.disk.space import take_room
+from dkl_ae.session.disk.superblock import SIZE, mended, stated_length
+from dkl_ae.session.layout import MAPS, MEASUREMENTS, STEPS, kept_steps
+from dkl_ae.session.log import append_told, put, reach
+
+CACHED_BYTES: typing.Final = 8192
+"""Of each dataset: HDF5 looks at everything cached whenever it flushes, and a few rows are all that is written to."""
+
+ROOM_BYTES: typing.Final = 32 * 2**20
+"""With less room on the disk nothing is written."""
+
+
+@dataclasses.dataclass
+class Rows:
+    """How many rows are on the disk."""
+
+    measurements: int = 0
+    steps: int = 0
+    ends: int = 0
+    maps: int = 0
+    checkpoints: int = 0
+    archive: int = 0
+    events: int = 0
+
+
+class Appended:
+    """The file while it is appended to."""
+
+    def __init__(self, file: pathlib.Path, plan: Plan, rows: Rows | None = None) -> None:
+        self._path = file
+        self._kept = kept_steps(plan)
+        with contextlib.ExitStack() as closing:
+            self._descriptor = os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0))
+            closing.callback(os.close, self._descriptor)
+            take_room(self._descriptor, os.fstat(self._descriptor).st_size)
+            opened = self._opened = closing.enter_context(
+                h5py.File(file, "r+", libver=FORMAT_OF_1_10, rdcc_nbytes=CACHED_BYTES)
+            )
+            self._measurements = [opened[f"measurements/{column.name}"] for column in MEASUREMENTS]
+            self._readings = {name: (group["value"], group["sigma"]) for name, group in opened["readings"].items()}
+            self._steps = [opened[f"steps/{column.name}"] for column in STEPS]
+            self._patterns = opened["patterns"]
+            self._longest = max(map(len, self._columns()))
+            self.rows = rows or self._found_rows()
+            opened.swmr_mode = True
+            closing.pop_all()
+
+    def close(self) -> None:
+        try:
+            with contextlib.suppress(OSError, RuntimeError):
+                self._opened.close()
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+                os.ftruncate(self._descriptor, stated_length(os.read(self._descriptor, SIZE)))
+        finally:
+            os.close(self._descriptor)
+
+    def is_in_place(self) -> bool:
+        """Whether the file still has its name."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def require_room(self, events: Sequence[Event]) -> None:
+        """Raises OSError when the file is gone, or there is no room on the disk for events."""
+        if not os.path.samestat(os.stat(self._path), os.fstat(self._descriptor)):
+            raise OSError("another file has taken its place")
+        if shutil.disk_usage(self._path.parent).free < ROOM_BYTES:
+            raise OSError("no space left on the disk")
+        take_room(self._descriptor, self._opened.id.get_filesize(), events)
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Write events behind the rows that are on the disk; they are there when this returns."""
+        rows = dataclasses.replace(self.rows)
+        for event in events:
+            match event:
+                case PointMeasured():
+                    self._append_point(event, rows)
+                case StepCompleted():
+                    self._append_step(event, rows)
+                case ReadingsRevised(measurements=measurements):
+                    self._revise(measurements)
+                case RunResumed():
+                    self._complete(event, rows)
+            rows.events = append_told(self._opened, event, rows.measurements, rows.events)
+        self._opened.flush()
+        os.fsync(self._descriptor)
+        self.rows = rows
+
+    def copy_to(self, copy: pathlib.Path) -> None:
+        """What the disk holds of the file, even when its name is gone."""
+        with copy.open("wb") as target:
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            while piece := os.read(self._descriptor, 1 << 20):
+                target.write(piece)
+        synchronise(copy)
+
+    def _columns(self) -> list[h5py.Dataset]:
+        return [*self._measurements, *(column for pair in self._readings.values() for column in pair)]
+
+    def _found_rows(self) -> Rows:
+        opened = self._opened
+        starts, lengths = opened["model/start"], opened["model/length"]
+        checkpoints = min(len(starts), len(lengths), len(opened["model/measured"]))
+        return Rows(
+            measurements=min(len(self._patterns), *map(len, self._columns())),
+            steps=min(map(len, self._steps)),
+            ends=min(len(opened["cross_ends/patterns"]), len(opened["cross_ends/measurement"])),
+            maps=min(len(opened["maps/step"]), *(len(opened[f"maps/{name}"]) for name in MAPS)),
+            checkpoints=checkpoints,
+            archive=int(starts[checkpoints - 1] + lengths[checkpoints - 1]) if checkpoints else 0,
+            events=min(len(dataset) for dataset in opened["events"].values()),
+        )
+
+    def _append_point(self, event: PointMeasured, rows: Rows) -> None:
+        index = event.step - 1
+        put(self._patterns, index, event.frame.pattern)
+        if event.ends:
+            ends = numpy.zeros(self._opened["cross_ends/patterns"].shape[1:], self._patterns.dtype)
+            ends[: len(event.ends)] = [end.pattern for end in event.ends]
+            put(self._opened["cross_ends/patterns"], rows.ends, ends)
+            put(self._opened["cross_ends/measurement"], rows.ends, index)
+            put(self._opened["cross_ends/count"], rows.ends, len(event.ends))
+            rows.ends += 1
+        row = _Row(index, self._longest)
+        self._longest = max(self._longest, index + 1)
+        for column, dataset in zip(MEASUREMENTS, self._measurements, strict=True):
+            row.write(dataset, numpy.array([column.of(event.measurement, event.dose)], column.dtype))
+        for name, (values, sigmas) in self._readings.items():
+            reading = event.measurement.readings[name]
+            row.write(values, numpy.array([reading.value]))
+            row.write(sigmas, numpy.array([reading.sigma]))
+        rows.measurements = index + 1
+
+    def _revise(self, measurements: Sequence[Measurement]) -> None:
+        for name, columns in self._readings.items():
+            readings = [measurement.readings[name] for measurement in measurements]
+            columns[0][: len(readings)] = [reading.value for reading in readings]
+            columns[1][: len(readings)] = [reading.sigma for reading in readings]
+
+    def _complete(self, event: RunResumed, rows: Rows) -> None:
+        """What the run had no time to keep when it was killed."""
+        measured = len(event.left.measurements)
+        self._revise(event.left.measurements)
+        if event.maps is not None and (not rows.maps or self._opened["maps/step"][rows.maps - 1] < measured):
+            self._append_maps(measured, event.maps, rows)
+        earlier = event.left.checkpoint
+        if event.checkpoint is not None and (earlier is None or event.checkpoint.measured > earlier.measured):
+            self._append_checkpoint(event.checkpoint, rows)
+
+    def _append_step(self, event: StepCompleted, rows: Rows) -> None:
+        row = _Row(event.step - 1, max(map(len, self._steps)))
+        for column, dataset in zip(STEPS, self._steps, strict=True):
+            row.write(dataset, numpy.array([column.of(event)], column.dtype))
+        rows.steps = event.step
+        if event.maps is not None:
+            self._append_maps(event.step, event.maps, rows)
+        if event.checkpoint is not None:
+            self._append_checkpoint(event.checkpoint, rows)
+
+    def _append_maps(self, step: int, maps: Maps, rows: Rows) -> None:
+        if step in self._kept:
+            for name in MAPS:
+                put(self._opened[f"maps/{name}"], rows.maps, getattr(maps, name).astype(numpy.float32))
+            put(self._opened["maps/step"], rows.maps, step)
+            rows.maps += 1
+
+    def _append_checkpoint(self, checkpoint: Checkpoint, rows: Rows) -> None:
+        content = numpy.frombuffer(_archive(checkpoint), numpy.uint8)
+        archive = self._opened["model/archive"]
+        reach(archive, rows.archive + len(content))
+        archive[rows.archive : rows.archive + len(content)] = content
+        for name, value in (("start", rows.archive), ("length", len(content)), ("measured", checkpoint.measured)):
+            put(self._opened[f"model/{name}"], rows.checkpoints, value)
+        rows.archive += len(content)
+        rows.checkpoints += 1
+
+
+def _archive(checkpoint: Checkpoint) -> bytes:
+    """A checkpoint as a NumPy archive (.npz): the trainings, and each part's parameters under part/name."""
+    stream = io.BytesIO()
+    arrays: dict[str, AnyArray] = {
+        f"{part}/{name}": value
+        for part, parameters in enumerate(checkpoint.parameters)
+        for name, value in parameters.items()
+    }
+    arrays["trainings"] = numpy.array(checkpoint.trainings)
+    numpy.savez(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+class _Row:
+    """One row of every column of a group, which are equally long: to find its place for each anew takes longer than to
+    write it."""
+
+    def __init__(self, index: int, length: int) -> None:
+        self._extent = (max(index + 1, length),)
+        self._one = h5py.h5s.create_simple((1,))
+        self._place = h5py.h5s.create_simple(self._extent, (h5py.h5s.UNLIMITED,))
+        self._place.select_hyperslab((index,), (1,))
+
+    def write(self, dataset: h5py.Dataset, value: AnyArray) -> None:
+        """value: of shape (1,) and the dataset's type."""
+        dataset.id.set_extent(self._extent)
+        dataset.id.write(self._one, self._place, value)
+
+
+def put_in_order(file: pathlib.Path) -> None:
+    """Put the file in order that a writer has left without closing it; raises ValueError for what is none."""
+    with file.open("r+b") as stream:
+        block = stream.read(SIZE)
+        length = stream.seek(0, os.SEEK_END)
+        whole = mended(block, length)
+        if whole != block:
+            stream.seek(0)
+            stream.write(whole)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def synchronise(file: pathlib.Path) -> None:
+    descriptor = os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,175 @@
+"""Makes a session file: what is known before the first pattern, and room for what is to come."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import time
+import typing
+from collections.abc import Sequence
+
+import h5py
+import numpy
+import numpy.typing
+
+from dkl_ae.experiment import Plan
+from dkl_ae.patterns import described
+from dkl_ae.run import Event, PointMeasured, ReferenceFound, SurveyAcquired
+from dkl_ae.scalarizers import ENDS
+from dkl_ae.session.layout import EVENTS, FORMAT, INPUTS, MAPS, MEASUREMENTS, STEPS, VERSION, About, Column
+from dkl_ae.session.log import append_told, software
+
+FORMAT_OF_1_10: typing.Final = ("v110", "v110")
+"""The first version of HDF5 (2016) that can append while others read; every later one reads it."""
+_ROWS_IN_CHUNK = 64
+_ARCHIVE_CHUNK = 1 << 14
+
+
+def make(
+    file: pathlib.Path,
+    plan: Plan,
+    about: About,
+    created: float,
+    survey: SurveyAcquired,
+    reference: ReferenceFound | None,
+    first: PointMeasured | None,
+    told: Sequence[Event],
+) -> None:
+    """Write a session without measurements.
+
+    created: when the run began, in seconds since the epoch.
+    first: a measurement whose like will come; None where there is no room for any yet.
+    told: what happened before there were measurements.
+
+    Raises OSError when it cannot be written.
+    """
+    # In memory first: HDF5 crashes on closing a file that it could not write.
+    with h5py.File(file.name, "w", libver=FORMAT_OF_1_10, driver="core", backing_store=False) as opened:
+        _describe(opened, plan, about, created)
+        _add_survey(opened, survey)
+        if reference is not None:
+            _add_reference(opened, reference)
+        for column in EVENTS:
+            _add_column(opened, f"events/{column.name}", column)
+        if first is not None:
+            _add_room(opened, plan, survey, first)
+        rows = 0
+        for event in told:
+            rows = append_told(opened, event, 0, rows)
+        opened.flush()
+        content = opened.id.get_file_image()
+    file.write_bytes(content)
+
+
+def _describe(opened: h5py.File, plan: Plan, about: About, created: float) -> None:
+    opened.attrs.update(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "title": about.title,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
+            "plan": plan.to_json(),
+            "instrument": json.dumps(dict(about.instrument)),
+            "software": json.dumps(software()),
+            "documentation": "docs/session-format.md of nionswift-dkl-ae",
+        }
+    )
+    inputs = opened.create_group("inputs")
+    for name in INPUTS:
+        path = getattr(plan, name)
+        if path:
+            content = numpy.frombuffer(pathlib.Path(path).read_bytes(), numpy.uint8)
+            inputs.create_dataset(name, data=content).attrs["path"] = str(path)
+
+
+def _add_survey(opened: h5py.File, event: SurveyAcquired) -> None:
+    image = opened.create_dataset("survey/image", data=event.survey.image, compression="gzip", shuffle=True)
+    image.attrs["units"] = "arbitrary"
+    image.attrs["pixel_size_nm"] = event.survey.pixel_size_nm
+    _add_dose(opened["survey"], event)
+
+
+def _add_reference(opened: h5py.File, event: ReferenceFound) -> None:
+    group = opened.create_group("reference")
+    group.attrs["reference"] = json.dumps(described(event.reference))
+    for name in ("pattern", "dark", "bad_pixels"):
+        if (array := getattr(event.reference, name)) is not None:
+            group[name] = array
+    mean = group.create_dataset("mean_exposure", data=event.pattern, compression="gzip", shuffle=True)
+    mean.attrs["units"] = "counts"
+    if event.frames:
+        exposures = numpy.stack([frame.pattern for frame in event.frames])
+        stored = group.create_dataset("exposures", data=exposures, compression="gzip", shuffle=True)
+        stored.attrs["units"] = "counts"
+        group["read_back_y"] = [frame.position_read_back.y for frame in event.frames]
+        group["read_back_x"] = [frame.position_read_back.x for frame in event.frames]
+        group["exposure_s"] = [frame.exposure_s for frame in event.frames]
+        group["time"] = [frame.time for frame in event.frames]
+    _add_dose(group, event)
+
+
+def _add_dose(group: h5py.Group, event: SurveyAcquired | ReferenceFound) -> None:
+    group.attrs["total_exposure_s"] = event.dose.exposure_s
+    group.attrs["total_electrons"] = numpy.nan if event.dose.electrons is None else event.dose.electrons
+
+
+def _add_room(opened: h5py.File, plan: Plan, survey: SurveyAcquired, first: PointMeasured) -> None:
+    """Datasets without rows: none can be added once the file is appended to."""
+    for column in (*MEASUREMENTS, *STEPS):
+        _add_column(opened, f"{'steps' if column in STEPS else 'measurements'}/{column.name}", column)
+    opened.create_group("readings", track_order=True)
+    for scalarizer in plan.scalarizers.values():
+        group = opened.create_group(f"readings/{scalarizer.name}")
+        group.attrs.update(
+            label=scalarizer.label,
+            circular=scalarizer.circular,
+            symmetry=str(scalarizer.symmetry),
+            description=scalarizer.description,
+        )
+        for name, meaning in (("value", "Reading."), ("sigma", "Its standard deviation.")):
+            _add_column(opened, f"{group.name}/{name}", Column(name, scalarizer.unit, meaning))
+    pattern = first.frame.pattern
+    _add_images(opened, "patterns", pattern.shape, pattern.dtype, "counts")
+    scales = first.frame.mrad_per_pixel
+    opened["patterns"].attrs.update(mrad_per_pixel=scales, counts_per_electron=first.frame.counts_per_electron)
+    _add_images(opened, "cross_ends/patterns", (len(ENDS), *pattern.shape), pattern.dtype, "counts")
+    opened["cross_ends/patterns"].attrs["ends"] = ENDS
+    for name, meaning in (("measurement", "Which they were around, from 0."), ("count", "Ends that were exposed.")):
+        _add_column(opened, f"cross_ends/{name}", Column(name, "", meaning, "i8"))
+    for name in MAPS:
+        _add_images(opened, f"maps/{name}", survey.survey.shape, numpy.dtype("f4"), "of the driving reading")
+    _add_column(opened, "maps/step", Column("step", "", "Measurements that the maps rest on.", "i8"))
+    for name, meaning in (
+        ("measured", "Measurements that the model was trained on."),
+        ("start", "Of the checkpoint in the archive."),
+        ("length", "Of the checkpoint in the archive, in bytes."),
+    ):
+        _add_column(opened, f"model/{name}", Column(name, "", meaning, "i8"))
+    opened.create_dataset("model/archive", (0,), "u1", maxshape=(None,), chunks=(_ARCHIVE_CHUNK,))
+
+
+def _add_column(opened: h5py.File, name: str, column: Column) -> None:
+    text = column.dtype.startswith("S") and numpy.dtype(column.dtype).itemsize > 100
+    dataset = opened.create_dataset(
+        name, (0,), column.dtype, maxshape=(None,), chunks=(_ROWS_IN_CHUNK,), compression="gzip" if text else None
+    )
+    dataset.attrs["units"] = column.unit
+    dataset.attrs["description"] = column.description
+
+
+def _add_images(
+    opened: h5py.File, name: str, shape: tuple[int, ...], dtype: numpy.dtype[typing.Any], unit: str
+) -> None:
+    whole = (1,) * (len(shape) - 2) + tuple(shape[-2:])
+    dataset = opened.create_dataset(
+        name,
+        (0, *shape),
+        dtype,
+        maxshape=(None, *shape),
+        chunks=(1, *whole),
+        compression="gzip",
+        # The higher levels take several times as long for a few per cent.
+        compression_opts=1,
+        shuffle=True,
+    )
+    dataset.attrs["units"] = unit

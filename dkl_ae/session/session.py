@@ -1,0 +1,445 @@
+"""A saved session: everything that a run left, read from its file, also when the run was killed or the file cut off.
+
+Nothing in the file is executed: a scalarizer of the user's own is known by its name, unit and readings alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import json
+import pathlib
+import types
+import typing
+from collections.abc import Mapping
+
+import h5py
+import numpy
+import numpy.typing
+
+from dkl_ae.experiment import Checkpoint, Maps, Plan
+from dkl_ae.instruments import Frame
+from dkl_ae.patterns import Patterns, Reference, restored_reference
+from dkl_ae.records import AnyArray, FloatArray, IntArray, Measurement, Position, Reading, Survey, Symmetry, UserError
+from dkl_ae.run import Dose, Outcome
+from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, Values
+from dkl_ae.session.disk.superblock import SIZE, mended, stated_length
+from dkl_ae.session.layout import FORMAT, MAPS, MEASUREMENTS, STEPS, VERSION, dose_from, measurement_from
+
+
+@dataclasses.dataclass(frozen=True)
+class Happened:
+    """One line of a session's log."""
+
+    time: float
+    """Seconds since the epoch."""
+    measured: int
+    """Measurements so far."""
+    kind: str
+    """driver, looked, notice, trouble, paused, went on, resumed, or an outcome: finished, stopped, failed."""
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Change:
+    """Another scalarizer or goal was followed from here on."""
+
+    measured: int
+    plan: Plan
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Session:
+    """What a run left. Patterns and maps are read from the file when they are asked for.
+
+    Measurements are numbered from 0 here, as in the file; step 1 is the first of them.
+    """
+
+    file: pathlib.Path
+    version: int
+    title: str
+    created: str
+    """When the run began, ISO 8601, UTC."""
+    software: Mapping[str, str]
+    instrument: Mapping[str, typing.Any]
+    plan: Plan
+    """As the run began."""
+    survey: Survey
+    survey_dose: Dose
+    """After the survey."""
+    reference: Reference | None
+    reference_pattern: FloatArray | None
+    """Mean of the reference exposures, shape (ky, kx), counts."""
+    reference_dose: Dose | None
+    count: int
+    """How many measurements there are."""
+    columns: Mapping[str, AnyArray]
+    """Of the measurements, by name, each of shape (count,): see `dkl_ae.session.MEASUREMENTS`."""
+    readings: Mapping[str, tuple[FloatArray, FloatArray]]
+    """Values and sigmas of each scalarizer, by name, each of shape (count,)."""
+    steps: Mapping[str, AnyArray]
+    """See `dkl_ae.session.STEPS`; there may be one row less than there are measurements."""
+    map_steps: IntArray
+    """After how many measurements the maps were kept, shape (m,)."""
+    log: tuple[Happened, ...]
+    losses: tuple[str, ...]
+    """What a damaged file does not hold any more, in one sentence."""
+    opened: h5py.File = dataclasses.field(repr=False)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; patterns and maps cannot be read afterwards."""
+        self.opened.close()
+
+    @functools.cached_property
+    def changes(self) -> tuple[Change, ...]:
+        """Every change of what was followed during the run."""
+        found: list[Change] = []
+        plan = self.plan
+        for happened in self.log:
+            if happened.kind == "driver":
+                plan = plan.driven_by(**json.loads(happened.text))
+                found.append(Change(happened.measured, plan))
+        return tuple(found)
+
+    def followed(self, measured: int) -> Plan:
+        """The plan that was followed after so many measurements."""
+        plans = [self.plan, *(change.plan for change in self.changes if change.measured <= measured)]
+        return plans[-1]
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None when it was killed, or goes on."""
+        last = next((h for h in reversed(self.log) if h.kind in {*Outcome, "resumed"}), None)
+        return Outcome(last.kind) if last is not None and last.kind != "resumed" else None
+
+    @functools.cached_property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """All of them, in their order."""
+        return tuple(self.measurement(index) for index in range(self.count))
+
+    def measurement(self, index: int) -> Measurement:
+        """One of them, from 0."""
+        troubles = self._troubles.get(index, {})
+        readings = {
+            name: Reading(
+                float(values[index]), float(sigmas[index]), self.plan.scalarizers[name].unit, troubles.get(name, "")
+            )
+            for name, (values, sigmas) in self.readings.items()
+        }
+        return measurement_from({name: column[index] for name, column in self.columns.items()}, readings)
+
+    @functools.cached_property
+    def _troubles(self) -> dict[int, dict[str, str]]:
+        found: dict[int, dict[str, str]] = {}
+        for happened in self.log:
+            if happened.kind == "trouble":
+                for trouble, names in json.loads(happened.text).items():
+                    found.setdefault(happened.measured - 1, {}).update(dict.fromkeys(names, trouble))
+        # What was revised later is a number after all.
+        return {
+            index: {name: trouble for name, trouble in troubles.items() if numpy.isnan(self.readings[name][0][index])}
+            for index, troubles in found.items()
+            if index < self.count
+        }
+
+    def dose(self, measured: int) -> Dose:
+        """The ledger after so many measurements."""
+        if measured == 0:
+            return self.reference_dose or self.survey_dose
+        totals = (self.columns[name][measured - 1] for name in ("total_exposure_s", "total_electrons"))
+        return dose_from(*totals)
+
+    def pattern(self, index: int) -> AnyArray:
+        """Pattern of a measurement, from 0: shape (ky, kx), counts."""
+        pattern: AnyArray = self.opened["patterns"][index]
+        return pattern
+
+    def ends(self, index: int) -> AnyArray:
+        """Patterns at the ends of the cross around a measurement, shape (ends, ky, kx), counts; none without one."""
+        if "cross_ends" not in self.opened:
+            return numpy.empty((0, 0, 0))
+        group = self.opened["cross_ends"]
+        found = numpy.flatnonzero(group["measurement"][:] == index)
+        if not found.size:
+            return numpy.empty((0, *group["patterns"].shape[2:]))
+        ends: AnyArray = group["patterns"][found[0]][: int(group["count"][found[0]])]
+        return ends
+
+    def reference_frames(self) -> tuple[Frame, ...]:
+        """The exposures of the reference; none for a reference from a file."""
+        group = self.opened.get("reference", {})
+        if "exposures" not in group or self.reference is None:
+            return ()
+        return tuple(
+            Frame(
+                pattern,
+                self.reference.mrad_per_pixel,
+                self.reference.counts_per_electron,
+                Position(float(y), float(x)),
+                float(exposure_s),
+                float(time),
+            )
+            for pattern, y, x, exposure_s, time in zip(
+                *(group[name][:] for name in ("exposures", "read_back_y", "read_back_x", "exposure_s", "time")),
+                strict=True,
+            )
+        )
+
+    def input(self, name: str) -> bytes | None:
+        """What was in a file that the plan names, by the plan's setting: see `dkl_ae.session.INPUTS`."""
+        inputs = self.opened.get("inputs", {})
+        return inputs[name][:].tobytes() if name in inputs else None
+
+    def maps(self, measured: int) -> Maps | None:
+        """The latest kept maps that rest on no more than so many measurements; None before the first."""
+        known = int(numpy.searchsorted(self.map_steps, measured, side="right"))
+        if known == 0:
+            return None
+        return Maps(*(self.opened[f"maps/{name}"][known - 1].astype(numpy.float64) for name in MAPS))
+
+    def checkpoint(self) -> Checkpoint | None:
+        """What the model that was followed last had learned when it was trained last."""
+        if "model" not in self.opened:
+            return None
+        group = self.opened["model"]
+        since = self.changes[-1].measured if self.changes else 0
+        for measured, start, length in reversed(
+            list(zip(*(group[name][:] for name in ("measured", "start", "length")), strict=False))
+        ):
+            if since <= measured <= self.count and start + length <= len(group["archive"]):
+                return _checkpoint(int(measured), bytes(group["archive"][start : start + length]))
+        return None
+
+
+def open_session(file: pathlib.Path) -> Session:
+    """Open a session file; one that is being written, or whose writer was killed, too. The file is not changed.
+
+    Of a file that was cut off, all that it still holds is there, and `Session.losses` says what is not.
+
+    Raises UserError, one sentence, for what is no session.
+    """
+    opened, length = _open(file)
+    try:
+        attributes = dict(opened.attrs)
+        if attributes.get("format") != FORMAT:
+            raise UserError(f"{file} is no saved session: choose a file that a run has made.")
+        version = int(attributes["version"])
+        if version > VERSION:
+            raise UserError(f"{file} was saved by a newer version of dkl-ae (format {version}): update dkl-ae.")
+        return _session(file, opened, attributes, length)
+    except UserError:
+        opened.close()
+        raise
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        opened.close()
+        raise UserError(f"{file} is damaged ({error}): restore it from a copy.") from error
+
+
+def _open(file: pathlib.Path) -> tuple[h5py.File, int]:
+    """The file, and how many bytes of it there are."""
+    try:
+        length = file.stat().st_size
+        with file.open("rb") as stream:
+            block = stream.read(SIZE)
+    except OSError as error:
+        raise UserError(f"The session {file} cannot be read ({error.strerror}): check its name.") from error
+    try:
+        stated = stated_length(block)
+    except ValueError as error:
+        raise UserError(f"{file} is no saved session ({error}): choose a file that a run has made.") from error
+    try:
+        if mended(block, length) == block:
+            return h5py.File(file, "r"), length
+        return h5py.File(_InOrder(file, block, max(length, stated)), "r"), length
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{file} is damaged beyond reading: restore it from a copy.") from error
+
+
+class _InOrder(io.RawIOBase):
+    """A file as it would be had its writer closed it: what is missing at its end reads as zeros."""
+
+    def __init__(self, file: pathlib.Path, block: bytes, length: int) -> None:
+        super().__init__()
+        self._stream = file.open("rb")
+        self._start = mended(block, length)
+        self._length = length
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._position = offset + (0, self._position, self._length)[whence]
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: typing.Any) -> int:
+        view = memoryview(buffer).cast("B")
+        count = max(min(len(view), self._length - self._position), 0)
+        self._stream.seek(self._position)
+        content = self._stream.read(count).ljust(count, b"\0")
+        view[:count] = content
+        if self._position < SIZE:
+            start = self._start[self._position : self._position + count]
+            view[: len(start)] = start
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typing.Any], length: int) -> Session:
+    scalarizers = _scalarizers(opened)
+    plan = Plan.from_json(attributes["plan"], scalarizers or SCALARIZERS)
+    reference, reference_pattern, reference_dose = _reference(opened)
+    held = _Held(opened, length)
+    columns = {column.name: held.rows(f"measurements/{column.name}", column.dtype) for column in MEASUREMENTS}
+    readings = {
+        name: (held.rows(f"readings/{name}/value"), held.rows(f"readings/{name}/sigma")) for name in scalarizers
+    }
+    whole = min(
+        held.images("patterns"),
+        *(len(column) for column in columns.values()),
+        *(len(part) for pair in readings.values() for part in pair),
+    )
+    written = max(held.written(f"measurements/{name}") for name in columns)
+    steps = {column.name: held.rows(f"steps/{column.name}", column.dtype) for column in STEPS}
+    complete = min(*map(len, steps.values()), whole)
+    map_count = min(held.images(f"maps/{name}") for name in MAPS)
+    map_steps = held.rows("maps/step", "i8")[:map_count]
+    return Session(
+        file=file,
+        version=int(attributes["version"]),
+        title=str(attributes["title"]),
+        created=str(attributes["created"]),
+        software=json.loads(attributes["software"]),
+        instrument=json.loads(attributes["instrument"]),
+        plan=plan,
+        survey=_survey(opened["survey/image"]),
+        survey_dose=_dose(opened["survey"]),
+        reference=reference,
+        reference_pattern=reference_pattern,
+        reference_dose=reference_dose,
+        count=whole,
+        columns=types.MappingProxyType({name: column[:whole] for name, column in columns.items()}),
+        readings=types.MappingProxyType({name: (v[:whole], s[:whole]) for name, (v, s) in readings.items()}),
+        steps=types.MappingProxyType({name: column[:complete] for name, column in steps.items()}),
+        map_steps=map_steps,
+        log=_log(held),
+        losses=(f"{file.name} is cut off: {whole} of {written} measurements are left of it.",) if held.is_cut else (),
+        opened=opened,
+    )
+
+
+class _Held:
+    """Which rows of its datasets a file still holds."""
+
+    def __init__(self, opened: h5py.File, length: int) -> None:
+        self._opened = opened
+        self._length = length
+        self.is_cut = opened.id.get_filesize() > length
+
+    def written(self, name: str) -> int:
+        """How many rows of a dataset there were."""
+        return len(self._opened[name]) if name in self._opened else 0
+
+    def rows(self, name: str, dtype: str = "f8") -> AnyArray:
+        """What is left of a column."""
+        if name not in self._opened:
+            return numpy.empty(0, dtype)
+        dataset = self._opened[name]
+        count = self.images(name)
+        rows: AnyArray = dataset[:count]
+        return rows
+
+    def images(self, name: str) -> int:
+        """How many rows of a dataset are there whole."""
+        if name not in self._opened:
+            return 0
+        dataset = self._opened[name]
+        return self._before_cut(dataset) if self.is_cut else len(dataset)
+
+    def _before_cut(self, dataset: typing.Any) -> int:
+        first_lost = len(dataset)
+        for start in range(0, len(dataset), dataset.chunks[0]):
+            try:
+                stored = dataset.id.get_chunk_info_by_coord((start, *([0] * (dataset.ndim - 1))))
+            except (OSError, RuntimeError):
+                return min(first_lost, start)
+            if stored.byte_offset is None or stored.byte_offset + stored.size > self._length:
+                return min(first_lost, start)
+        return first_lost
+
+
+def _log(held: _Held) -> tuple[Happened, ...]:
+    names = ("time", "measured", "kind", "text")
+    rows = zip(*(held.rows(f"events/{name}") for name in names), strict=False)
+    found: list[tuple[float, int, str, bytes]] = []
+    for time, measured, kind, text in rows:
+        if kind or not found:
+            found.append((float(time), int(measured), kind.decode(), bytes(text)))
+        else:
+            found[-1] = (*found[-1][:3], found[-1][3] + bytes(text))
+    return tuple(Happened(time, measured, kind, text.decode()) for time, measured, kind, text in found)
+
+
+def _survey(image: h5py.Dataset) -> Survey:
+    return Survey(image[:].astype(numpy.float64), float(image.attrs["pixel_size_nm"]))
+
+
+def _dose(group: h5py.Group) -> Dose:
+    return dose_from(group.attrs["total_exposure_s"], group.attrs["total_electrons"])
+
+
+def _reference(opened: h5py.File) -> tuple[Reference | None, FloatArray | None, Dose | None]:
+    if "reference" not in opened:
+        return None, None, None
+    group = opened["reference"]
+    arrays = {name: group[name][()] for name in ("pattern", "dark", "bad_pixels") if name in group}
+    reference = restored_reference(json.loads(group.attrs["reference"]), arrays)
+    return reference, group["mean_exposure"][:], _dose(group)
+
+
+def _scalarizers(opened: h5py.File) -> dict[str, Scalarizer]:
+    """Those that read the run's patterns: this version's own by their names, any other as it was described."""
+    found = {}
+    for name, group in opened.get("readings", {}).items():
+        found[name] = SCALARIZERS.get(name) or Scalarizer(
+            name,
+            str(group.attrs["label"]),
+            str(group["value"].attrs["units"]),
+            str(group.attrs["description"]),
+            _not_here,
+            Symmetry(group.attrs["symmetry"]),
+            circular=bool(group.attrs["circular"]),
+        )
+    return found
+
+
+def _not_here(patterns: Patterns) -> Values:
+    raise UserError("A saved session holds readings, not what read them: choose the scalarizer's own file.")
+
+
+def _checkpoint(measured: int, content: bytes) -> Checkpoint:
+    with numpy.load(io.BytesIO(content), allow_pickle=False) as archive:
+        trainings = tuple(int(number) for number in archive["trainings"])
+        parameters: tuple[dict[str, FloatArray], ...] = tuple({} for _ in trainings)
+        for key in archive.files:
+            part, _, name = key.partition("/")
+            if name:
+                parameters[int(part)][name] = archive[key]
+    return Checkpoint(measured, trainings, parameters)

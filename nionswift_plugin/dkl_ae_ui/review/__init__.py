@@ -1,1 +1,0 @@
-"""The panel "Automated Experiment Review": saved sessions, step by step, without a microscope."""

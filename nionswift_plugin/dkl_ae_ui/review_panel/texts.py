@@ -1,0 +1,117 @@
+"""What the review says of a session and of one of its steps, in a line each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy
+
+from dkl_ae.analysis import Step, share_within
+from dkl_ae.experiment import Plan
+from dkl_ae.records import FloatArray, Origin, Reading
+from dkl_ae.session import Session
+from dkl_ae.settings import LARGEST, SMALLEST
+from nionswift_plugin.dkl_ae_kit import with_error
+from nionswift_plugin.dkl_ae_ui.review_panel.refitting import Answer, Question
+
+
+def about_session(session: Session) -> str:
+    """What it sought, how far it came and how it ended."""
+    drivers = [_sought(session.plan)]
+    drivers += [f"from step {change.measured + 1} {_sought(change.plan)}" for change in session.changes]
+    outcome = session.outcome or "broken off, or still going on"
+    return f"{', '.join(drivers)}; {session.count} of {session.plan.points} points; {outcome}"
+
+
+def chosen_by(step: Step) -> str:
+    if step.origin is Origin.SEED:
+        return "chance: a seed"
+    if step.exploration is None:
+        return f"the {step.origin}"
+    explored = round(100 * step.exploration)
+    return f"the {step.origin}: {explored} % to explore, {100 - explored} % to exploit"
+
+
+def expected(step: Step) -> str:
+    if step.expected is None or step.uncertainty is None:
+        return "nothing: the model was not asked"
+    return with_error(step.expected, step.uncertainty, step.driver.unit)
+
+
+def read(step: Step) -> str:
+    if step.surprise is None:
+        return shown(step.reading)
+    direction = "above" if step.surprise > 0 else "below"
+    return f"{shown(step.reading)}: {abs(step.surprise):.1f} sigma {direction}"
+
+
+def shown(reading: Reading) -> str:
+    """A reading, or why there is none."""
+    if not math.isfinite(reading.value):
+        return f"no number: {reading.trouble}" if reading.trouble else "no number"
+    return with_error(reading.value, reading.sigma, reading.unit)
+
+
+def intervals(surprises: FloatArray) -> str:
+    """How often the model was right so far."""
+    asked = int(numpy.isfinite(surprises).sum())
+    if not asked:
+        return "the model was not asked yet"
+    once, twice = 100 * share_within(surprises, numpy.array([1.0, 2.0]))
+    return f"{once:.0f} % of {asked} within 1 sigma, {twice:.0f} % within 2"
+
+
+def times(step: Step) -> str:
+    if step.times is None:
+        return "not known: the run was broken off"
+    measuring = step.times.camera + step.times.scalarizer
+    return f"{measuring * 1000:.0f} ms measuring, {step.times.model * 1000:.0f} ms model"
+
+
+def maps(question: Question, answer: Answer | None) -> str:
+    """Whose maps are shown, and of when."""
+    if answer is None:
+        return f"Learning what {question.plan.driver.label} would have said after step {question.number}..."
+    view = answer.view
+    if view is None:
+        return answer.trouble
+    of = f"of {_sought(view.plan)}, after step {view.measured}"
+    return of if view.measured == question.number else f"{of}: those of step {question.number} were not kept"
+
+
+def model(answer: Answer | None) -> str:
+    """What the model whose maps are shown says of itself."""
+    return f"Model: {answer.view.model}" if answer is not None and answer.view is not None else ""
+
+
+def pattern(step: Step) -> str:
+    """Whose pattern is shown, and what it reads."""
+    return f"of step {step.number}: {shown(step.reading)}"
+
+
+def agreement(kept: int, measured: int, differing: Sequence[int]) -> str:
+    """Whether the project holds what the session holds; differing: the steps that are not alike in both."""
+    where = f"differ in {_several(differing)}: trust the session, which was written first." if differing else ""
+    if kept != measured:
+        counts = f"The project holds {kept} measurements of this run and the session {measured}"
+        return f"{counts}, and they {where}" if differing else f"{counts}; those in both are the same."
+    if differing:
+        return f"The project and the session {where}"
+    return f"The project holds the same {measured} measurements as the session."
+
+
+def _several(numbers: Sequence[int]) -> str:
+    """Steps by their numbers; of many the first few."""
+    if len(numbers) == 1:
+        return f"step {numbers[0]}"
+    if len(numbers) > 5:
+        return f"steps {', '.join(map(str, numbers[:4]))} and {len(numbers) - 4} more"
+    return f"steps {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
+def _sought(plan: Plan) -> str:
+    label = plan.driver.label
+    if plan.goal in (LARGEST, SMALLEST):
+        return f"the {plan.goal} {label}"
+    return f"{label} of {plan.goal_value:g} {plan.driver.unit}".rstrip()

@@ -1,0 +1,36 @@
+"""Why readings are no numbers: told to the user once, however often it happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dkl_ae.records import Reading
+from dkl_ae.scalarizers import SCALARIZERS
+
+_NUMBER = re.compile(r"\d[\d,.]*")
+
+
+class Troubles:
+    """What was told in one run.
+
+    labels: of the scalarizers, by name.
+    """
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self._labels = labels
+        self._told: set[str] = set()
+
+    def news(self, readings: Mapping[str, Reading], driver: str) -> str:
+        """A sentence that was not told before, of the driving scalarizer or of one of the user's own; else empty.
+
+        Sentences that differ in numbers alone are one. The built-in scalarizers that do not drive have no number at
+        many a place, where there is no diffraction say, and are not told.
+        """
+        for name in (driver, *(name for name in readings if name not in SCALARIZERS)):
+            trouble = readings[name].trouble
+            kind = _NUMBER.sub("", trouble)
+            if trouble and kind not in self._told:
+                self._told.add(kind)
+                return f"{self._labels[name]}: {trouble}"
+        return ""

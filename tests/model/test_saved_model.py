@@ -1,0 +1,150 @@
+"""Laws of saved models."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dkl_ae.model.deep_kernel import DeepKernel
+from dkl_ae.model.saved_model import VERSION, Knowledge, Pretrained
+from dkl_ae.records import Symmetry
+from tests.model.test_deep_kernel import PATCHES, SIZE, TRUTH, assert_equal, fit, measured
+
+
+def trained(count: int = 40, symmetry: Symmetry = Symmetry.SCALAR) -> DeepKernel:
+    model = DeepKernel(PATCHES.features, patch_size=SIZE, seed=0, symmetry=symmetry, device="cpu")
+    fit(model, measured(count))
+    return model
+
+
+def started_from(knowledge: Knowledge, features: numpy.ndarray = PATCHES.features) -> DeepKernel:
+    return DeepKernel(features, patch_size=SIZE, seed=0, symmetry=Symmetry.SCALAR, earlier=knowledge, device="cpu")
+
+
+def saved(file: pathlib.Path, **changes: Any) -> Pretrained:
+    pretrained = Pretrained("com_magnitude", SIZE, 0.02, (trained().knowledge(),))
+    pretrained = dataclasses.replace(pretrained, **changes)
+    pretrained.save(file)
+    return pretrained
+
+
+NOTHING = numpy.empty(0, int), numpy.empty(0), numpy.empty(0)
+
+
+def test_what_was_learned_predicts_before_anything_is_measured() -> None:
+    model = started_from(trained().knowledge())
+    model.fit(*NOTHING)
+    prediction = model.predict()
+    error = prediction.mean - TRUTH
+    assert 1 - numpy.mean(error**2) / TRUTH.var() > 0.6
+    assert numpy.mean(numpy.abs(error) < 1.96 * prediction.sigma) > 0.8
+
+
+def test_it_sees_another_survey_with_the_same_eyes() -> None:
+    """Patches that both surveys hold are predicted alike, whatever else is there."""
+    part = PATCHES.features[100:]
+    whole, cut = (started_from(trained().knowledge(), features) for features in (PATCHES.features, part))
+    for model in (whole, cut):
+        model.fit(*NOTHING)
+    numpy.testing.assert_allclose(cut.predict().mean, whole.predict().mean[100:], atol=1e-9)
+
+
+def test_own_measurements_are_learned_on_top() -> None:
+    """What it was told before was wrong: ten own readings bring it round there, though the earlier ones were many."""
+    knowledge = trained(60).knowledge()
+    wrong = dataclasses.replace(knowledge, values=knowledge.values + 5)
+    model, data = started_from(wrong), measured(30, seed=7)
+    model.fit(*NOTHING)
+    before = numpy.abs(model.predict().mean - TRUTH)[data.candidates].mean()
+    after = numpy.abs(fit(model, data).mean - TRUTH)[data.candidates].mean()
+    assert after < 0.3 * before
+
+
+@settings(max_examples=5)
+@given(st.integers(5, 20))
+def test_rows_and_candidates_are_its_own(count) -> None:
+    model, data = started_from(trained().knowledge()), measured(count, seed=3)
+    prediction = fit(model, data)
+    assert prediction.mean.shape == (PATCHES.count,)
+    values, predicted = model.leave_one_out(numpy.arange(count))
+    numpy.testing.assert_allclose(values, data.values, atol=1e-9)
+    assert predicted.sigma.shape == (count,)
+    assert model.covariance(numpy.arange(3), numpy.arange(PATCHES.count)).shape == (3, PATCHES.count)
+
+
+def test_a_file_says_what_was_saved(tmp_path) -> None:
+    file = tmp_path / "graphene.dklmodel"
+    kept, read = saved(file), Pretrained.load(file)
+    assert (read.scalarizer, read.patch_size, read.pixel_size_nm) == ("com_magnitude", SIZE, 0.02)
+    first, second = started_from(kept.parts[0]), started_from(read.parts[0])
+    data = measured(12, seed=1)
+    assert_equal(fit(first, data), fit(second, data), 0)
+
+
+def test_what_was_learned_from_a_start_can_be_saved_again() -> None:
+    model = started_from(trained(20).knowledge())
+    fit(model, measured(15, seed=4))
+    assert len(model.knowledge().values) == 35
+
+
+def test_nothing_learned_cannot_be_saved() -> None:
+    model = DeepKernel(PATCHES.features, patch_size=SIZE, seed=0, device="cpu")
+    with pytest.raises(RuntimeError, match="has learned nothing yet"):
+        model.knowledge()
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pathlib.Path.touch, (pathlib.Path("evil"),))
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04 neither", "pickle", "list", "cut"])
+def test_a_file_that_is_no_model_is_refused_in_one_sentence_and_never_executed(content, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "wrong.dklmodel"
+    if content == "pickle":
+        torch.save({"format": "dkl-ae model", "parts": Evil()}, file)
+    elif content == "list":
+        torch.save([1, 2], file)
+    elif content == "cut":
+        saved(file)
+        file.write_bytes(file.read_bytes()[:1000])
+    else:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"is not a saved model(, or is damaged)?: choose another\.$"):
+        Pretrained.load(file)
+    assert not pathlib.Path("evil").exists()
+
+
+def test_a_file_that_is_not_there_or_too_new_is_refused(tmp_path, monkeypatch) -> None:
+    with pytest.raises(ValueError, match=r"cannot be read \(No such file or directory\): choose another"):
+        Pretrained.load(tmp_path / "none.dklmodel")
+    monkeypatch.setattr("dkl_ae.model.saved_model.VERSION", VERSION + 1)
+    saved(tmp_path / "new.dklmodel")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="saved by a newer version of dkl-ae"):
+        Pretrained.load(tmp_path / "new.dklmodel")
+
+
+def test_a_model_that_does_not_fit_the_run_is_refused(tmp_path) -> None:
+    model = saved(tmp_path / "model.dklmodel")
+    model.require_scalarizer("com_magnitude", SIZE)
+    model.require_pixel_size(0.0205)
+    for call, sentence in (
+        (lambda: model.require_scalarizer("abf", SIZE), "The saved model predicts com_magnitude but the run is driven"),
+        (lambda: model.require_scalarizer("com_magnitude", 13), "The saved model sees patches of 5 px but the run has"),
+        (
+            lambda: model.require_pixel_size(0.04),
+            "The saved model was trained on pixels of 0.02 nm but the survey",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(sentence)}"):
+            call()
