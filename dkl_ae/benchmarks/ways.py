@@ -11,10 +11,10 @@ import scipy.optimize
 
 from dkl_ae.benchmarks.published import PublishedWay
 from dkl_ae.benchmarks.recorded import Target
-from dkl_ae.model import ExactGP, Posterior, widened, widening
+from dkl_ae.model import ExactGP, Posterior, interval_scale, rescaled
 from dkl_ae.model.deep_kernel import DeepKernel
-from dkl_ae.model.descriptors import structured_base
-from dkl_ae.records import FloatArray, IntArray, Patches, Symmetry, elements
+from dkl_ae.model.descriptors import pca_coordinates
+from dkl_ae.records import FloatArray, IntArray, Patches, Symmetry, symmetry_operations
 
 
 class Way(typing.Protocol):
@@ -38,7 +38,7 @@ class Ours:
 
     def learn(self, measured: IntArray, random: int) -> Posterior:
         self._model.fit(measured, self._target.values[measured], self._target.sigmas[measured])
-        return widened(self._model.predict(), widening(self._model, numpy.arange(random)))
+        return rescaled(self._model.predict(), interval_scale(self._model, numpy.arange(random)))
 
 
 class Published:
@@ -110,8 +110,8 @@ def _places(patches: Patches, target: Target) -> Way:
 
 
 def _patches(patches: Patches, target: Target, symmetry: Symmetry) -> Way:
-    images = elements(symmetry, patches.size)
-    points = structured_base(patches.features, patches.size, images)
+    images = symmetry_operations(symmetry, patches.size)
+    points = pca_coordinates(patches.features, patches.size, images)
     return PlainGP(points, numpy.array([image.sign for image in images]), target)
 
 

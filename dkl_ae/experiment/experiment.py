@@ -15,7 +15,7 @@ import numpy.typing
 from dkl_ae.experiment.acquisition import ACQUISITIONS, NEVER, Belief, choose, exploration, score, worth
 from dkl_ae.experiment.objective import Objective
 from dkl_ae.experiment.plan import Plan
-from dkl_ae.model import Posterior, Surrogate, widened, widening
+from dkl_ae.model import Posterior, Surrogate, interval_scale, rescaled
 from dkl_ae.records import (
     FloatArray,
     IntArray,
@@ -92,7 +92,7 @@ class Experiment:
         self._measurements: list[Measurement] = []
         self._measured: set[int] = set()
         self._maps: Maps | None
-        self._widenings: list[float] = []
+        self._interval_scales: list[float] = []
         self._checkpoint: Checkpoint | None = None
         self._knows_before = bool(plan.pretrained)
         self._follow(plan)
@@ -149,7 +149,7 @@ class Experiment:
         """Which part of the model speaks, and how far its intervals had to be widened; empty until it has learned."""
         if self._maps is None:
             return ""
-        return f"{self._surrogates[0].explanation}; intervals x {max(self._widenings):.2f}"
+        return f"{self._surrogates[0].explanation}; intervals x {max(self._interval_scales):.2f}"
 
     def ask(self) -> Proposal:
         """The next place to measure; the same until something is told.
@@ -300,10 +300,10 @@ class Experiment:
         factors: list[float] = []
         for surrogate, (target, error) in zip(self._surrogates, targets, strict=True):
             surrogate.fit(candidates, target, error)
-            factor = widening(surrogate, numpy.flatnonzero(random[valid]))
-            posteriors.append(widened(surrogate.predict(), factor))
+            factor = interval_scale(surrogate, numpy.flatnonzero(random[valid]))
+            posteriors.append(rescaled(surrogate.predict(), factor))
             factors.append(factor)
-        self._widenings = factors
+        self._interval_scales = factors
         self._keep_checkpoint()
         shown = _angle_posterior(*posteriors) if self._scalarizer.circular else posteriors[0]
         belief = self._objective.belief([target for target, _ in targets], posteriors)
@@ -390,7 +390,7 @@ class Experiment:
         parts = [
             (weight * factor) ** 2 * surrogate.covariance(left, right)
             for weight, factor, surrogate in zip(
-                self._objective.weights, self._widenings, self._surrogates, strict=True
+                self._objective.weights, self._interval_scales, self._surrogates, strict=True
             )
         ]
         total: FloatArray = numpy.sum(parts, axis=0)

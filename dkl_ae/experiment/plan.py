@@ -24,7 +24,7 @@ from dkl_ae.settings import (
     NO_DESCAN,
     REFERENCES,
     REGION,
-    Embedding,
+    KernelInput,
 )
 
 _LOWEST: typing.Final = {
@@ -102,7 +102,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         _require_choice("scalarizer", self.scalarizer, self.scalarizers)
-        _require_choice("model", self.embedding, tuple(Embedding))
+        _require_choice("model", self.embedding, tuple(KernelInput))
         _require_choice("acquisition function", self.acquisition, ACQUISITIONS)
         _require_choice("device", self.device, DEVICES)
         _require_choice("reference", self.reference, REFERENCES)

@@ -4,7 +4,7 @@ Whatever needs torch has a face of its own: `dkl_ae.model.deep_kernel`, `dkl_ae.
 """
 
 from dkl_ae.model.exact_gp import ExactGP
-from dkl_ae.model.interval_calibration import widened, widening
+from dkl_ae.model.interval_calibration import interval_scale, rescaled
 from dkl_ae.model.surrogate import Posterior, Surrogate
 
-__all__ = ["ExactGP", "Posterior", "Surrogate", "widened", "widening"]
+__all__ = ["ExactGP", "Posterior", "Surrogate", "interval_scale", "rescaled"]

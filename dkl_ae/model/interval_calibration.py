@@ -11,7 +11,7 @@ _PRIOR_READINGS = 5
 """As many readings are taken to have been as far off as predicted, before any was: few readings say little."""
 
 
-def widening(surrogate: Surrogate, rows: IntArray) -> float:
+def interval_scale(surrogate: Surrogate, rows: IntArray) -> float:
     """By what factor the intervals of a surrogate are too narrow, at least 1.
 
     Each reading is predicted from all the others; the root mean square of what it is off, in predicted deviations, is
@@ -27,6 +27,6 @@ def widening(surrogate: Surrogate, rows: IntArray) -> float:
     return max(1.0, float(numpy.sqrt((_PRIOR_READINGS + squares.sum()) / (_PRIOR_READINGS + rows.size))))
 
 
-def widened(posterior: Posterior, factor: float) -> Posterior:
+def rescaled(posterior: Posterior, factor: float) -> Posterior:
     """The same belief, less sure of itself."""
     return Posterior(posterior.mean, posterior.sigma * factor)

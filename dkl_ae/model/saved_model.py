@@ -11,7 +11,7 @@ import numpy
 import numpy.typing
 import torch
 
-from dkl_ae.model.descriptors.pca import Basis
+from dkl_ae.model.descriptors.pca import PatchPCA
 from dkl_ae.records import FloatArray, UserError
 
 FORMAT = "dkl-ae model"
@@ -25,7 +25,7 @@ class Knowledge:
     """Of one modelled number."""
 
     embedding: str
-    basis: Basis
+    basis: PatchPCA
     parameters: dict[str, torch.Tensor]
     """State of `dkl_ae.model.deep_kernel.kernel.DeepKernelModel`."""
     features: numpy.typing.NDArray[numpy.float32]
@@ -92,7 +92,9 @@ class Pretrained:
         parts = tuple(
             Knowledge(
                 embedding=part["embedding"],
-                basis=Basis(part["basis"]["mean"].numpy(), part["basis"]["directions"].numpy(), part["basis"]["norm"]),
+                basis=PatchPCA(
+                    part["basis"]["mean"].numpy(), part["basis"]["directions"].numpy(), part["basis"]["norm"]
+                ),
                 parameters=part["parameters"],
                 features=part["features"].numpy(),
                 values=part["values"].numpy(),

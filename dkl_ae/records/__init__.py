@@ -15,7 +15,7 @@ from dkl_ae.records.regions import (
     spread_places,
 )
 from dkl_ae.records.survey import Survey
-from dkl_ae.records.symmetry import Element, Symmetry, elements
+from dkl_ae.records.symmetry import Symmetry, SymmetryOperation, symmetry_operations
 
 __all__ = [
     "BEAM_CURRENT_A",
@@ -24,7 +24,6 @@ __all__ = [
     "AnyArray",
     "BoolArray",
     "ComplexArray",
-    "Element",
     "FloatArray",
     "InstrumentError",
     "IntArray",
@@ -37,15 +36,16 @@ __all__ = [
     "Reading",
     "Survey",
     "Symmetry",
+    "SymmetryOperation",
     "UserError",
     "centred_size",
     "darkest_place_of_each_part",
     "darkest_places",
     "darkest_places_in",
-    "elements",
     "parse_region",
     "places_in",
     "relativistic_mass_ratio",
     "spread_places",
+    "symmetry_operations",
     "wavelength_angstrom",
 ]

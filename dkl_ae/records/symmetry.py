@@ -29,7 +29,7 @@ class Symmetry(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Element:
+class SymmetryOperation:
     """One symmetry of the square that takes a reading to itself or to its opposite."""
 
     pixels: IntArray
@@ -38,22 +38,22 @@ class Element:
     """1 where the reading stays the same, -1 where it becomes its opposite."""
 
 
-def elements(symmetry: Symmetry, patch_size: int) -> tuple[Element, ...]:
+def symmetry_operations(symmetry: Symmetry, patch_size: int) -> tuple[SymmetryOperation, ...]:
     """The symmetries under which a reading keeps its magnitude, the identity first.
 
     They are all eight for a scalar, and four for a component: a quarter turn makes it another component.
     """
     pixels = numpy.arange(patch_size**2).reshape(patch_size, patch_size)
     if symmetry is Symmetry.NONE:
-        return (Element(pixels.ravel(), 1.0),)
+        return (SymmetryOperation(pixels.ravel(), 1.0),)
     y, x = numpy.indices(pixels.shape) - patch_size // 2
     followed = {Symmetry.SCALAR: numpy.ones_like(x), Symmetry.X: x, Symmetry.Y: y}[symmetry]
-    found: list[Element] = []
+    found: list[SymmetryOperation] = []
     for turns in range(4):
         for image in (pixels, pixels[:, ::-1]):
             changed = numpy.rot90(image, turns).ravel()
             # A coordinate becomes itself, its opposite, or the other one, which has nothing in common with it.
             common = numpy.sum(followed.ravel()[changed] * followed.ravel())
             if common or len(found) == 0:
-                found.append(Element(changed, float(numpy.sign(common) or 1)))
+                found.append(SymmetryOperation(changed, float(numpy.sign(common) or 1)))
     return tuple(found)

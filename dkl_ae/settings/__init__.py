@@ -13,7 +13,7 @@ from dkl_ae.settings.choices import (
     REGION,
     SMALLEST,
     VALUE,
-    Embedding,
+    KernelInput,
 )
 
 __all__ = [
@@ -29,5 +29,5 @@ __all__ = [
     "REGION",
     "SMALLEST",
     "VALUE",
-    "Embedding",
+    "KernelInput",
 ]

@@ -21,7 +21,7 @@ NO_DESCAN = "none"
 DESCAN_ORDERS = {NO_DESCAN: 0, "plane": 1, "quadratic": 2}
 
 
-class Embedding(enum.StrEnum):
+class KernelInput(enum.StrEnum):
     """What a deep kernel's points in latent space are made of."""
 
     COMBINED = "combined"

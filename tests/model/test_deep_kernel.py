@@ -14,8 +14,8 @@ from dkl_ae.model.deep_kernel import DeepKernel, kernel
 from dkl_ae.model.deep_kernel import facade as deep_kernel
 from dkl_ae.model.descriptors import network, pca
 from dkl_ae.model.descriptors.network import LEARNED_FEATURES, LearnedFeatures
-from dkl_ae.model.descriptors.pca import COMPONENTS, structured_base
-from dkl_ae.records import Patches, Survey, Symmetry, elements
+from dkl_ae.model.descriptors.pca import COMPONENTS, pca_coordinates
+from dkl_ae.records import Patches, Survey, Symmetry, symmetry_operations
 from tests.support.strategies import Data, data_sets
 
 SIZE = 5
@@ -41,7 +41,7 @@ def deep_kernel_of(
 
 
 def base_of(symmetry: Symmetry = Symmetry.SCALAR) -> numpy.ndarray:
-    return structured_base(PATCHES.features, SIZE, elements(symmetry, SIZE))
+    return pca_coordinates(PATCHES.features, SIZE, symmetry_operations(symmetry, SIZE))
 
 
 def untrained(patch: pytest.MonkeyPatch) -> None:
@@ -68,14 +68,14 @@ def exact(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -
     parts = model._model
     process = ExactGP(
         base_of(symmetry),
-        signs=numpy.array([element.sign for element in elements(symmetry, SIZE)]),
+        signs=numpy.array([element.sign for element in symmetry_operations(symmetry, SIZE)]),
         free_scale=parts.free_kernel.outputscale.item() * scale**2,
         length=parts.local_kernel.base_kernel.lengthscale.item(),
         output_scale=parts.local_kernel.outputscale.item() * scale**2,
         linear=parts.linear_kernel.variance.item() * scale**2,
         quadratic=parts.quadratic_kernel.variance.item() * scale**2,
         mean=parts.mean_module.constant.item() * scale + centre,
-        noise=(parts.likelihood.second_noise.item() + deep_kernel.LEAST_NOISE) * scale**2,
+        noise=(parts.likelihood.second_noise.item() + deep_kernel.MIN_NOISE) * scale**2,
     )
     process.fit(data.candidates, data.values, data.sigmas)
     return process
@@ -213,7 +213,7 @@ def test_it_is_defined_by_gpytorch() -> None:
 def test_the_base_is_principal_components_of_mean_squared_norm_one() -> None:
     for symmetry in Symmetry:
         base = base_of(symmetry)
-        assert base.shape[:2] == (len(elements(symmetry, SIZE)), PATCHES.count)
+        assert base.shape[:2] == (len(symmetry_operations(symmetry, SIZE)), PATCHES.count)
         assert COMPONENTS - 1 <= base.shape[2] <= COMPONENTS
         assert numpy.mean(numpy.sum(base**2, axis=2)) == pytest.approx(1)
         images = base.reshape(-1, base.shape[2])
@@ -237,7 +237,7 @@ def test_images_keep_their_distances(components, symmetry) -> None:
 @pytest.mark.parametrize("size", [1, 3])
 def test_small_patches_have_fewer_components(size) -> None:
     patches = Patches(lattice(), size)
-    base = structured_base(patches.features, size, elements(Symmetry.X, size))
+    base = pca_coordinates(patches.features, size, symmetry_operations(Symmetry.X, size))
     assert base.shape[1:] == (patches.count, min(size**2, base.shape[2]))
     data = Data(numpy.arange(5), numpy.arange(5.0), numpy.full(5, 0.1))
     assert numpy.isfinite(fit(deep_kernel_of(patches.features, size), data).mean).all()
@@ -442,7 +442,7 @@ def test_it_leaves_the_state_of_torch_and_numpy_alone() -> None:
 
 @pytest.mark.usefixtures("two_threads")
 def test_the_number_of_threads_is_restored_after_a_failure() -> None:
-    with pytest.raises(RuntimeError, match="disk"), deep_kernel.one_thread():
+    with pytest.raises(RuntimeError, match="disk"), deep_kernel.single_threaded_torch():
         raise RuntimeError("disk")
     assert torch.get_num_threads() == 2
 

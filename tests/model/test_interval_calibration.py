@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.model import ExactGP, Posterior, widened, widening
+from dkl_ae.model import ExactGP, Posterior, interval_scale, rescaled
 from tests.support.strategies import data_sets, hyperparameters
 
 POINTS = numpy.random.default_rng(1).normal(size=(1, 40, 3))
@@ -27,27 +27,27 @@ def off_by(z: numpy.ndarray) -> Predicted:
 
 @given(st.lists(st.floats(-30, 30), max_size=30))
 def test_intervals_are_never_narrowed_and_at_most_as_wide_as_the_worst_error(z) -> None:
-    factor = widening(off_by(numpy.array(z)), numpy.arange(len(z)))
+    factor = interval_scale(off_by(numpy.array(z)), numpy.arange(len(z)))
     assert 1 <= factor <= max([1.0, *numpy.abs(z)])
 
 
 def test_many_readings_that_are_off_by_three_deviations_widen_by_three() -> None:
     z = 3.0 * numpy.random.default_rng(0).normal(size=2000)
-    assert widening(off_by(z), numpy.arange(z.size)) == pytest.approx(3, rel=0.05)
+    assert interval_scale(off_by(z), numpy.arange(z.size)) == pytest.approx(3, rel=0.05)
 
 
 def test_one_reading_is_not_proof() -> None:
-    assert widening(off_by(numpy.array([3.0])), numpy.array([0])) < 1.6
+    assert interval_scale(off_by(numpy.array([3.0])), numpy.array([0])) < 1.6
 
 
 def test_chosen_readings_do_not_count() -> None:
     z = numpy.array([0.1, 0.2, 50.0])
-    assert widening(off_by(z), numpy.array([0, 1])) == 1
-    assert widening(off_by(z), numpy.empty(0, int)) == 1
+    assert interval_scale(off_by(z), numpy.array([0, 1])) == 1
+    assert interval_scale(off_by(z), numpy.empty(0, int)) == 1
 
 
-def test_widening_leaves_the_mean() -> None:
-    wide = widened(Posterior(numpy.array([1.0, 2.0]), numpy.array([0.5, 1.0])), 2.0)
+def test_rescaling_leaves_the_mean() -> None:
+    wide = rescaled(Posterior(numpy.array([1.0, 2.0]), numpy.array([0.5, 1.0])), 2.0)
     numpy.testing.assert_array_equal(wide.mean, [1, 2])
     numpy.testing.assert_array_equal(wide.sigma, [1, 2])
 

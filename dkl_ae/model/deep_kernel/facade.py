@@ -25,11 +25,11 @@ from dkl_ae.model.deep_kernel.kernel import (
     safe_cholesky,
 )
 from dkl_ae.model.descriptors.network import LearnedFeatures
-from dkl_ae.model.descriptors.pca import Basis
+from dkl_ae.model.descriptors.pca import PatchPCA
 from dkl_ae.model.saved_model import Knowledge
 from dkl_ae.model.surrogate import Posterior, left_out
-from dkl_ae.records import FloatArray, IntArray, Symmetry, UserError, elements
-from dkl_ae.settings import Embedding
+from dkl_ae.records import FloatArray, IntArray, Symmetry, UserError, symmetry_operations
+from dkl_ae.settings import KernelInput
 
 CYCLES_COLD = 30
 CYCLES_WARM = 8
@@ -40,7 +40,7 @@ GROWTH_BEFORE_TRAINING = 1.1
 """Training waits until the data have grown by this factor; until then they only condition the model."""
 SURPRISE = 3.0
 """A reading farther from its prediction than this many standard deviations brings a training at once."""
-MOST_TRAINED_ON = 300
+MAX_TRAINED_ON = 300
 """A training sees at most this many measurements, drawn at random: its cost grows with their cube, and a few numbers
 need no more. The prediction always rests on all of them."""
 CONVERGED = 1e-3
@@ -49,8 +49,8 @@ EARLIER_DOUBT = 0.1
 """Readings of an earlier session are believed to be off by at least this much of their standard deviation, beside their
 known error: another specimen, another day's beam."""
 _CACHED_NUMBERS = 300_000
-_LEAST_PIECE = 64
-LEAST_NOISE = 1e-6
+_MIN_PIECE = 64
+MIN_NOISE = 1e-6
 """Least variance of the noise in units of the target's variance, beside the learned one."""
 
 
@@ -116,17 +116,17 @@ class DeepKernel:
         patch_size: int,
         seed: int,
         symmetry: Symmetry = Symmetry.NONE,
-        embedding: str = Embedding.COMBINED,
+        embedding: str = KernelInput.COMBINED,
         earlier: Knowledge | None = None,
         device: str = "auto",
     ) -> None:
-        self._embedding = Embedding(embedding if earlier is None else earlier.embedding)
-        if self._embedding is Embedding.NETWORK:
+        self._embedding = KernelInput(embedding if earlier is None else earlier.embedding)
+        if self._embedding is KernelInput.NETWORK:
             symmetry = Symmetry.NONE
-        images = elements(symmetry, patch_size)
-        self._basis = Basis.of(features, patch_size, images) if earlier is None else earlier.basis
+        images = symmetry_operations(symmetry, patch_size)
+        self._pca = PatchPCA.fit(features, patch_size, images) if earlier is None else earlier.basis
         self._features = features if earlier is None else numpy.concatenate([features, earlier.features])
-        self._base = torch.as_tensor(self._basis.base(self._features, patch_size, images))
+        self._base = torch.as_tensor(self._pca.transform(self._features, patch_size, images))
         self._count = len(features)
         self._earlier = _earlier_measurements(earlier, self._count)
         self._expected: Posterior | None = None
@@ -200,10 +200,10 @@ class DeepKernel:
         """
         _, data = self._fitted()
         seen = self._seen_in_training(data)
-        known = (seen.known - LEAST_NOISE).clamp_min(0).sqrt()
+        known = (seen.known - MIN_NOISE).clamp_min(0).sqrt()
         return Knowledge(
             embedding=str(self._embedding),
-            basis=self._basis,
+            basis=self._pca,
             parameters={name: value.cpu() for name, value in self._model.state_dict().items()},
             features=self._features[seen.candidates],
             values=seen.targets.cpu().numpy() * self._scale + self._centre,
@@ -225,7 +225,7 @@ class DeepKernel:
     def leave_one_out(self, rows: IntArray) -> tuple[FloatArray, Posterior]:
         """See `Surrogate.leave_one_out`."""
         solution, data = self._fitted()
-        with one_thread(), torch.no_grad():
+        with single_threaded_torch(), torch.no_grad():
             index = torch.as_tensor(rows + len(self._earlier[0]), device=self._base.device)
             unit = torch.eye(len(solution.factor), dtype=torch.float64, device=self._base.device)[:, index]
             columns = torch.linalg.solve_triangular(solution.factor, unit, upper=False)
@@ -236,7 +236,7 @@ class DeepKernel:
     def covariance(self, left: IntArray, right: IntArray) -> FloatArray:
         """See `Surrogate.covariance`."""
         solution, _ = self._fitted()
-        with one_thread(), torch.no_grad():
+        with single_threaded_torch(), torch.no_grad():
             self._map(solution)
             first, second = (torch.as_tensor(part, device=self._base.device) for part in (left, right))
             explained = solution.explained[: solution.mapped]
@@ -254,7 +254,7 @@ class DeepKernel:
         return Posterior(mean * self._scale + self._centre, sigma * self._scale)
 
     def _fit(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> None:
-        with one_thread():
+        with single_threaded_torch():
             if self._data is not None and self._extends(candidates, values, sigmas):
                 first_new = len(self._data.candidates)
                 self._data = self._in_model_units(candidates, values, sigmas)
@@ -275,7 +275,7 @@ class DeepKernel:
             self._rescale(old_values)
             self._data = self._in_model_units(earlier, old_values, numpy.hypot(old_sigmas, doubt))
             self._trained_on = len(earlier)
-            with one_thread():
+            with single_threaded_torch():
                 self._solution = self._solve(self._data)
             self._expected = self._predict(self._solution)
         if candidates.size:
@@ -313,11 +313,11 @@ class DeepKernel:
         return _Data(
             numpy.array(candidates),
             self._tensor((values - self._centre) / self._scale),
-            self._tensor((sigmas / self._scale) ** 2 + LEAST_NOISE),
+            self._tensor((sigmas / self._scale) ** 2 + MIN_NOISE),
         )
 
     def _predict(self, solution: _Solution) -> Posterior:
-        with one_thread(), torch.no_grad():
+        with single_threaded_torch(), torch.no_grad():
             self._map(solution)
             # What was learned as noise beyond the counting's is what the patch does not tell of the reading: the truth
             # varies by as much.
@@ -397,9 +397,9 @@ class DeepKernel:
 
     def _seen_in_training(self, data: _Data) -> _Data:
         count = len(data.candidates)
-        if count <= MOST_TRAINED_ON:
+        if count <= MAX_TRAINED_ON:
             return data
-        chosen = numpy.random.default_rng((self._seed, count)).choice(count, MOST_TRAINED_ON, replace=False)
+        chosen = numpy.random.default_rng((self._seed, count)).choice(count, MAX_TRAINED_ON, replace=False)
         return _Data(data.candidates[chosen], data.targets[chosen], data.known[chosen])
 
     def _base_of(self, candidates: IntArray) -> torch.Tensor:
@@ -431,7 +431,7 @@ class DeepKernel:
         """Slices of a long axis: `width` numbers for each of its elements, as many as stay in the processor's cache. A
         GPU takes more at once."""
         numbers = _CACHED_NUMBERS * (500 if self._base.is_cuda else 1)
-        step = max(numbers // width, _LEAST_PIECE)
+        step = max(numbers // width, _MIN_PIECE)
         return (slice(start, start + step) for start in range(0, length, step))
 
     def _train_from_scratch(self, data: _Data) -> None:
@@ -494,7 +494,7 @@ class DeepKernel:
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
+def single_threaded_torch() -> Iterator[None]:
     """Compute on one CPU thread: two of them take ten times as long over small matrices."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from dkl_ae.settings import Embedding
+from dkl_ae.settings import KernelInput
 
 HIDDEN_UNITS = 32
 
@@ -23,9 +23,11 @@ class LearnedFeatures(torch.nn.Module):
     stays a kernel. With a last layer of zero the deep kernel is the Gaussian process on the base.
     """
 
-    def __init__(self, dimensions: int, generator: torch.Generator, embedding: Embedding = Embedding.COMBINED) -> None:
+    def __init__(
+        self, dimensions: int, generator: torch.Generator, kernel_input: KernelInput = KernelInput.COMBINED
+    ) -> None:
         super().__init__()
-        self._embedding = embedding
+        self._kernel_input = kernel_input
         self.first = torch.nn.Parameter(
             torch.randn(dimensions, HIDDEN_UNITS, generator=generator, dtype=torch.float64) * (2 / dimensions**0.5)
         )
@@ -36,15 +38,15 @@ class LearnedFeatures(torch.nn.Module):
 
     def forward(self, base: torch.Tensor) -> torch.Tensor:
         """Shape (symmetries, n, dimensions) -> (symmetries, n, latent dimensions)."""
-        if self._embedding is Embedding.PATCHES:
+        if self._kernel_input is KernelInput.PATCHES:
             return base
         learned = torch.tanh(base @ self.first + self.bias).mean(0) @ self.last
-        if self._embedding is Embedding.NETWORK:
+        if self._kernel_input is KernelInput.NETWORK:
             return learned.expand(len(base), -1, -1)
         return torch.cat([base, learned.expand(len(base), -1, -1)], dim=-1)
 
     def learned_share(self, latent: torch.Tensor) -> float:
         """Of the variance of latent points, that of their learned features."""
         variances = latent[0].var(0)
-        learned = 0 if self._embedding is Embedding.PATCHES else LEARNED_FEATURES
+        learned = 0 if self._kernel_input is KernelInput.PATCHES else LEARNED_FEATURES
         return float(variances[len(variances) - learned :].sum() / variances.sum())

@@ -1,4 +1,4 @@
-"""How a patch becomes the points in latent space on which the kernel acts: a fixed base and learned features.
+"""How a patch becomes the coordinates on which a kernel acts, and from which a network learns features.
 
 A patch has one point for each symmetry of its reading: its own, and those of its turned and mirrored images.
 """
@@ -11,18 +11,19 @@ from collections.abc import Sequence
 import numpy
 import numpy.typing
 
-from dkl_ae.records import Element
+from dkl_ae.records import SymmetryOperation
 
 COMPONENTS = 12
-"""Most principal components kept of the windowed patches: in more there is little but the survey's noise."""
-_SAME = 1e-6
+"""At most so many principal components of the windowed patches are kept: in more there is little but the survey's
+noise."""
+_EQUAL_EIGENVALUES = 1e-6
 """Eigenvalues this close, beside the largest, are equal."""
 WINDOW = 0.22
 """Standard deviation of the Gaussian window, in patch sizes."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Basis:
+class PatchPCA:
     """Principal components of windowed patches and of all their images.
 
     A Gaussian window weighs the patch's centre more than its rim, so distances in this space are distances of the
@@ -38,36 +39,40 @@ class Basis:
     """Root of the mean squared norm of the patches that the components are of."""
 
     @classmethod
-    def of(cls, features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]) -> Basis:
+    def fit(
+        cls, features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[SymmetryOperation]
+    ) -> PatchPCA:
         """That of some patches, shape (candidates, patch_size ** 2)."""
         windowed = _windowed(features, patch_size)
-        mean = numpy.mean([windowed.mean(axis=0)[element.pixels] for element in symmetries], axis=0)
+        mean = numpy.mean([windowed.mean(axis=0)[operation.pixels] for operation in symmetries], axis=0)
         windowed -= mean
         products = windowed.T @ windowed
-        together = numpy.sum([products[numpy.ix_(element.pixels, element.pixels)] for element in symmetries], axis=0)
+        together = numpy.sum(
+            [products[numpy.ix_(operation.pixels, operation.pixels)] for operation in symmetries], axis=0
+        )
         directions = _leading_directions(together)
         # Every image has the same components, in another order.
         norm = float(numpy.sqrt(numpy.mean(numpy.sum((windowed @ directions) ** 2, axis=1))))
         return cls(mean, directions, norm if norm > 0 else 1.0)
 
-    def base(
-        self, features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]
+    def transform(
+        self, features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[SymmetryOperation]
     ) -> numpy.typing.NDArray[numpy.float64]:
         """The components of each image of some patches, shape (symmetries, candidates, components)."""
         windowed = _windowed(features, patch_size) - self.mean
         directions = self.directions / self.norm
-        return numpy.stack([windowed @ directions[numpy.argsort(element.pixels)] for element in symmetries])
+        return numpy.stack([windowed @ directions[numpy.argsort(operation.pixels)] for operation in symmetries])
 
 
-def structured_base(
-    features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[Element]
+def pca_coordinates(
+    features: numpy.typing.NDArray[numpy.float32], patch_size: int, symmetries: Sequence[SymmetryOperation]
 ) -> numpy.typing.NDArray[numpy.float64]:
     """The components of each image of some patches in their own basis, shape (symmetries, candidates, components), of
     mean squared norm 1.
 
     features: shape (candidates, patch_size ** 2).
     """
-    return Basis.of(features, patch_size, symmetries).base(features, patch_size, symmetries)
+    return PatchPCA.fit(features, patch_size, symmetries).transform(features, patch_size, symmetries)
 
 
 def _windowed(features: numpy.typing.NDArray[numpy.float32], patch_size: int) -> numpy.typing.NDArray[numpy.float64]:
@@ -86,6 +91,6 @@ def _leading_directions(products: numpy.typing.NDArray[numpy.float64]) -> numpy.
     values, directions = numpy.linalg.eigh(products)
     values, directions = values[::-1], directions[:, ::-1]
     count = min(COMPONENTS, len(values))
-    while 1 < count < len(values) and values[count - 1] - values[count] < _SAME * values[0]:
+    while 1 < count < len(values) and values[count - 1] - values[count] < _EQUAL_EIGENVALUES * values[0]:
         count -= 1
     return directions[:, :count]
