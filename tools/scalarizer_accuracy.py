@@ -19,10 +19,10 @@ import numpy
 
 from dkl_ae.patterns import Patterns, Reference, find_reference
 from dkl_ae.recordings import open_recording
-from dkl_ae.records import FloatArray
+from dkl_ae.records import DEFAULT_ELECTRONS, FloatArray
 from dkl_ae.scalarizers import SCALARIZERS, Values, read
 
-FULL = 1.87e6
+FULL = DEFAULT_ELECTRONS
 """Electrons of a pattern: 30 pA for 10 ms."""
 COVERED = 0.9
 """Least coverage of a layer that counts as one that is there."""

@@ -16,11 +16,10 @@ import numpy.typing
 import threadpoolctl
 
 from dkl_ae.patterns import Patterns, Reference, find_reference
-from dkl_ae.records import FloatArray
+from dkl_ae.records import DEFAULT_ELECTRONS, FloatArray
 from dkl_ae.scalarizers import CENTRE_OF_MASS, SCALARIZERS, VIRTUAL_DETECTORS, read, scalarize
 
 FAST = (*CENTRE_OF_MASS, *VIRTUAL_DETECTORS)
-ELECTRONS = 1.87e6
 RINGS = ((0.0, 1.0), (0.5, 1.0), (1.1, 9.0), (1.1, 2.0), (2.0, 9.0))
 """Inner and outer radius of the virtual detectors, in disc radii."""
 CHUNK = 512
@@ -51,7 +50,7 @@ def disc(side: int) -> FloatArray:
     """Electrons of an undeflected beam of 30 mrad on a detector that reaches to 80 mrad, shape (side, side)."""
     y, x = numpy.indices((side, side)) - (side - 1) / 2
     covered: FloatArray = numpy.clip(12 * side / 64 + 0.5 - numpy.hypot(y, x), 0, 1)
-    electrons: FloatArray = covered * ELECTRONS / covered.sum()
+    electrons: FloatArray = covered * DEFAULT_ELECTRONS / covered.sum()
     return electrons
 
 

@@ -15,12 +15,20 @@ import numpy
 
 from dkl_ae.experiment import Plan
 from dkl_ae.instruments import Frame
-from dkl_ae.records import Measurement, Origin, Position, Proposal, Reading, Survey
+from dkl_ae.records import (
+    DEFAULT_ELECTRONS,
+    DEFAULT_EXPOSURE_S,
+    Measurement,
+    Origin,
+    Position,
+    Proposal,
+    Reading,
+    Survey,
+)
 from dkl_ae.run import Dose, PointMeasured, SurveyAcquired
 from dkl_ae.session import SessionWriter, open_session
 
 SIDE = 256
-ELECTRONS = 1.87e6
 
 
 def patterns(count: int) -> list[numpy.typing.NDArray[numpy.uint16]]:
@@ -28,7 +36,7 @@ def patterns(count: int) -> list[numpy.typing.NDArray[numpy.uint16]]:
     random = numpy.random.default_rng(0)
     y, x = numpy.mgrid[:SIDE, :SIDE] - SIDE / 2
     share = numpy.where(numpy.hypot(y, x) < 40, 1.0, 2e-3)
-    expected = ELECTRONS * share / share.sum()
+    expected = DEFAULT_ELECTRONS * share / share.sum()
     return [random.poisson(expected).astype(numpy.uint16) for _ in range(count)]
 
 
@@ -43,11 +51,15 @@ def main(count: int) -> None:
         writer = SessionWriter(file, plan)
         writer.keep(SurveyAcquired(plan, survey, Dose(0.1, 1e6)))
         for step in range(1, count + 1):
-            frame = Frame(some[step % 16], (1.0, 1.0), 1.0, Position(0.5, 0.5), 0.01, float(step))
+            frame = Frame(some[step % 16], (1.0, 1.0), 1.0, Position(0.5, 0.5), DEFAULT_EXPOSURE_S, float(step))
             proposal = Proposal(step, step // 128, step % 128, Origin.MODEL, 1.0, 0.5, 0.1, 0.5)
             there = Position(0.5, 0.5)
-            measurement = Measurement(proposal, there, there, readings, ELECTRONS, 0.01, float(step))
-            event = PointMeasured(step, measurement, frame, (), Dose(0.01 * step, ELECTRONS * step))
+            measurement = Measurement(
+                proposal, there, there, readings, DEFAULT_ELECTRONS, DEFAULT_EXPOSURE_S, float(step)
+            )
+            event = PointMeasured(
+                step, measurement, frame, (), Dose(DEFAULT_EXPOSURE_S * step, DEFAULT_ELECTRONS * step)
+            )
             start = time.perf_counter()
             writer.keep(event)
             times.append(time.perf_counter() - start)

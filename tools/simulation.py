@@ -7,6 +7,7 @@ Run as `OMP_NUM_THREADS=1 python benchmarks/simulation.py [FOLDER]`. FOLDER hold
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import statistics
@@ -19,7 +20,7 @@ import h5py
 import numpy
 import scipy.ndimage
 
-from dkl_ae.records import FloatArray
+from dkl_ae.records import DEFAULT_ELECTRONS, DEFAULT_EXPOSURE_S, FloatArray
 from dkl_ae.simulation import (
     PRESETS,
     Geometry,
@@ -63,7 +64,8 @@ def print_speed() -> None:
     report("HAADF 512 x 512, counted", lambda: column.scan("HAADF", y, x, 1e4, 1e-5))
     for preset in PRESETS.values():
         column = VirtualColumn(preset.make(0), preset.optics, preset.geometry)
-        report(f"a counted frame of {preset.name}", lambda: column.expose(2.0, 2.0, 1.87e6, 0.01))  # noqa: B023
+        expose = functools.partial(column.expose, 2.0, 2.0, DEFAULT_ELECTRONS, DEFAULT_EXPOSURE_S)
+        report(f"a counted frame of {preset.name}", expose)
 
 
 def report(name: str, call: Callable[[], object], times: int = 20) -> None:

@@ -20,8 +20,17 @@ import threadpoolctl
 
 from dkl_ae.patterns import PatternMemory, Patterns, Reference, described
 from dkl_ae.recordings import Chunk, Recording, ReferenceChoice, chunks_of, open_recording, recorded_reference
-from dkl_ae.records import USUAL_ELECTRONS, BoolArray, FloatArray, IntArray, NumberArray, UserError, spread_places
-from dkl_ae.scalarizers import ANGSTROM_PER_NM, ENDS, USUAL_ARM_NM, Scalarizer, catalogue, curl, minus_divergence, read
+from dkl_ae.records import DEFAULT_ELECTRONS, BoolArray, FloatArray, IntArray, NumberArray, UserError, spread_pixels
+from dkl_ae.scalarizers import (
+    ANGSTROM_PER_NM,
+    DEFAULT_ARM_NM,
+    ENDS,
+    Scalarizer,
+    catalogue,
+    curl,
+    minus_divergence,
+    read,
+)
 
 ALL: typing.Final = "all"
 
@@ -48,10 +57,10 @@ class Request:
     mrad_per_pixel: float | None = None
     beam_energy_kev: float | None = None
     """Where the file does not tell; see `dkl_ae.recordings.open_recording`."""
-    electrons: float = USUAL_ELECTRONS
+    electrons: float = DEFAULT_ELECTRONS
     """Of a pattern of a recording without noise."""
     reference: ReferenceChoice = dataclasses.field(default_factory=ReferenceChoice)
-    arm_nm: float = USUAL_ARM_NM
+    arm_nm: float = DEFAULT_ARM_NM
     """Of the cross around each pixel; the nearest whole number of pixels is taken."""
     scalarizer_file: str = ""
     expression: str = ""
@@ -135,8 +144,8 @@ def scalarize_recording(
     reference: Reference,
     scalarizers: Mapping[str, Scalarizer],
     *,
-    electrons: float = USUAL_ELECTRONS,
-    arm_nm: float = USUAL_ARM_NM,
+    electrons: float = DEFAULT_ELECTRONS,
+    arm_nm: float = DEFAULT_ARM_NM,
     places: BoolArray | None = None,
     spread: Spread | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
@@ -154,7 +163,7 @@ def scalarize_recording(
     chunks = [
         chunk
         for chunk in chunks_of(recording.scan_shape, recording.detector_shape)
-        if needed is None or needed[chunk.place].any()
+        if needed is None or needed[chunk.slices].any()
     ]
     memory = _memory(recording, reference, electrons)
     work = functools.partial(read_chunk, recording, (reference, memory), wanted, electrons, places=needed)
@@ -197,7 +206,7 @@ def read_chunk(
     """Read the patterns of a chunk: all, or those of some places, shape (H, W), in the order of `Chunk.pixels`."""
     reference, memory = against
     pixels = chunk.pixels(places)
-    counts = recording.counts(*chunk.place, electrons) if places is None else _counts_at(recording, pixels, electrons)
+    counts = recording.counts(*chunk.slices, electrons) if places is None else _counts_at(recording, pixels, electrons)
     positions = (pixels + 0.5) / numpy.array(recording.scan_shape)
     patterns = Patterns(counts, reference, positions=positions, memory=memory)
     parts = {}
@@ -210,7 +219,7 @@ def read_chunk(
 def _memory(recording: Recording, reference: Reference, electrons: float) -> PatternMemory:
     """Patterns from all over the scan: in which order it was scanned does not matter."""
     memory = PatternMemory()
-    places = spread_places(recording.scan_shape, _REMEMBERED)
+    places = spread_pixels(recording.scan_shape, _REMEMBERED)
     positions = (places + 0.5) / numpy.array(recording.scan_shape)
     Patterns(_counts_at(recording, places, electrons), reference, positions=positions).remember_in(memory)
     return memory

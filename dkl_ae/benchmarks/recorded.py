@@ -9,14 +9,12 @@ import numpy
 
 from dkl_ae.patterns import find_reference
 from dkl_ae.recordings import open_recording
-from dkl_ae.records import FloatArray, Patches, Survey, Symmetry, UserError
+from dkl_ae.records import DEFAULT_ELECTRONS, FloatArray, Patches, Survey, Symmetry, UserError
 from dkl_ae.scalarizers import SCALARIZERS, scalarize
 
 FOLLOWED = ("com_magnitude", "com_x", "com_y", "com_angle", "abf")
 """The scalarizers of the benchmark."""
 PATCH_SIZE = 13
-ELECTRONS = 1.87e6
-"""Of a pattern: 30 pA for 10 ms."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,12 +38,12 @@ def targets(file: pathlib.Path) -> tuple[Patches, list[Target]]:
     recording = open_recording(file)
     if recording.vacuum is None or recording.survey is None or not recording.is_noise_free:
         raise UserError(f"{file.name} is not a noise-free set with a pattern of vacuum: choose another.")
-    reference = find_reference(recording.vacuum * ELECTRONS, recording.mrad_per_pixel)
+    reference = find_reference(recording.vacuum * DEFAULT_ELECTRONS, recording.mrad_per_pixel)
     patches = Patches(Survey(recording.survey, recording.nm_per_pixel), PATCH_SIZE)
     random = numpy.random.default_rng(0)
     columns: dict[str, list[tuple[float, float, float]]] = {name: [] for name in FOLLOWED}
     for candidate in range(patches.count):
-        expected = ELECTRONS * recording.pattern(*patches.pixel(candidate))
+        expected = DEFAULT_ELECTRONS * recording.pattern(*patches.pixel(candidate))
         seen, true = (
             scalarize(pattern, reference, [SCALARIZERS[name] for name in FOLLOWED])
             for pattern in (random.poisson(expected), expected)

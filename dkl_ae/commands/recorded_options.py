@@ -6,6 +6,8 @@ import argparse
 import pathlib
 import typing
 
+from dkl_ae.records import DEFAULT_ELECTRONS
+
 if typing.TYPE_CHECKING:
     from dkl_ae.analysis import Request
 
@@ -36,7 +38,7 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
     calibration.add_argument(
         "--electrons",
         type=float,
-        default=1.87e6,
+        default=DEFAULT_ELECTRONS,
         help="of a pattern, for a simulation without noise (default: 1.87e6, 30 pA for 10 ms)",
     )
 

@@ -10,7 +10,7 @@ import typing
 
 from dkl_ae.commands.recorded_options import add_calibration, add_file
 from dkl_ae.commands.terminal import Terminal
-from dkl_ae.records import UserError
+from dkl_ae.records import DEFAULT_EXPOSURE_S, UserError
 
 if typing.TYPE_CHECKING:
     from dkl_ae.experiment import Plan
@@ -61,7 +61,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--goal-value", type=float, metavar="VALUE", help="the reading that is sought")
     group.add_argument("--seeds", type=int, dest="seed_points", metavar="N", help="points at random places (10)")
     group.add_argument("--steps", type=int, metavar="N", help="points that the model chooses (60)")
-    group.add_argument("--exposure", type=float, default=0.01, metavar="S", help="of a pattern, for the dose (0.01)")
+    group.add_argument(
+        "--exposure", type=float, default=DEFAULT_EXPOSURE_S, metavar="S", help="of a pattern, for the dose (0.01)"
+    )
     group.add_argument("--random-seed", type=int, metavar="N", help="the same gives the same run (0)")
     group = parser.add_argument_group("model", argument_default=argparse.SUPPRESS)
     group.add_argument("--patch", type=int, dest="patch_size", metavar="PIXELS", help="side of the patches (13)")

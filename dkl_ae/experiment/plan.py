@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dkl_ae.experiment.acquisition import ACQUISITIONS
 from dkl_ae.patterns import MASK_RADIUS
 from dkl_ae.records import UserError, parse_region
-from dkl_ae.scalarizers import USUAL_ARM_NM, Scalarizer, catalogue
+from dkl_ae.scalarizers import DEFAULT_ARM_NM, Scalarizer, catalogue
 from dkl_ae.settings import (
     DARKEST,
     DESCAN_ORDERS,
@@ -54,7 +54,7 @@ class Plan:
     """A Python file with scalarizers of your own; empty for none."""
     expression: str = ""
     """Gives the reading `composite` of the others; empty for none."""
-    cross_arm_nm: float = USUAL_ARM_NM
+    cross_arm_nm: float = DEFAULT_ARM_NM
     """How far the ends of the cross are from its centre, for a scalarizer that needs one."""
     goal: str = LARGEST
     """Whether the run seeks the largest reading, the smallest, or those closest to `goal_value`."""

@@ -7,11 +7,19 @@ import time
 import numpy
 
 from dkl_ae.instruments.instrument import Frame
-from dkl_ae.records import BEAM_CURRENT_A, ELEMENTARY_CHARGE_C, InstrumentError, Position, Survey, UserError
+from dkl_ae.records import (
+    DEFAULT_BEAM_CURRENT_A,
+    DEFAULT_EXPOSURE_S,
+    ELEMENTARY_CHARGE_C,
+    InstrumentError,
+    Position,
+    Survey,
+    UserError,
+)
 from dkl_ae.simulation import Column
 
 
-class DryRun:
+class ColumnInstrument:
     """Exposes as fast as it can compute. See `dkl_ae.instruments.Instrument`.
 
     pixel_time_s: dwell time of the survey, which has the column's usual sampling and its first channel.
@@ -21,9 +29,9 @@ class DryRun:
         self,
         column: Column,
         *,
-        exposure_s: float = 0.01,
+        exposure_s: float = DEFAULT_EXPOSURE_S,
         pixel_time_s: float = 40e-6,
-        beam_current_a: float = BEAM_CURRENT_A,
+        beam_current_a: float = DEFAULT_BEAM_CURRENT_A,
     ) -> None:
         self._column = column
         self._exposure_s = exposure_s

@@ -9,9 +9,9 @@ import pathlib
 import typing
 from collections.abc import Callable, Iterator, Mapping
 
-from dkl_ae.instruments.column_instrument import DryRun
+from dkl_ae.instruments.column_instrument import ColumnInstrument
 from dkl_ae.recordings import open_recording, virtual_survey
-from dkl_ae.records import ELEMENTARY_CHARGE_C, USUAL_ELECTRONS, UserError
+from dkl_ae.records import DEFAULT_ELECTRONS, DEFAULT_EXPOSURE_S, ELEMENTARY_CHARGE_C, UserError
 from dkl_ae.simulation import ReplayColumn
 
 KIND: typing.Final = "recording"
@@ -34,9 +34,9 @@ class Replay:
     survey_ring: tuple[float, float] | None = None
     """In disc radii: a virtual detector that makes the survey of the patterns; None to take a recorded one."""
     counts_per_electron: float = 1.0
-    electrons: float = USUAL_ELECTRONS
+    electrons: float = DEFAULT_ELECTRONS
     """On the specimen for a pattern: they make counts of a simulation without noise, and the dose of any recording."""
-    exposure_s: float = 0.01
+    exposure_s: float = DEFAULT_EXPOSURE_S
     """Of a pattern."""
     seed: int = 0
     """Of the counting noise, where the recording has none."""
@@ -51,7 +51,7 @@ class Replay:
                 raise UserError(f"The {what} is {value:g}: give a positive number.")
 
     @contextlib.contextmanager
-    def opened(self, progress: Callable[[float], None] = lambda fraction: None) -> Iterator[DryRun]:
+    def opened(self, progress: Callable[[float], None] = lambda fraction: None) -> Iterator[ColumnInstrument]:
         """The instrument; the recording is closed with it.
 
         progress: called with the fraction done of a survey that is made of the patterns.
@@ -73,7 +73,7 @@ class Replay:
                 recording = dataclasses.replace(recording, survey=survey)
             column = ReplayColumn(recording, seed=self.seed, counts_per_electron=self.counts_per_electron)
             current_a = self.electrons * ELEMENTARY_CHARGE_C / self.exposure_s
-            yield DryRun(column, exposure_s=self.exposure_s, beam_current_a=current_a)
+            yield ColumnInstrument(column, exposure_s=self.exposure_s, beam_current_a=current_a)
 
     def described(self) -> dict[str, typing.Any]:
         """As a session keeps it."""

@@ -23,14 +23,14 @@ class Chunk:
     """First and one after the last."""
 
     @property
-    def place(self) -> tuple[slice, slice]:
+    def slices(self) -> tuple[slice, slice]:
         """What to index a map with."""
         return slice(*self.rows), slice(*self.columns)
 
-    def pixels(self, places: BoolArray | None = None) -> IntArray:
-        """Row and column of every pixel, or of those that places of the scan, shape (H, W), have; shape (n, 2)."""
+    def pixels(self, chosen: BoolArray | None = None) -> IntArray:
+        """Row and column of every pixel, or of those that are chosen of the scan, shape (H, W); shape (n, 2)."""
         rows, columns = (stop - start for start, stop in (self.rows, self.columns))
-        inside = numpy.ones((rows, columns), numpy.bool_) if places is None else places[self.place]
+        inside = numpy.ones((rows, columns), numpy.bool_) if chosen is None else chosen[self.slices]
         pixels: IntArray = numpy.argwhere(inside) + numpy.array([self.rows[0], self.columns[0]])
         return pixels
 

@@ -27,10 +27,10 @@ from dkl_ae.records import (
     NumberArray,
     Survey,
     UserError,
-    darkest_places,
+    darkest_pixels,
     parse_region,
-    places_in,
-    spread_places,
+    pixels_in,
+    spread_pixels,
 )
 from dkl_ae.scalarizers import with_undeformed
 from dkl_ae.settings import DARKEST, DESCAN_ORDERS, MEAN, NO_DESCAN
@@ -53,7 +53,7 @@ class ReferenceChoice:
     """
 
     source: str = AUTOMATIC
-    """VACUUM, the set's own pattern of vacuum; DARKEST, the darkest places of its survey; MEAN, of all patterns; or the
+    """VACUUM, the set's own pattern of vacuum; DARKEST, the darkest pixels of its survey; MEAN, of all patterns; or the
     name of a file. AUTOMATIC takes the first of the three that there is."""
     region: str = ""
     """Top, left, height and width, as fractions, of a part of the scan whose mean pattern is taken; or empty."""
@@ -90,20 +90,20 @@ def recorded_reference(recording: Recording, choice: ReferenceChoice, electrons:
         # Its exact tails would be taken for a camera's level and noise.
         reference = dataclasses.replace(reference, read_noise=0.0, dark=None, exposures=_WITHOUT_NOISE)
     if DESCAN_ORDERS[choice.descan]:
-        places = spread_places(recording.scan_shape, _MOST_FOR_DESCAN)
-        patterns = numpy.concatenate([_pattern(recording, place, electrons) for place in places])
-        fractions = (places + 0.5) / numpy.array(recording.scan_shape)
+        pixels = spread_pixels(recording.scan_shape, _MOST_FOR_DESCAN)
+        patterns = numpy.concatenate([_pattern(recording, pixel, electrons) for pixel in pixels])
+        fractions = (pixels + 0.5) / numpy.array(recording.scan_shape)
         reference = with_descan(reference, patterns, fractions, DESCAN_ORDERS[choice.descan])
     if reference.lattice_mrad is None:
-        mean = _mean(recording, spread_places(recording.scan_shape, _MOST_IN_MEAN), electrons)
+        mean = _mean(recording, spread_pixels(recording.scan_shape, _MOST_IN_MEAN), electrons)
         reference = with_undeformed(reference, Patterns(mean[numpy.newaxis], reference))
     return reference
 
 
 def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> Reference:
     if choice.region:
-        places = places_in(recording.scan_shape, parse_region(choice.region))
-        return _find(recording, choice, places[:: max(1, len(places) // _MOST_IN_MEAN)], electrons)
+        pixels = pixels_in(recording.scan_shape, parse_region(choice.region))
+        return _find(recording, choice, pixels[:: max(1, len(pixels) // _MOST_IN_MEAN)], electrons)
     if choice.source == VACUUM or (choice.source == AUTOMATIC and recording.vacuum is not None):
         if recording.vacuum is None:
             raise UserError(f"{recording.name} has no pattern of vacuum: choose {DARKEST}, {MEAN} or a file.")
@@ -114,9 +114,9 @@ def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> R
             raise UserError(f"{recording.name} has no survey whose darkest places could be taken: give a survey file.")
         survey = Survey(recording.survey, recording.nm_per_pixel)
         count = min(_MOST_DARK, max(4, survey.image.size // 100))
-        return _find(recording, choice, darkest_places(survey, count), electrons)
+        return _find(recording, choice, darkest_pixels(survey, count), electrons)
     if choice.source in (AUTOMATIC, MEAN):
-        return _find(recording, choice, spread_places(recording.scan_shape, _MOST_IN_MEAN), electrons, vacuum=False)
+        return _find(recording, choice, spread_pixels(recording.scan_shape, _MOST_IN_MEAN), electrons, vacuum=False)
     if choice.source.endswith(".npy"):
         given = _of_detector(choice.source, recording) * (electrons if recording.is_noise_free else 1.0)
         return _reference_of(given.astype(numpy.float64), 1, recording, choice)
@@ -130,9 +130,9 @@ def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> R
 
 
 def _find(
-    recording: Recording, choice: ReferenceChoice, places: IntArray, electrons: float, *, vacuum: bool = True
+    recording: Recording, choice: ReferenceChoice, pixels: IntArray, electrons: float, *, vacuum: bool = True
 ) -> Reference:
-    return _reference_of(_mean(recording, places, electrons), len(places), recording, choice, vacuum=vacuum)
+    return _reference_of(_mean(recording, pixels, electrons), len(pixels), recording, choice, vacuum=vacuum)
 
 
 def _reference_of(
@@ -151,15 +151,15 @@ def _reference_of(
     )
 
 
-def _mean(recording: Recording, places: IntArray, electrons: float) -> FloatArray:
+def _mean(recording: Recording, pixels: IntArray, electrons: float) -> FloatArray:
     total = numpy.zeros(recording.detector_shape)
-    for place in places:
-        total += _pattern(recording, place, electrons)[0]
-    return total / len(places)
+    for pixel in pixels:
+        total += _pattern(recording, pixel, electrons)[0]
+    return total / len(pixels)
 
 
-def _pattern(recording: Recording, place: IntArray, electrons: float) -> NumberArray:
-    row, column = (int(index) for index in place)
+def _pattern(recording: Recording, pixel: IntArray, electrons: float) -> NumberArray:
+    row, column = (int(index) for index in pixel)
     return recording.counts(slice(row, row + 1), slice(column, column + 1), electrons)
 
 

@@ -9,7 +9,7 @@ import numpy
 from dkl_ae.recordings.chunks import chunks_of
 from dkl_ae.recordings.recording import Recording
 from dkl_ae.recordings.reference_choice import ReferenceChoice, recorded_reference
-from dkl_ae.records import USUAL_ELECTRONS, FloatArray, UserError
+from dkl_ae.records import DEFAULT_ELECTRONS, FloatArray, UserError
 from dkl_ae.scalarizers import annulus
 
 
@@ -19,7 +19,7 @@ def virtual_survey(
     outer: float,
     *,
     choice: ReferenceChoice | None = None,
-    electrons: float = USUAL_ELECTRONS,
+    electrons: float = DEFAULT_ELECTRONS,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> FloatArray:
     """Counts in a ring of each pattern, shape (H, W); a part of the scan is in memory at a time.

@@ -3,24 +3,30 @@
 from dkl_ae.records.arrays import AnyArray, BoolArray, ComplexArray, FloatArray, IntArray, NumberArray
 from dkl_ae.records.beam import relativistic_mass_ratio, wavelength_angstrom
 from dkl_ae.records.candidates import Patches, centred_size
-from dkl_ae.records.constants import BEAM_CURRENT_A, ELEMENTARY_CHARGE_C, USUAL_ELECTRONS
+from dkl_ae.records.constants import (
+    DEFAULT_BEAM_CURRENT_A,
+    DEFAULT_ELECTRONS,
+    DEFAULT_EXPOSURE_S,
+    ELEMENTARY_CHARGE_C,
+)
 from dkl_ae.records.errors import InstrumentError, UserError
 from dkl_ae.records.measurement import Measurement, Origin, Position, Proposal, Reading
 from dkl_ae.records.regions import (
-    darkest_place_of_each_part,
-    darkest_places,
-    darkest_places_in,
+    darkest_pixel_of_each_part,
+    darkest_pixels,
+    darkest_pixels_in,
     parse_region,
-    places_in,
-    spread_places,
+    pixels_in,
+    spread_pixels,
 )
 from dkl_ae.records.survey import Survey
 from dkl_ae.records.symmetry import Symmetry, SymmetryOperation, symmetry_operations
 
 __all__ = [
-    "BEAM_CURRENT_A",
+    "DEFAULT_BEAM_CURRENT_A",
+    "DEFAULT_ELECTRONS",
+    "DEFAULT_EXPOSURE_S",
     "ELEMENTARY_CHARGE_C",
-    "USUAL_ELECTRONS",
     "AnyArray",
     "BoolArray",
     "ComplexArray",
@@ -39,13 +45,13 @@ __all__ = [
     "SymmetryOperation",
     "UserError",
     "centred_size",
-    "darkest_place_of_each_part",
-    "darkest_places",
-    "darkest_places_in",
+    "darkest_pixel_of_each_part",
+    "darkest_pixels",
+    "darkest_pixels_in",
     "parse_region",
-    "places_in",
+    "pixels_in",
     "relativistic_mass_ratio",
-    "spread_places",
+    "spread_pixels",
     "symmetry_operations",
     "wavelength_angstrom",
 ]

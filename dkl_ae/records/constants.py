@@ -8,9 +8,9 @@ import scipy.constants
 
 ELEMENTARY_CHARGE_C: typing.Final[float] = scipy.constants.elementary_charge
 
-BEAM_CURRENT_A: typing.Final = 30e-12
+DEFAULT_BEAM_CURRENT_A: typing.Final = 30e-12
 """The usual one of a simulated microscope."""
-EXPOSURE_S: typing.Final = 0.01
+DEFAULT_EXPOSURE_S: typing.Final = 0.01
 """The usual one of a pattern."""
-USUAL_ELECTRONS: typing.Final = 1.87e6
-"""Of a pattern of a recording without noise: BEAM_CURRENT_A for EXPOSURE_S."""
+DEFAULT_ELECTRONS: typing.Final = 1.87e6
+"""Of a pattern of a recording without noise: DEFAULT_BEAM_CURRENT_A for DEFAULT_EXPOSURE_S."""

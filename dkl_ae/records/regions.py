@@ -1,4 +1,4 @@
-"""Places of a scan: the darkest, those of a region, those that are spread evenly."""
+"""Pixels of a scan: the darkest, those of a region, those that are spread evenly."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ def parse_region(text: str) -> Region:
     return top, left, height, width
 
 
-def darkest_places(survey: Survey, count: int) -> IntArray:
-    """Row and column of the `count` darkest places of a survey, shape (count, 2): vacuum where there is any.
+def darkest_pixels(survey: Survey, count: int) -> IntArray:
+    """Row and column of the `count` darkest pixels of a survey, shape (count, 2): vacuum where there is any.
 
     In a lattice without vacuum they are the hollow sites, where symmetry makes the field vanish. The survey is
-    averaged over 3 x 3 pixels first, so that a place is dark rather than one pixel noisy.
+    averaged over 3 x 3 pixels first, so that what is dark is a place rather than one noisy pixel.
     """
     order = numpy.argsort(_smooth(survey), axis=None, kind="stable")[:count]
     return numpy.stack(numpy.unravel_index(order, survey.shape), axis=1)
 
 
-def darkest_places_in(survey: Survey, region: Region, count: int) -> IntArray:
+def darkest_pixels_in(survey: Survey, region: Region, count: int) -> IntArray:
     """The same in a part of the survey; fewer where it has fewer pixels."""
-    inside = places_in(survey.shape, region)
+    inside = pixels_in(survey.shape, region)
     order = numpy.argsort(_smooth(survey)[tuple(inside.T)], kind="stable")[:count]
     return inside[order]
 
 
-def darkest_place_of_each_part(survey: Survey) -> IntArray:
+def darkest_pixel_of_each_part(survey: Survey) -> IntArray:
     """Of 3 x 3 equal parts of the survey, shape (9, 2)."""
     smooth = _smooth(survey)
-    places = []
+    pixels = []
     for rows in numpy.array_split(numpy.arange(survey.shape[0]), _PARTS):
         for columns in numpy.array_split(numpy.arange(survey.shape[1]), _PARTS):
             part = smooth[numpy.ix_(rows, columns)]
             row, column = numpy.unravel_index(int(part.argmin()), part.shape)
-            places.append((rows[row], columns[column]))
-    return numpy.array(places)
+            pixels.append((rows[row], columns[column]))
+    return numpy.array(pixels)
 
 
-def places_in(shape: tuple[int, int], region: Region) -> IntArray:
+def pixels_in(shape: tuple[int, int], region: Region) -> IntArray:
     """Row and column of every pixel that a region touches, shape (n, 2)."""
     top, left, height, width = region
     rows, columns = (
@@ -71,8 +71,8 @@ def places_in(shape: tuple[int, int], region: Region) -> IntArray:
     return numpy.stack(numpy.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def spread_places(shape: tuple[int, int], count: int) -> IntArray:
-    """Row and column of places that leave no part of a scan out, shape (count, 2), or of all where there are no more.
+def spread_pixels(shape: tuple[int, int], count: int) -> IntArray:
+    """Row and column of pixels that leave no part of a scan out, shape (count, 2), or of all where there are no more.
 
     By the additive recurrence of the plastic number: Roberts, "The unreasonable effectiveness of quasirandom sequences"
     (2018).
@@ -81,8 +81,8 @@ def spread_places(shape: tuple[int, int], count: int) -> IntArray:
         return numpy.stack(numpy.unravel_index(numpy.arange(shape[0] * shape[1]), shape), axis=1)
     plastic = 1.324717957244746
     steps = numpy.arange(1, count + 1)[:, numpy.newaxis] * numpy.array([1 / plastic, 1 / plastic**2])
-    places: IntArray = ((0.5 + steps) % 1 * numpy.array(shape)).astype(numpy.int64)
-    return places
+    pixels: IntArray = ((0.5 + steps) % 1 * numpy.array(shape)).astype(numpy.int64)
+    return pixels
 
 
 def _smooth(survey: Survey) -> FloatArray:

@@ -12,28 +12,28 @@ from dkl_ae.patterns import Geometry, Reference, find_reference, with_descan
 from dkl_ae.records import (
     IntArray,
     Survey,
-    darkest_place_of_each_part,
-    darkest_places,
-    darkest_places_in,
+    darkest_pixel_of_each_part,
+    darkest_pixels,
+    darkest_pixels_in,
     parse_region,
-    spread_places,
+    spread_pixels,
 )
 from dkl_ae.settings import DESCAN_ORDERS, MEAN, REGION
 
 
-def reference_places(survey: Survey, plan: Plan) -> IntArray:
+def reference_pixels(survey: Survey, plan: Plan) -> IntArray:
     """Row and column of the survey pixels where the reference is exposed, shape (n, 2).
 
-    They are the darkest places of the survey or of the plan's region; or, for a mean over all, spread evenly. Where the
-    descan is to be fitted, they are the darkest place in each of nine parts of the survey.
+    They are the darkest pixels of the survey or of the plan's region; or, for a mean over all, spread evenly. Where the
+    descan is to be fitted, they are the darkest pixel in each of nine parts of the survey.
     """
     if DESCAN_ORDERS[plan.descan]:
-        return darkest_place_of_each_part(survey)
+        return darkest_pixel_of_each_part(survey)
     if plan.reference == MEAN:
-        return spread_places(survey.shape, plan.reference_frames)
+        return spread_pixels(survey.shape, plan.reference_frames)
     if plan.reference == REGION:
-        return darkest_places_in(survey, parse_region(plan.reference_region), plan.reference_frames)
-    return darkest_places(survey, plan.reference_frames)
+        return darkest_pixels_in(survey, parse_region(plan.reference_region), plan.reference_frames)
+    return darkest_pixels(survey, plan.reference_frames)
 
 
 def reference_from(frames: Sequence[Frame], plan: Plan) -> Reference:
@@ -53,8 +53,8 @@ def reference_from(frames: Sequence[Frame], plan: Plan) -> Reference:
     )
     if not DESCAN_ORDERS[plan.descan]:
         return reference
-    places = numpy.array([(frame.position_read_back.y, frame.position_read_back.x) for frame in frames])
-    return with_descan(reference, patterns, places, DESCAN_ORDERS[plan.descan])
+    positions = numpy.array([(frame.position_read_back.y, frame.position_read_back.x) for frame in frames])
+    return with_descan(reference, patterns, positions, DESCAN_ORDERS[plan.descan])
 
 
 def geometry_of(plan: Plan) -> Geometry:

@@ -52,7 +52,7 @@ from dkl_ae.run.events import (
     SurveyAcquired,
 )
 from dkl_ae.run.pattern_reader import Cross, Reader
-from dkl_ae.run.reference_exposures import geometry_of, reference_from, reference_places
+from dkl_ae.run.reference_exposures import geometry_of, reference_from, reference_pixels
 from dkl_ae.run.run_recorder import NotKeptError, RunRecorder
 from dkl_ae.scalarizers import ENDS
 from dkl_ae.settings import FILE
@@ -340,7 +340,7 @@ class Runner:
         if self._plan.reference == FILE:
             return None
         frames = []
-        for row, column in reference_places(survey, self._plan):
+        for row, column in reference_pixels(survey, self._plan):
             self._wait_while_paused()
             frames.append(self._expose(survey.position(int(row), int(column))))
         reference = reference_from(frames, self._plan)

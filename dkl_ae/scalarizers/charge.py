@@ -17,7 +17,7 @@ from dkl_ae.patterns import Arms, Patterns
 from dkl_ae.records import FloatArray, Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
 
-USUAL_ARM_NM = 0.06
+DEFAULT_ARM_NM = 0.06
 """The noise of a divergence falls with the arm, and its signal when the arm is longer than the probe is wide: about
 here their ratio is best for an atomically sharp probe."""
 

@@ -14,10 +14,9 @@ from nion.device_kit import CameraDevice
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
+from dkl_ae.records import DEFAULT_EXPOSURE_S
 from nionswift_plugin.dkl_ae_usim.instrument import Instrument
 from nionswift_plugin.dkl_ae_usim.scan import ScanBox, parked_position_nm
-
-_EXPOSURE_S = 0.01
 
 
 class PatternCamera(CameraDevice.Camera):
@@ -125,7 +124,7 @@ def camera_settings(camera_id: str) -> CameraDevice.CameraSettings:
     settings = CameraDevice.CameraSettings(camera_id)
     for profile in range(len(settings.modes)):
         parameters = settings.get_frame_parameters(profile)
-        parameters.exposure_ms = _EXPOSURE_S * 1e3
+        parameters.exposure_ms = DEFAULT_EXPOSURE_S * 1e3
         parameters.binning = 1
         settings.set_frame_parameters(profile, parameters)
     return settings

@@ -12,7 +12,7 @@ from nion.device_kit import InstrumentDevice
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry, Stream
 
-from dkl_ae.records import BEAM_CURRENT_A, ELEMENTARY_CHARGE_C, UserError
+from dkl_ae.records import DEFAULT_BEAM_CURRENT_A, ELEMENTARY_CHARGE_C, UserError
 from dkl_ae.simulation import Column, Optics
 
 PRIORITY = 10
@@ -63,7 +63,7 @@ class Controls(InstrumentDevice.ValueManagerLike):
     """
 
     def __init__(self, column: Column) -> None:
-        self._values = {"BeamCurrent": BEAM_CURRENT_A, "C_Blank": 0.0, "CSH.y": 0.0, "CSH.x": 0.0}
+        self._values = {"BeamCurrent": DEFAULT_BEAM_CURRENT_A, "C_Blank": 0.0, "CSH.y": 0.0, "CSH.x": 0.0}
         self._streams: dict[str, Stream.ValueStream[typing.Any]] = {}
         self._lock = threading.RLock()
         self.column = column

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Mapping
 
 from dkl_ae.recordings import open_recording
-from dkl_ae.records import BEAM_CURRENT_A, UserError
+from dkl_ae.records import DEFAULT_BEAM_CURRENT_A, UserError
 from dkl_ae.simulation import (
     PRESETS,
     Camera,
@@ -82,7 +82,7 @@ class SimulatorSettings:
     specimen: str = "graphene-si"
     file: str = ""
     """Of the structure or the recording."""
-    beam_current_pa: float = BEAM_CURRENT_A * 1e12
+    beam_current_pa: float = DEFAULT_BEAM_CURRENT_A * 1e12
     drift_x_nm_per_s: float = 0.0
     drift_y_nm_per_s: float = 0.0
     damage_barn: float = 0.0

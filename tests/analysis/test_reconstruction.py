@@ -15,7 +15,7 @@ from dkl_ae.analysis import Request, Settings, make_maps, reconstruct, reconstru
 from dkl_ae.commands import recorded_options
 from dkl_ae.commands.cli import main
 from dkl_ae.recordings import Recording, ReferenceChoice
-from dkl_ae.records import spread_places
+from dkl_ae.records import spread_pixels
 from dkl_ae.reports import write_reconstruction_report
 from dkl_ae.scalarizers import SCALARIZERS, scalarize
 from dkl_ae.simulation import ReplayColumn
@@ -136,7 +136,7 @@ def test_only_patterns_that_were_drawn_are_looked_at(file, monkeypatch) -> None:
     drawn = numpy.isfinite(found.parts[0].measured)
     allowed = drawn.copy()
     for count in (64, 400):
-        allowed[tuple(spread_places((SIDE, SIDE), count).T)] = True
+        allowed[tuple(spread_pixels((SIDE, SIDE), count).T)] = True
     assert (looked_at & drawn).sum() == drawn.sum() > 10
     darkest = 5
     assert (looked_at & ~allowed).sum() <= darkest

@@ -12,7 +12,7 @@ import pytest
 
 from dkl_ae.experiment import ACQUISITIONS, Plan
 from dkl_ae.patterns import save_reference
-from dkl_ae.records import Origin, Survey, darkest_places
+from dkl_ae.records import Origin, Survey, darkest_pixels
 from dkl_ae.run import (
     Dose,
     DriverChanged,
@@ -27,7 +27,7 @@ from dkl_ae.run import (
     StepCompleted,
     SurveyAcquired,
 )
-from dkl_ae.run.reference_exposures import reference_places
+from dkl_ae.run.reference_exposures import reference_pixels
 from dkl_ae.settings import VALUE
 from tests.support.simulated_instrument import ELECTRONS_PER_S, EXPOSURE_S, SURVEY_S, SimulatedInstrument, failing_at
 
@@ -280,7 +280,7 @@ def test_the_darkest_places_are_those_of_the_hole() -> None:
     instrument = SimulatedInstrument()
     survey = instrument.acquire_survey()
     y, x = instrument.column.specimen.sites["hole"]
-    for row, column in darkest_places(survey, 4):
+    for row, column in darkest_pixels(survey, 4):
         distance = numpy.hypot((row + 0.5) * survey.pixel_size_nm - y, (column + 0.5) * survey.pixel_size_nm - x)
         assert distance < 0.7
 
@@ -289,7 +289,7 @@ def test_the_darkest_places_are_those_of_the_hole() -> None:
 def test_the_reference_is_exposed_where_the_plan_says(reference) -> None:
     plan = dataclasses.replace(PLAN, reference=reference, reference_frames=6, reference_region="0, 0, 0.5, 0.5")
     instrument = SimulatedInstrument()
-    places = reference_places(instrument.acquire_survey(), plan)
+    places = reference_pixels(instrument.acquire_survey(), plan)
     events = run(instrument, plan)
     assert events[-1].outcome is Outcome.FINISHED
     assert instrument.exposures == 6 + 10

@@ -6,7 +6,7 @@ import functools
 
 import numpy
 
-from dkl_ae.instruments.column_instrument import DryRun
+from dkl_ae.instruments.column_instrument import ColumnInstrument
 from dkl_ae.recordings import Recording
 from dkl_ae.simulation import ReplayColumn, VirtualColumn, graphene_with_silicon
 
@@ -26,6 +26,6 @@ def recording() -> Recording:
     return Recording("a small specimen", patterns, survey, step, column.mrad_per_pixel)
 
 
-def instrument() -> DryRun:
+def instrument() -> ColumnInstrument:
     """A microscope with that specimen."""
-    return DryRun(ReplayColumn(recording()), exposure_s=EXPOSURE_S)
+    return ColumnInstrument(ReplayColumn(recording()), exposure_s=EXPOSURE_S)

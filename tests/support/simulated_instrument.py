@@ -8,16 +8,16 @@ from collections.abc import Callable
 import numpy
 
 from dkl_ae.instruments import Frame
-from dkl_ae.instruments.column_instrument import DryRun
-from dkl_ae.records import BEAM_CURRENT_A, InstrumentError, Position
+from dkl_ae.instruments.column_instrument import ColumnInstrument
+from dkl_ae.records import DEFAULT_BEAM_CURRENT_A, InstrumentError, Position
 from dkl_ae.simulation import VirtualColumn, graphene_with_silicon
 
-ELECTRONS_PER_S = BEAM_CURRENT_A / 1.602176634e-19
+ELECTRONS_PER_S = DEFAULT_BEAM_CURRENT_A / 1.602176634e-19
 SURVEY_S = 0.32
 EXPOSURE_S = 0.01
 
 
-class SimulatedInstrument(DryRun):
+class SimulatedInstrument(ColumnInstrument):
     """Logs what is done to the beam; trouble(exposure number) may raise, or return a pattern to read instead."""
 
     def __init__(self, seed: int = 0, trouble: Callable[[int], numpy.ndarray | None] | None = None) -> None:

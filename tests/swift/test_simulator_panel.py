@@ -19,7 +19,7 @@ from nion.instrumentation.test import AcquisitionTestContext
 from nion.utils import Geometry, Registry
 
 from dkl_ae.experiment import Plan
-from dkl_ae.instruments.column_instrument import DryRun
+from dkl_ae.instruments.column_instrument import ColumnInstrument
 from dkl_ae.recordings import open_recording
 from dkl_ae.run import Event, Outcome, PointMeasured, RunEnded, Runner, SurveyAcquired
 from dkl_ae.simulation import (
@@ -291,7 +291,7 @@ def test_live_equals_offline(replay: Any, open_panel: Any, recorded_file: pathli
     offline: list[Event] = []
     plan = next(event.plan for event in live if isinstance(event, SurveyAcquired))
     assert plan == Plan(seed_points=5, steps=8, patch_size=7, device="cpu", random_seed=11)
-    instrument = DryRun(ReplayColumn(open_recording(recorded_file), seed=3))
+    instrument = ColumnInstrument(ReplayColumn(open_recording(recorded_file), seed=3))
     ended = Runner(instrument, plan, offline.append).run()
     assert isinstance(ended, RunEnded)
     assert ended.outcome is Outcome.FINISHED
