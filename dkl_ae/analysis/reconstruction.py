@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import itertools
 import json
 import math
@@ -35,6 +34,7 @@ from dkl_ae.records import (
     Reading,
     Survey,
     UserError,
+    program_version,
 )
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.simulation import ReplayColumn
@@ -323,7 +323,7 @@ def write_reconstructed(file: pathlib.Path, made: Reconstructed) -> None:
 
     with h5py.File(file, "w", track_order=True) as opened:
         opened.attrs["recording"] = made.request.file.name
-        opened.attrs["program"] = f"dkl-ae {importlib.metadata.version('nionswift-dkl-ae')}"
+        opened.attrs["program"] = program_version()
         opened.attrs["nm_per_pixel"] = made.survey.pixel_size_nm
         opened.attrs["patch_size"] = made.settings.patch_size
         opened.attrs["random_seed"] = made.settings.random_seed

@@ -6,7 +6,6 @@ import collections
 import concurrent.futures
 import dataclasses
 import functools
-import importlib.metadata
 import json
 import math
 import os
@@ -20,7 +19,16 @@ import threadpoolctl
 
 from dkl_ae.patterns import PatternMemory, Patterns, Reference, described
 from dkl_ae.recordings import Chunk, Recording, ReferenceChoice, chunks_of, open_recording, recorded_reference
-from dkl_ae.records import DEFAULT_ELECTRONS, BoolArray, FloatArray, IntArray, NumberArray, UserError, spread_pixels
+from dkl_ae.records import (
+    DEFAULT_ELECTRONS,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    NumberArray,
+    UserError,
+    program_version,
+    spread_pixels,
+)
 from dkl_ae.scalarizers import (
     ANGSTROM_PER_NM,
     DEFAULT_ARM_NM,
@@ -331,7 +339,7 @@ def write_maps(
     part = file.with_name(f"{file.name}.part")
     with h5py.File(part, "w", track_order=True) as opened:
         opened.attrs["recording"] = str(request.file.name)
-        opened.attrs["program"] = f"dkl-ae {importlib.metadata.version('nionswift-dkl-ae')}"
+        opened.attrs["program"] = program_version()
         opened.attrs["nm_per_pixel"] = recording.nm_per_pixel
         opened.attrs["reference"] = json.dumps(described(reference))
         if recording.is_noise_free:

@@ -21,6 +21,7 @@ from dkl_ae.records.regions import (
 )
 from dkl_ae.records.survey import Survey
 from dkl_ae.records.symmetry import Symmetry, SymmetryOperation, symmetry_operations
+from dkl_ae.records.version import program_version, software_versions
 
 __all__ = [
     "DEFAULT_BEAM_CURRENT_A",
@@ -50,7 +51,9 @@ __all__ = [
     "darkest_pixels_in",
     "parse_region",
     "pixels_in",
+    "program_version",
     "relativistic_mass_ratio",
+    "software_versions",
     "spread_pixels",
     "symmetry_operations",
     "wavelength_angstrom",

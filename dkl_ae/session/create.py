@@ -14,10 +14,11 @@ import numpy.typing
 
 from dkl_ae.experiment import Plan
 from dkl_ae.patterns import described
+from dkl_ae.records import software_versions
 from dkl_ae.run import Event, PointMeasured, ReferenceFound, SurveyAcquired
 from dkl_ae.scalarizers import ENDS
 from dkl_ae.session.layout import EVENTS, FORMAT, INPUTS, MAPS, MEASUREMENTS, STEPS, VERSION, About, Column
-from dkl_ae.session.log import append_told, software
+from dkl_ae.session.log import append_told
 
 FORMAT_OF_1_10: typing.Final = ("v110", "v110")
 """The first version of HDF5 (2016) that can append while others read; every later one reads it."""
@@ -70,7 +71,7 @@ def _describe(opened: h5py.File, plan: Plan, about: About, created: float) -> No
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
             "plan": plan.to_json(),
             "instrument": json.dumps(dict(about.instrument)),
-            "software": json.dumps(software()),
+            "software": json.dumps(software_versions()),
             "documentation": "docs/session-format.md of nionswift-dkl-ae",
         }
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import platform
 import time
 import typing
 
 import h5py
 import numpy
 
+from dkl_ae.records import software_versions
 from dkl_ae.run import DriverChanged, Event, PointMeasured, RunEnded, RunPaused, RunResumed, StepCompleted
 from dkl_ae.session.layout import TEXT
 
@@ -47,7 +46,7 @@ def _told(event: Event) -> list[tuple[str, str]]:
         case RunPaused(paused=paused, reason=reason):
             told = [("paused" if paused else "went on", reason)]
         case RunResumed():
-            told = [("resumed", json.dumps(software()))]
+            told = [("resumed", json.dumps(software_versions()))]
         case RunEnded(outcome=outcome, message=message):
             told = [(str(outcome), message)]
     return told
@@ -63,14 +62,3 @@ def reach(dataset: h5py.Dataset, length: int) -> None:
     """Make a dataset at least so long."""
     if len(dataset) < length:
         dataset.resize(length, axis=0)
-
-
-def software() -> dict[str, str]:
-    """Versions of what computes."""
-    import importlib.metadata
-
-    versions = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
-    for package in ("nionswift-dkl-ae", "numpy", "scipy", "torch", "gpytorch", "h5py", "nionswift"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return versions
