@@ -20,7 +20,7 @@ from dkl_ae.records import AnyArray, Measurement
 from dkl_ae.run import Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted
 from dkl_ae.session.create import FORMAT_OF_1_10
 from dkl_ae.session.disk.space import take_room
-from dkl_ae.session.disk.superblock import SIZE, mended, stated_length
+from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
 from dkl_ae.session.layout import MAPS, MEASUREMENTS, STEPS, kept_steps
 from dkl_ae.session.log import append_told, put, reach
 
@@ -231,7 +231,7 @@ def put_in_order(file: pathlib.Path) -> None:
     with file.open("r+b") as stream:
         block = stream.read(SIZE)
         length = stream.seek(0, os.SEEK_END)
-        whole = mended(block, length)
+        whole = repaired(block, length)
         if whole != block:
             stream.seek(0)
             stream.write(whole)

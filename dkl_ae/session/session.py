@@ -24,7 +24,7 @@ from dkl_ae.patterns import Patterns, Reference, restored_reference
 from dkl_ae.records import AnyArray, FloatArray, IntArray, Measurement, Position, Reading, Survey, Symmetry, UserError
 from dkl_ae.run import Dose, Outcome
 from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, Values
-from dkl_ae.session.disk.superblock import SIZE, mended, stated_length
+from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
 from dkl_ae.session.layout import FORMAT, MAPS, MEASUREMENTS, STEPS, VERSION, dose_from, measurement_from
 
 
@@ -255,7 +255,7 @@ def _open(file: pathlib.Path) -> tuple[h5py.File, int]:
     except ValueError as error:
         raise UserError(f"{file} is no saved session ({error}): choose a file that a run has made.") from error
     try:
-        if mended(block, length) == block:
+        if repaired(block, length) == block:
             return h5py.File(file, "r"), length
         return h5py.File(_InOrder(file, block, max(length, stated)), "r"), length
     except (OSError, RuntimeError) as error:
@@ -268,7 +268,7 @@ class _InOrder(io.RawIOBase):
     def __init__(self, file: pathlib.Path, block: bytes, length: int) -> None:
         super().__init__()
         self._stream = file.open("rb")
-        self._start = mended(block, length)
+        self._start = repaired(block, length)
         self._length = length
         self._position = 0
 

@@ -20,7 +20,7 @@ from dkl_ae.run import Event, NotKeptError, Outcome, PointMeasured, RunEnded, Ru
 from dkl_ae.scalarizers import readings_of
 from dkl_ae.session import MEASUREMENTS, About, Session, SessionWriter, kept_steps, open_session, take_up
 from dkl_ae.session.append import ROOM_BYTES
-from dkl_ae.session.disk.superblock import SIZE, mended
+from dkl_ae.session.disk.superblock import SIZE, repaired
 from tests.support.recorded_specimen import instrument
 
 PLAN = Plan(patch_size=9, seed_points=9, steps=11, random_seed=3, device="cpu")
@@ -278,7 +278,7 @@ def test_a_finished_run_cannot_go_on(whole) -> None:
 
 def test_a_closed_file_is_in_order_already(whole) -> None:
     content = whole[0].read_bytes()
-    assert mended(content, len(content)) == content[:SIZE]
+    assert repaired(content, len(content)) == content[:SIZE]
 
 
 @pytest.mark.parametrize(

@@ -382,7 +382,7 @@ class Handler(Declarative.Handler):
     # What the settings are.
 
     def _check(self) -> None:
-        """Say at once what cannot work; Start waits until it is mended."""
+        """Say at once what cannot work; Start waits until it is corrected."""
         self._form.offer_scalarizers()
         try:
             self._settings = Settings.from_texts(self._form.texts())
