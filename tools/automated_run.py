@@ -16,9 +16,10 @@ import numpy
 from dkl_ae.records import FloatArray, Patches
 from dkl_ae.run import Event, PointMeasured, StepCompleted, SurveyAcquired
 from dkl_ae.simulation import ImageSimulator, graphene_with_silicon
+from nionswift_plugin.dkl_ae_kit import SIMULATOR_ID
 from nionswift_plugin.dkl_ae_ui.launcher.headless import open_swift
-from nionswift_plugin.dkl_ae_ui.launcher.project import SIMULATOR_ID, ensure_project
-from nionswift_plugin.dkl_ae_ui.run_panel import handler as panel
+from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
+from nionswift_plugin.dkl_ae_ui.run_panel import PANEL
 
 SEEDS = range(5)
 
@@ -36,7 +37,7 @@ def main() -> None:
     runs: list[list[Event]] = []
     window_ms = []
     with tempfile.TemporaryDirectory() as folder, open_swift(ensure_project(pathlib.Path(folder))) as swift:
-        handler = panel.find_panel(swift.window).handler
+        handler = PANEL.find(swift.window).handler
         handler.watch(lambda event: runs[-1].append(event))  # noqa: PLW0108 -- runs grows
         handler.set_text("instrument_id", SIMULATOR_ID)
         handler.set_text("device", "cpu")

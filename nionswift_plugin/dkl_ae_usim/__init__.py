@@ -9,4 +9,4 @@ def run() -> None:
     """Register the microscope and its panel. Swift calls this once all plug-ins are loaded, before it makes panels."""
     microscope = configuration.MicroscopeConfiguration()
     microscope.run()
-    panel.register(microscope)
+    panel.simulator_panel(microscope).register()

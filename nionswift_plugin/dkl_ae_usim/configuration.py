@@ -10,12 +10,12 @@ from nion.utils import Registry
 
 from dkl_ae.records import UserError
 from dkl_ae.simulation import Column
+from nionswift_plugin.dkl_ae_kit import SIMULATOR_ID
 from nionswift_plugin.dkl_ae_usim.camera import PatternCamera, camera_settings
 from nionswift_plugin.dkl_ae_usim.instrument import PRIORITY, Instrument
 from nionswift_plugin.dkl_ae_usim.scan import ScanModule, show_whole_field
 from nionswift_plugin.dkl_ae_usim.settings import SimulatorSettings
 
-INSTRUMENT_ID = "dkl_ae_stem"
 SCAN_DEVICE_ID = "dkl_ae_scan"
 CAMERA_ID = "dkl_ae_ronchigram"
 
@@ -33,8 +33,8 @@ class MicroscopeConfiguration:
 
     def __init__(self, column: Column | None = None, *, configuration_location: str = "") -> None:
         self.configuration_location = configuration_location
-        self.instrument_id = INSTRUMENT_ID
-        self.instrument = Instrument(INSTRUMENT_ID, column or SimulatorSettings().make_column())
+        self.instrument_id = SIMULATOR_ID
+        self.instrument = Instrument(SIMULATOR_ID, column or SimulatorSettings().make_column())
         self.scan_module = ScanModule(SCAN_DEVICE_ID, "4D-STEM Simulator Scan", self.instrument)
         self.ronchigram_camera_device_id = CAMERA_ID
         self.ronchigram_camera_device = PatternCamera(CAMERA_ID, "4D-STEM Simulator Camera", self.instrument)
@@ -42,7 +42,7 @@ class MicroscopeConfiguration:
         # AcquisitionTestContext looks up an EELS camera; an id that does not exist yields None.
         self.eels_camera_device_id = "dkl_ae_no_eels_camera"
         self._camera_module = CameraDevice.CameraModule(
-            INSTRUMENT_ID, self.ronchigram_camera_device, self.ronchigram_camera_settings
+            SIMULATOR_ID, self.ronchigram_camera_device, self.ronchigram_camera_settings
         )
         self._camera_module.priority = PRIORITY
 

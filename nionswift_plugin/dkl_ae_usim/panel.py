@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
-import typing
 from collections.abc import Mapping
 
-from nion.swift import DocumentController, Panel, Workspace
+from nion.swift import DocumentController
 from nion.ui import Declarative
 from nion.utils import Geometry, Model, Registry
 
 from dkl_ae.records import UserError
 from dkl_ae.simulation import PRESETS, Column, VirtualColumn
+from nionswift_plugin.dkl_ae_kit import RUN_COMPONENT, SIMULATOR_PANEL_ID, PanelKind, rows
 from nionswift_plugin.dkl_ae_usim.configuration import MicroscopeConfiguration
 from nionswift_plugin.dkl_ae_usim.scan import probe_fraction
 from nionswift_plugin.dkl_ae_usim.settings import (
@@ -21,19 +21,11 @@ from nionswift_plugin.dkl_ae_usim.settings import (
     RECORDING_FILE,
     SPECIMENS,
     STRUCTURE_FILE,
-    NumberField,
     SimulatorSettings,
 )
 
-PANEL_ID = "dkl-ae-simulator-panel"
-PANEL_TITLE = "4D-STEM Simulator"
-RUN_COMPONENT = "dkl_ae_run"
-"""Under which an automated experiment that is running is registered with Swift."""
-
 _LABEL_WIDTH = 96
 _FIELD_WIDTH = 200
-_NUMBER_WIDTH = 72
-_LINE_HEIGHT = 16
 _NO_SITE = "Choose a place"
 _FILE_FILTERS: Mapping[str, str] = {
     STRUCTURE_FILE: "Structures (*.cif *.xyz);;All files (*.*)",
@@ -50,8 +42,8 @@ class SimulatorHandler(Declarative.Handler):
         self._microscope = microscope
         self._texts = SimulatorSettings().to_texts()
         self._sites: list[str] = []
-        self.specimen_labels = list(SPECIMENS.values())
-        self.camera_labels = list(CAMERAS.values())
+        self.specimen_labels = Model.PropertyModel[list[str]](list(SPECIMENS.values()))
+        self.camera_labels = Model.PropertyModel[list[str]](list(CAMERAS.values()))
         self.specimen_index = Model.PropertyModel[int](list(SPECIMENS).index(self._texts["specimen"]))
         self.camera_index = Model.PropertyModel[int](list(CAMERAS).index(self._texts["camera"]))
         self.site_labels = Model.PropertyModel[list[str]]([_NO_SITE])
@@ -175,35 +167,16 @@ class SimulatorHandler(Declarative.Handler):
         logging.info("4D-STEM Simulator: %s", self.message.value)
 
 
-class SimulatorPanel(Panel.Panel):
-    """The panel in Swift's own panel menu."""
-
-    def __init__(
-        self,
-        document_controller: DocumentController.DocumentController,
-        panel_id: str,
-        properties: Mapping[str, typing.Any],
-        *,
-        microscope: MicroscopeConfiguration,
-    ) -> None:
-        super().__init__(document_controller, panel_id, PANEL_TITLE)
-        self.handler = SimulatorHandler(document_controller, microscope)
-        self.widget = Declarative.DeclarativeWidget(
-            document_controller.ui, document_controller.event_loop, self.handler
-        )
-
-
-def register(microscope: MicroscopeConfiguration) -> None:
-    """Put the panel for one microscope into Swift's panel menu."""
-    make = typing.cast(type[SimulatorPanel], functools.partial(SimulatorPanel, microscope=microscope))
-    Workspace.WorkspaceManager().register_panel(
-        make, PANEL_ID, PANEL_TITLE, ["left", "right"], "right", {"min-width": 320}
-    )
+def simulator_panel(microscope: MicroscopeConfiguration) -> PanelKind[SimulatorHandler]:
+    """The panel of one microscope."""
+    make_handler = functools.partial(SimulatorHandler, microscope=microscope)
+    return PanelKind(SIMULATOR_PANEL_ID, "4D-STEM Simulator", "right", 320, make_handler)
 
 
 def _build_view() -> Declarative.UIDescriptionResult:
     """The description from which Swift makes the widgets; they bind to the handler's attributes by name."""
     u = Declarative.DeclarativeUI()
+    choice = functools.partial(rows.choice_row, u, enabled=None, label_width=_LABEL_WIDTH, width=_FIELD_WIDTH)
     file = u.create_row(
         u.create_label(text="File", width=_LABEL_WIDTH),
         u.create_line_edit(
@@ -235,7 +208,7 @@ def _build_view() -> Declarative.UIDescriptionResult:
         text="@binding(message.value)",
         word_wrap=True,
         width=_LABEL_WIDTH + _FIELD_WIDTH,
-        height=3 * _LINE_HEIGHT,
+        height=3 * rows.LINE_HEIGHT,
     )
     park = u.create_row(
         u.create_combo_box(
@@ -255,15 +228,17 @@ def _build_view() -> Declarative.UIDescriptionResult:
         spacing=6,
     )
     description = u.create_label(
-        text="@binding(description.value)", word_wrap=True, width=_LABEL_WIDTH + _FIELD_WIDTH, height=3 * _LINE_HEIGHT
+        text="@binding(description.value)",
+        word_wrap=True,
+        width=_LABEL_WIDTH + _FIELD_WIDTH,
+        height=3 * rows.LINE_HEIGHT,
     )
     return u.create_column(
-        _choice_row(u, "specimen", "Specimen", "What the beam meets."),
+        choice("specimen", "Specimen", "What the beam meets."),
         description,
         file,
-        *(_number_row(u, field) for field in NUMBER_FIELDS),
-        _choice_row(
-            u,
+        *(rows.number_row(u, field, enabled=None, label_width=_LABEL_WIDTH) for field in NUMBER_FIELDS),
+        choice(
             "camera",
             "Camera",
             "Of a specimen: either one count for each electron, or gain, dark current, readout noise, dead and hot "
@@ -275,36 +250,4 @@ def _build_view() -> Declarative.UIDescriptionResult:
         u.create_stretch(),
         spacing=4,
         margin=4,
-    )
-
-
-def _choice_row(u: Declarative.DeclarativeUI, name: str, label: str, tool_tip: str) -> Declarative.UIDescriptionResult:
-    return u.create_row(
-        u.create_label(text=label, width=_LABEL_WIDTH, tool_tip=tool_tip),
-        u.create_combo_box(
-            name=f"{name}_combo",
-            items_ref=f"{name}_labels",
-            current_index=f"@binding({name}_index.value)",
-            on_current_index_changed=f"{name}_changed",
-            width=_FIELD_WIDTH,
-            tool_tip=tool_tip,
-        ),
-        u.create_stretch(),
-        spacing=6,
-    )
-
-
-def _number_row(u: Declarative.DeclarativeUI, field: NumberField) -> Declarative.UIDescriptionResult:
-    return u.create_row(
-        u.create_label(text=field.label, width=_LABEL_WIDTH, tool_tip=field.tool_tip),
-        u.create_line_edit(
-            name=f"{field.name}_edit",
-            text=f"@binding({field.name}_text.value)",
-            on_text_edited=f"{field.name}_edited",
-            width=_NUMBER_WIDTH,
-            tool_tip=field.tool_tip,
-        ),
-        u.create_label(text=field.unit),
-        u.create_stretch(),
-        spacing=6,
     )

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import pathlib
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from dkl_ae.recordings import open_recording
 from dkl_ae.records import DEFAULT_BEAM_CURRENT_A, UserError
@@ -21,6 +21,7 @@ from dkl_ae.simulation import (
     preset,
     read_structure,
 )
+from nionswift_plugin.dkl_ae_kit import NumberField
 
 STRUCTURE_FILE = "structure-file"
 RECORDING_FILE = "recording"
@@ -45,17 +46,6 @@ _FAULTY = Camera(
     saturation_counts=65535.0,
     frame_rate_hz=1000.0,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class NumberField:
-    """One number that the user types."""
-
-    name: str
-    label: str
-    unit: str
-    tool_tip: str
-    convert: Callable[[str], float] = float
 
 
 NUMBER_FIELDS: typing.Final = (
@@ -139,16 +129,10 @@ class SimulatorSettings:
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> SimulatorSettings:
         """Raises UserError for the first text that cannot be used."""
-        known: dict[str, typing.Any] = {**cls().to_texts(), **texts}
+        usual = cls().to_texts()
+        known: dict[str, typing.Any] = {**usual, **texts}
         for field in NUMBER_FIELDS:
-            try:
-                known[field.name] = field.convert(known[field.name].strip())
-            except ValueError:
-                kind = "a whole number" if field.convert is int else "a number"
-                raise UserError(
-                    f"The {field.label.lower()} is '{known[field.name]}': type {kind} such as "
-                    f"{cls().to_texts()[field.name]}."
-                ) from None
+            known[field.name] = field.parse(known[field.name], usual[field.name])
         return cls(**known)
 
 

@@ -57,12 +57,12 @@ def nion_simulator(tmp_path, monkeypatch) -> Iterator[Any]:
 @pytest.fixture
 def open_panel() -> Iterator[Callable[..., Any]]:
     """Opens the panel of a context, with settings; returns its handler. Closed at the end."""
-    from nionswift_plugin.dkl_ae_ui.run_panel.handler import AutomatedExperimentPanel
+    from nionswift_plugin.dkl_ae_ui.run_panel import PANEL
 
     panels = []
 
     def make(context: Any, **texts: str) -> Any:
-        panel = AutomatedExperimentPanel(context.document_controller, "panel", {})
+        panel = PANEL.open(context.document_controller)
         panels.append(panel)
         for name, text in {"seed_points": "3", "steps": "3", "patch_size": "9", **texts}.items():
             panel.handler.set_text(name, text)

@@ -61,12 +61,12 @@ def swift() -> Iterator[Any]:
 @pytest.fixture
 def open_review() -> Iterator[Callable[[Any], Any]]:
     """Opens the panel of a context; returns its handler. Closed at the end."""
-    from nionswift_plugin.dkl_ae_ui.review_panel.handler import ReviewPanel
+    from nionswift_plugin.dkl_ae_ui.review_panel import PANEL
 
     panels = []
 
     def make(context: Any) -> Any:
-        panels.append(ReviewPanel(context.document_controller, "review", {}))
+        panels.append(PANEL.open(context.document_controller))
         return panels[-1].handler
 
     yield make

@@ -31,8 +31,9 @@ from dkl_ae.simulation import (
     VirtualColumn,
     graphene_with_silicon,
 )
+from nionswift_plugin.dkl_ae_kit import SIMULATOR_ID
 from nionswift_plugin.dkl_ae_usim import configuration
-from nionswift_plugin.dkl_ae_usim.panel import SimulatorPanel
+from nionswift_plugin.dkl_ae_usim.panel import simulator_panel
 from nionswift_plugin.dkl_ae_usim.settings import REAL_CAMERA, SimulatorSettings
 from tests.swift.conftest import pump
 from tests.swift.test_simulated_microscope import in_thread, pattern_at, record, survey
@@ -43,7 +44,7 @@ pytestmark = pytest.mark.swift
 @pytest.fixture
 def panel(simulator: Any) -> Any:
     """The simulator's panel on the simulated microscope of the context."""
-    panel = SimulatorPanel(simulator.document_controller, "panel", {}, microscope=simulator.configuration)
+    panel = simulator_panel(simulator.configuration).open(simulator.document_controller)
     yield panel.handler
     panel.close()
 
@@ -314,7 +315,7 @@ def test_beside_another_microscope_each_run_uses_the_devices_of_its_own(
     try:
         theirs = nion_simulator.instrument.instrument_id
         assert Registry.get_component("stem_controller") is nion_simulator.instrument
-        order = [configuration.INSTRUMENT_ID, theirs] if ours_first else [theirs, configuration.INSTRUMENT_ID]
+        order = [SIMULATOR_ID, theirs] if ours_first else [theirs, SIMULATOR_ID]
         handler = open_panel(nion_simulator, seed_points="2", steps="0", patch_size="5")
         for name in order:
             events: list[Event] = []
@@ -329,7 +330,7 @@ def test_beside_another_microscope_each_run_uses_the_devices_of_its_own(
                 for event in events
                 if isinstance(event, SurveyAcquired)
             )
-            if name == configuration.INSTRUMENT_ID:
+            if name == SIMULATOR_ID:
                 assert (shapes, survey_nm) == ({(64, 64)}, pytest.approx(4.0))
             else:
                 assert shapes == {(256, 256)}

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from dkl_ae.reports import save_picture
 from dkl_ae.run import Event, Outcome, PointMeasured, ReferenceFound, RunEnded, StepCompleted, SurveyAcquired
+from nionswift_plugin.dkl_ae_kit import SIMULATOR_ID
 from nionswift_plugin.dkl_ae_ui.launcher import ProgramError
 from nionswift_plugin.dkl_ae_ui.launcher.headless import open_swift
-from nionswift_plugin.dkl_ae_ui.launcher.project import SIMULATOR_ID, Project
-from nionswift_plugin.dkl_ae_ui.run_panel import handler as panel
+from nionswift_plugin.dkl_ae_ui.launcher.project import Project
+from nionswift_plugin.dkl_ae_ui.run_panel import PANEL
 
 _TIMEOUT_S = 1800.0
 
@@ -24,7 +25,7 @@ def run_demo(project: Project, progress: Callable[[int, str], None]) -> pathlib.
     """
     events: list[Event] = []
     with open_swift(project) as swift:
-        handler = panel.find_panel(swift.window).handler
+        handler = PANEL.find(swift.window).handler
         handler.watch(events.append)
         handler.set_text("instrument_id", SIMULATOR_ID)
         handler.start_clicked()

@@ -12,8 +12,8 @@ from nion.swift import Application, Facade
 from nion.ui import Application as UserInterfaceApplication
 from nion.ui import UserInterface
 
-from nionswift_plugin.dkl_ae_ui.launcher.project import SIMULATOR_ID, SIMULATOR_PANEL_ID
-from nionswift_plugin.dkl_ae_ui.run_panel import handler as panel
+from nionswift_plugin.dkl_ae_kit import SIMULATOR_ID, SIMULATOR_PANEL_ID
+from nionswift_plugin.dkl_ae_ui.run_panel import PANEL
 
 
 class ReadyApplication(Application.Application):
@@ -26,7 +26,7 @@ class ReadyApplication(Application.Application):
     def start(self, **named: typing.Any) -> bool:
         started = super().start(profile_dir=self._folder)
         for window in self.document_controllers:
-            found = panel.find_panel(window)
+            found = PANEL.find(window)
             found.handler.set_text("instrument_id", SIMULATOR_ID)
             found.show()
             simulator = window.find_dock_panel(SIMULATOR_PANEL_ID)

@@ -7,11 +7,6 @@ import json
 import pathlib
 import uuid
 
-SIMULATOR_ID = "dkl_ae_stem"
-"""The instrument of the simulated microscope in nionswift_plugin.dkl_ae_usim."""
-SIMULATOR_PANEL_ID = "dkl-ae-simulator-panel"
-"""The panel of that microscope."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Project:

@@ -6,9 +6,8 @@ import functools
 import pathlib
 import threading
 import typing
-from collections.abc import Mapping
 
-from nion.swift import DisplayPanel, DocumentController, Panel, Workspace
+from nion.swift import DisplayPanel, DocumentController
 from nion.swift.model import DisplayItem
 from nion.ui import Declarative, UserInterface
 from nion.utils import Geometry, Model
@@ -26,10 +25,7 @@ from nionswift_plugin.dkl_ae_ui.review_panel.project_runs import ProjectRun, ses
 from nionswift_plugin.dkl_ae_ui.review_panel.refitting import Answer, Question, Refitting, recalled
 from nionswift_plugin.dkl_ae_ui.review_panel.reporting import report
 from nionswift_plugin.dkl_ae_ui.review_panel.view import build_view
-from nionswift_plugin.dkl_ae_ui.run_panel.handler import PANEL_ID as RUN_PANEL_ID
 
-PANEL_ID = "dkl-ae-review-panel"
-PANEL_TITLE = "Automated Experiment Review"
 _SESSION_FILES = f"Sessions (*{SUFFIX});;All files (*.*)"
 _AS_IT_WAS = "As they were"
 
@@ -273,42 +269,3 @@ class Handler(Declarative.Handler):
         if self._session is not None:
             self._session.close()
             self._session = self._images = self._answer = self._picked = None
-
-
-class ReviewPanel(Panel.Panel):
-    """The panel in Swift's own panel menu."""
-
-    def __init__(
-        self,
-        document_controller: DocumentController.DocumentController,
-        panel_id: str,
-        properties: Mapping[str, typing.Any],
-    ) -> None:
-        super().__init__(document_controller, panel_id, PANEL_TITLE)
-        self.handler = Handler(document_controller)
-        self.widget = Declarative.DeclarativeWidget(
-            document_controller.ui, document_controller.event_loop, self.handler
-        )
-
-    def create_dock_widget(self, title: str, positions: typing.Sequence[str], position: str) -> None:
-        super().create_dock_widget(title, positions, position)
-        # Not before the window is as its user has left it.
-        self.queue_task(self._heed_show)
-
-    def _heed_show(self) -> None:
-        self.dock_widget.on_will_show = lambda: self.queue_task(self._join_run_panel)
-
-    def _join_run_panel(self) -> None:
-        """Be the front tab of the panel that runs, when both are shown: a small screen has no room for one above the
-        other."""
-        window = self.document_controller
-        run_panel = window.find_dock_panel(RUN_PANEL_ID)
-        if run_panel is not None and run_panel.dock_widget.visible:
-            window.tabify_dock_widgets(run_panel.dock_widget, self.dock_widget)
-
-
-def register() -> None:
-    """Put the panel into Swift's panel menu."""
-    Workspace.WorkspaceManager().register_panel(
-        ReviewPanel, PANEL_ID, PANEL_TITLE, ["left", "right"], "left", {"min-width": 340}
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nion.ui import Declarative
 
-from nionswift_plugin.dkl_ae_ui.run_panel.rows import LINE_HEIGHT, WIDTH, button, choice_row, state_row
+from nionswift_plugin.dkl_ae_kit.rows import LINE_HEIGHT, WIDTH, button, choice_row, state_row
 
 _NUMBER_WIDTH = 64
 _ARROW_WIDTH = 32

@@ -7,9 +7,9 @@ import json
 import math
 import pathlib
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from nion.swift import DocumentController, Panel, Workspace
+from nion.swift import DocumentController
 from nion.swift.model import Notification
 from nion.ui import Declarative
 from nion.utils import Model, Registry
@@ -44,7 +44,6 @@ from nionswift_plugin.dkl_ae_ui.run_panel.view import build_view
 if typing.TYPE_CHECKING:
     from dkl_ae.model.saved_model import Pretrained
 
-PANEL_ID = "dkl-ae-panel"
 PANEL_TITLE = "Automated Experiment"
 _STORAGE_KEY = "dkl-ae/settings"
 MODEL_SUFFIX = ".dklmodel"
@@ -450,34 +449,3 @@ def _shown(reading: Reading) -> str:
     if not math.isfinite(reading.value):
         return "no number"
     return wording.with_error(reading.value, reading.sigma, reading.unit)
-
-
-class AutomatedExperimentPanel(Panel.Panel):
-    """The panel in Swift's own panel menu."""
-
-    def __init__(
-        self,
-        document_controller: DocumentController.DocumentController,
-        panel_id: str,
-        properties: Mapping[str, typing.Any],
-    ) -> None:
-        super().__init__(document_controller, panel_id, PANEL_TITLE)
-        self.handler = Handler(document_controller)
-        self.widget = Declarative.DeclarativeWidget(
-            document_controller.ui, document_controller.event_loop, self.handler
-        )
-
-
-def register() -> None:
-    """Put the panel into Swift's panel menu."""
-    Workspace.WorkspaceManager().register_panel(
-        AutomatedExperimentPanel, PANEL_ID, PANEL_TITLE, ["left", "right"], "left", {"min-width": 340}
-    )
-
-
-def find_panel(window: DocumentController.DocumentController) -> AutomatedExperimentPanel:
-    """The panel that Swift made in a window; raises LookupError when there is none."""
-    panel = window.find_dock_panel(PANEL_ID)
-    if not isinstance(panel, AutomatedExperimentPanel):
-        raise LookupError(f"Swift's window has no panel {PANEL_TITLE}: install nionswift-dkl-ae where Swift is.")
-    return panel

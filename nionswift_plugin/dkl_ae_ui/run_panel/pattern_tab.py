@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from nion.ui import Declarative
 
-from nionswift_plugin.dkl_ae_ui.run_panel.rows import (
-    LABEL_WIDTH,
-    button,
-    choice_row,
-    column,
-    combo_box,
-    number_row,
-    range_row,
-    text_row,
-)
+from nionswift_plugin.dkl_ae_kit.rows import LABEL_WIDTH, button, choice_row, column, combo_box
+from nionswift_plugin.dkl_ae_ui.run_panel.rows import number_row, range_row, text_row
 
 
 def pattern_tab(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:

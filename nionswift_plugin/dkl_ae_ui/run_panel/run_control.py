@@ -18,6 +18,7 @@ from dkl_ae.patterns import Reference
 from dkl_ae.records import InstrumentError, UserError
 from dkl_ae.run import DriverChanged, Event, RunEnded, Runner
 from dkl_ae.session import About, SessionWriter, open_session, take_up
+from nionswift_plugin.dkl_ae_kit import RUN_COMPONENT
 from nionswift_plugin.dkl_ae_ui.microscope import instrument as microscope
 from nionswift_plugin.dkl_ae_ui.project.recorder import Recorder
 from nionswift_plugin.dkl_ae_ui.project.session_files import new_session_file
@@ -32,10 +33,6 @@ T = typing.TypeVar("T")
 
 KIND = "swift"
 """Of a session's instrument."""
-
-RUN_COMPONENT = "dkl_ae_run"
-"""The run under way is registered with Swift under this name: two would fight over the probe, and whoever else would
-touch the microscope can ask."""
 
 
 class RunControl:

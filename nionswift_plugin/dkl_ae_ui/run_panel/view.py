@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from nion.ui import Declarative
 
+from nionswift_plugin.dkl_ae_kit.rows import LINE_HEIGHT, WIDTH, button, choice_row, column, state_row
 from nionswift_plugin.dkl_ae_ui.run_panel.pattern_tab import pattern_tab
-from nionswift_plugin.dkl_ae_ui.run_panel.rows import (
-    LINE_HEIGHT,
-    WIDTH,
-    button,
-    choice_row,
-    column,
-    number_row,
-    state_row,
-    text_row,
-)
+from nionswift_plugin.dkl_ae_ui.run_panel.rows import number_row, text_row
 
 
 def build_view() -> Declarative.UIDescriptionResult:
