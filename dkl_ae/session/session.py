@@ -37,7 +37,7 @@ class Happened:
     measured: int
     """Measurements so far."""
     kind: str
-    """driver, looked, notice, trouble, paused, went on, resumed, or an outcome: finished, stopped, failed."""
+    """driver, notice, trouble, paused, went on, resumed, or an outcome: finished, stopped, failed."""
     text: str
 
 

@@ -27,7 +27,6 @@ import scipy.fft
 
 from dkl_ae.records import ComplexArray, FloatArray, UserError, relativistic_mass_ratio
 from dkl_ae.simulation import scattering_factors as electrons
-from dkl_ae.simulation.backend import Backend, NumpyBackend, TorchBackend
 from dkl_ae.simulation.detector import Geometry
 from dkl_ae.simulation.nufft import structure_factor
 from dkl_ae.simulation.optics import Optics
@@ -47,8 +46,8 @@ _PATTERNS_AT_ONCE = 16
 class _Transmission:
     """The specimen as one high tension, geometry and sampling see it, on a grid that ends in vacuum."""
 
-    slices: tuple[typing.Any, ...]
-    """For each slice exp(i sigma V), shape (rows, columns), an array of the backend's."""
+    slices: tuple[ComplexArray, ...]
+    """For each slice exp(i sigma V), shape (rows, columns)."""
     shape: tuple[int, int]
     origin_angstrom: FloatArray
     """(y, x) of the first grid point."""
@@ -64,7 +63,6 @@ class PatternSimulator:
     towards larger index.
 
     slice_angstrom: thickness of a slice for multislice; 0 for a phase object; None to choose by the specimen.
-    device: a torch device such as "cuda"; None for numpy.
 
     Raises UserError when the bright disc does not fit on the detector, or a slice is negative.
     """
@@ -76,7 +74,6 @@ class PatternSimulator:
         geometry: Geometry | None = None,
         *,
         slice_angstrom: float | None = None,
-        device: str | None = None,
     ) -> None:
         self.specimen: typing.Final = specimen
         self.optics: typing.Final = optics or Optics()
@@ -87,9 +84,6 @@ class PatternSimulator:
         if not 0 <= slice_angstrom < math.inf:
             raise UserError(f"A slice is {slice_angstrom:g} angstrom thick: choose 0 or a positive number.")
         self.slice_angstrom: typing.Final = slice_angstrom
-        self._device = device
-        self._backend: Backend
-        self._backend = NumpyBackend() if device is None else TorchBackend(device)
         detector_window = self.optics.wavelength_angstrom * 1e3 / self.geometry.mrad_per_pixel
         least_window = max(_LEAST_WINDOW_ANGSTROM, 2.5 * self.optics.probe_radius_angstrom())
         self._oversampling = math.ceil(least_window / detector_window)
@@ -99,7 +93,7 @@ class PatternSimulator:
         self._size = 2 * self._detected
         self._step = window / self._size
         self._block = self._spectrum_block()
-        self._probe = self._backend.put(self._normalized_probe())
+        self._probe = self._normalized_probe()
 
     def with_optics(self, optics: Optics) -> PatternSimulator:
         """The same specimen and detector under another illumination; quick while the high tension and the window stay
@@ -122,7 +116,7 @@ class PatternSimulator:
         return typing.cast(FloatArray, self.patterns([y_nm], [x_nm])[0])
 
     def patterns(self, y_nm: numpy.typing.ArrayLike, x_nm: numpy.typing.ArrayLike) -> FloatArray:
-        """Patterns at n positions, shape (n, pixels, pixels); faster than one by one on a GPU."""
+        """Patterns at n positions, shape (n, pixels, pixels)."""
         positions = numpy.stack([numpy.asarray(y_nm, float), numpy.asarray(x_nm, float)], axis=1)
         batches = [
             self._few_patterns(positions[start : start + _PATTERNS_AT_ONCE])
@@ -152,9 +146,7 @@ class PatternSimulator:
         return self._size, self._step, self.optics.high_tension_v
 
     def _changed(self, specimen: Specimen, optics: Optics) -> PatternSimulator:
-        return PatternSimulator(
-            specimen, optics, self.geometry, slice_angstrom=self.slice_angstrom, device=self._device
-        )
+        return PatternSimulator(specimen, optics, self.geometry, slice_angstrom=self.slice_angstrom)
 
     def _require_disc_on_detector(self) -> None:
         geometry = self.geometry
@@ -198,31 +190,31 @@ class PatternSimulator:
         return typing.cast(ComplexArray, aperture / numpy.linalg.norm(aperture))
 
     def _few_patterns(self, positions_nm: FloatArray) -> FloatArray:
-        backend, size, detected, block = self._backend, self._size, self._detected, self._block
+        size, detected, block = self._size, self._detected, self._block
         starts, ramps = self._windows(positions_nm)
         spectrum = self._probe * ramps[0][:, :, None] * ramps[1][:, None, :]
         # Transforms of rows and columns that are all zero, or not wanted, are left out.
-        rows = backend.zeros((len(positions_nm), len(self._probe), size))
+        rows = numpy.zeros((len(positions_nm), len(self._probe), size), numpy.complex64)
         rows[:, :, block] = spectrum
-        wave = backend.zeros((len(positions_nm), size, size))
-        wave[:, block, :] = backend.fft.ifft(rows, None, -1)
-        wave = backend.fft.ifft(wave, None, -2)
+        wave = numpy.zeros((len(positions_nm), size, size), numpy.complex64)
+        wave[:, block, :] = scipy.fft.ifft(rows, axis=-1)
+        wave = scipy.fft.ifft(wave, axis=-2)
         slices = self._transmission.slices
         for number, transmission in enumerate(slices):
             for index, (top, left) in enumerate(starts):
                 wave[index] *= transmission[top : top + size, left : left + size]
             if number < len(slices) - 1:
-                wave = backend.fft.ifft2(backend.fft.fft2(wave) * self._propagator)
+                wave = scipy.fft.ifft2(scipy.fft.fft2(wave) * self._propagator)
         if self.geometry.moves_beam:
             wave = wave * self._beam_ramp(positions_nm)
-        wave = backend.fft.fft(wave, None, -2)[:, :detected, :]
-        wave = backend.fft.fft(wave, None, -1)[:, :, :detected]
+        wave = scipy.fft.fft(wave, axis=-2)[:, :detected, :]
+        wave = scipy.fft.fft(wave, axis=-1)[:, :, :detected]
         intensity = wave.real**2 + wave.imag**2
         pixels, bins = self.geometry.pixels, self._oversampling
         binned = intensity.reshape(-1, pixels, bins, pixels, bins).sum((2, 4))
-        return typing.cast(FloatArray, backend.get(binned).astype(numpy.float64))
+        return typing.cast(FloatArray, binned.astype(numpy.float64))
 
-    def _windows(self, positions_nm: FloatArray) -> tuple[list[tuple[int, int]], list[typing.Any]]:
+    def _windows(self, positions_nm: FloatArray) -> tuple[list[tuple[int, int]], list[ComplexArray]]:
         """The window of the transmission function around each position, and for each axis the spectrum's ramps,
         (n, block), that move the probe from the window's corner to the position."""
         transmission = self._transmission
@@ -233,16 +225,16 @@ class PatternSimulator:
         )
         frequencies = self._frequencies(numpy.arange(self._block.start, self._block.stop))
         phases = -2 * math.pi / self._size * (pixels - starts)[:, :, None] * frequencies
-        ramps = [self._backend.put(numpy.exp(1j * phases[:, axis]).astype(numpy.complex64)) for axis in range(2)]
+        ramps = [numpy.exp(1j * phases[:, axis]).astype(numpy.complex64) for axis in range(2)]
         return [(int(top), int(left)) for top, left in starts], ramps
 
-    def _beam_ramp(self, positions_nm: FloatArray) -> typing.Any:
+    def _beam_ramp(self, positions_nm: FloatArray) -> ComplexArray:
         """Multiplies the wave, so that its pattern moves over the detector."""
         shift = self.geometry.beam_mrad(positions_nm - self.specimen.extent_nm / 2)
         steps = shift / self.geometry.mrad_per_pixel * self._oversampling
         phases = 2 * math.pi / self._size * steps[:, :, None] * numpy.arange(self._size)
-        y, x = (self._backend.put(numpy.exp(1j * phases[:, axis]).astype(numpy.complex64)) for axis in range(2))
-        return y[:, :, None] * x[:, None, :]
+        y, x = (numpy.exp(1j * phases[:, axis]).astype(numpy.complex64) for axis in range(2))
+        return typing.cast(ComplexArray, y[:, :, None] * x[:, None, :])
 
     @property
     def _to_grid(self) -> FloatArray:
@@ -259,9 +251,7 @@ class PatternSimulator:
         everything = numpy.concatenate([atoms, corners])
         low, high = everything.min(axis=0) - margin, everything.max(axis=0) + margin
         rows, columns = (scipy.fft.next_fast_len(math.ceil(n)) for n in (high - low) / step)
-        slices = tuple(
-            self._backend.put(self._slice((atoms - low) / step, chosen, (rows, columns))) for chosen in self._layers()
-        )
+        slices = tuple(self._slice((atoms - low) / step, chosen, (rows, columns)) for chosen in self._layers())
         return _Transmission(slices, (rows, columns), low)
 
     def _layers(self) -> list[numpy.typing.NDArray[numpy.bool_]]:
@@ -295,7 +285,7 @@ class PatternSimulator:
         return typing.cast(ComplexArray, numpy.exp(1j * phase).astype(numpy.complex64))
 
     @functools.cached_property
-    def _propagator(self) -> typing.Any:
+    def _propagator(self) -> ComplexArray:
         """Free flight through one slice, on the grid of the shifted spectrum."""
         k_step = 1 / (self._size * self._step)
         indices = numpy.arange(float(self._size))
@@ -306,4 +296,4 @@ class PatternSimulator:
         phase = math.pi * self.optics.wavelength_angstrom * self.slice_angstrom * k_squared
         # The band limit of two thirds keeps products of waves from wrapping around.
         inside = numpy.hypot(k[:, None], k[None, :]) < self._size * k_step / 3
-        return self._backend.put((inside * numpy.exp(-1j * phase)).astype(numpy.complex64))
+        return typing.cast(ComplexArray, (inside * numpy.exp(-1j * phase)).astype(numpy.complex64))

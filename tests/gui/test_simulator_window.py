@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+import scipy.constants
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
@@ -70,7 +71,7 @@ def test_a_specimen_is_chosen_scanned_and_probed(open_swift) -> None:
     dopant, hole = seen.values()
     # 50 pA for 10 ms; the dopant scatters electrons out of the disc, vacuum does not.
     for pattern in (dopant, hole):
-        assert pattern["electrons"] == pytest.approx(50e-12 * 0.01 / 1.602176634e-19, rel=0.02)
+        assert pattern["electrons"] == pytest.approx(50e-12 * 0.01 / scipy.constants.elementary_charge, rel=0.02)
     assert dopant["outside"] > 0.005
     assert hole["outside"] < 0.001
     assert swift.quit() == 0

@@ -167,14 +167,6 @@ def test_two_layers_give_their_mean_spacing_and_the_lattice_of_the_stronger():
     assert abs(strain(lattice, first).values[3]) < 0.01
 
 
-def test_an_expected_lattice_chooses_the_layer():
-    first, second = turned(6, 0.1), turned(6, 0.1 + math.radians(27.8))
-    pattern = noisy(electrons(first, second))
-    for layer in (first, second):
-        lattice = measured(pattern, expected=1.02 * layer)
-        assert lattice.spacing_mrad == pytest.approx(spacing(layer), abs=4 * lattice.spacing_sigma_mrad)
-
-
 @pytest.mark.parametrize("dose", [1e4, 1e5, 2e6, 1e7])
 @pytest.mark.parametrize("read_noise_e", [0.0, 0.5])
 def test_vacuum_has_no_lattice(dose, read_noise_e):

@@ -90,20 +90,6 @@ def test_many_patterns_equal_each_alone(silicon: PatternSimulator) -> None:
     assert silicon.patterns([], []).shape == (0, 64, 64)
 
 
-@pytest.mark.parametrize("slice_angstrom", [0.0, 2.0])
-def test_torch_gives_the_same_patterns(slice_angstrom: float) -> None:
-    """On the CPU here; a GPU runs the same calls."""
-    geometry = Geometry(descan_mrad_per_nm=((1.0, 0.0), (0.0, 1.0)))
-    atoms = few_atoms((1.0, 1.0, SILICON), (1.05, 1.1, CARBON))
-    numpys, torchs = (
-        PatternSimulator(atoms, geometry=geometry, slice_angstrom=slice_angstrom, device=device)
-        for device in (None, "cpu")
-    )
-    numpy.testing.assert_allclose(
-        torchs.patterns([1.0, 0.9], [1.05, 1.0]), numpys.patterns([1.0, 0.9], [1.05, 1.0]), atol=1e-7
-    )
-
-
 def test_defocus_keeps_the_electrons(silicon: PatternSimulator) -> None:
     defocused = silicon.with_optics(Optics(defocus_nm=15))
     assert defocused.pattern(1.0, 1.1).sum() == pytest.approx(silicon.pattern(1.0, 1.1).sum(), abs=0.01)

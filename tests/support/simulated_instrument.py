@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy
+import scipy.constants
 
 from dkl_ae.instruments import Frame
 from dkl_ae.instruments.column_instrument import ColumnInstrument
 from dkl_ae.records import DEFAULT_BEAM_CURRENT_A, InstrumentError, Position
 from dkl_ae.simulation import VirtualColumn, graphene_with_silicon
 
-ELECTRONS_PER_S = DEFAULT_BEAM_CURRENT_A / 1.602176634e-19
+ELECTRONS_PER_S = DEFAULT_BEAM_CURRENT_A / scipy.constants.elementary_charge
 SURVEY_S = 0.32
 EXPOSURE_S = 0.01
 

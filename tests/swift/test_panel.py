@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 import pytest
+import scipy.constants
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
@@ -139,7 +140,7 @@ def test_the_dose_is_current_times_exposure_of_everything(simulator, open_panel)
     run_to_end(simulator, handler)
     scan = simulator.scan_hardware_source
     survey_s = scan.calculate_frame_time(scan.get_current_frame_parameters())
-    electrons = (survey_s + 10 * 0.010) * simulator.instrument.GetVal("BeamCurrent") / 1.602176634e-19
+    electrons = (survey_s + 10 * 0.010) * simulator.instrument.GetVal("BeamCurrent") / scipy.constants.elementary_charge
     assert handler.dose_text.value.startswith(f"{electrons:.3g} electrons")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 import pytest
+import scipy.constants
 from nion.data import Calibration, DataAndMetadata
 from nion.swift.model import DataItem, Graphics
 
@@ -175,7 +176,7 @@ def test_a_saved_reference_serves_another_run_and_costs_no_dose(simulator, open_
     assert len(exposures) == 3
     scan = simulator.scan_hardware_source
     survey_s = scan.calculate_frame_time(scan.get_current_frame_parameters())
-    electrons = (survey_s + 3 * 0.010) * simulator.instrument.GetVal("BeamCurrent") / 1.602176634e-19
+    electrons = (survey_s + 3 * 0.010) * simulator.instrument.GetVal("BeamCurrent") / scipy.constants.elementary_charge
     assert handler.dose_text.value.startswith(f"{electrons:.3g} electrons")
     second = items_of(simulator)["reference"]
     assert second is not first

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy
 import pytest
+import scipy.constants
 
 pytest.importorskip("nion.instrumentation")
 
@@ -27,7 +28,7 @@ EXTENT_NM = 2.0
 SILICON_NM = (0.7, 1.2)
 """(y, x)"""
 CARBON_NM = (1.5, 0.5)
-ELECTRON_CHARGE = 1.602176634e-19
+ELECTRON_CHARGE = scipy.constants.elementary_charge
 
 
 def two_atoms() -> Specimen:

@@ -12,6 +12,7 @@ import ase.io
 import h5py
 import numpy
 import pytest
+import scipy.constants
 
 pytest.importorskip("nion.instrumentation")
 
@@ -85,7 +86,7 @@ def test_each_specimen_can_be_loaded_scanned_and_exposed(simulator: Any, panel: 
     frame = record(simulator)
     assert frame.data.shape == column.detector_shape
     assert frame.dimensional_calibrations[0].scale == pytest.approx(column.mrad_per_pixel[0] * 1e-3)
-    assert frame.data.sum() == pytest.approx(30e-12 * 1e-3 / 1.602176634e-19, rel=0.1)
+    assert frame.data.sum() == pytest.approx(30e-12 * 1e-3 / scipy.constants.elementary_charge, rel=0.1)
 
 
 def test_the_loaded_specimen_has_the_dose_and_the_seed_that_were_typed(simulator: Any, panel: Any) -> None:
@@ -95,7 +96,7 @@ def test_the_loaded_specimen_has_the_dose_and_the_seed_that_were_typed(simulator
     numpy.testing.assert_array_equal(simulator.instrument.column.specimen.atoms_angstrom, expected.atoms_angstrom)
     survey(simulator)
     frame = record(simulator, exposure_ms=10).data
-    assert frame.sum() == pytest.approx(60e-12 * 10e-3 / 1.602176634e-19, rel=0.02)
+    assert frame.sum() == pytest.approx(60e-12 * 10e-3 / scipy.constants.elementary_charge, rel=0.02)
 
 
 def test_a_structure_file_is_loaded(simulator: Any, panel: Any, tmp_path: pathlib.Path) -> None:
@@ -175,7 +176,7 @@ def test_the_probe_is_parked_on_a_named_place(simulator: Any, panel: Any) -> Non
         assert panel.message.value == f"The probe is parked: {name}."
         instrument = simulator.instrument
         expected = instrument.column.patterns.pattern(*instrument.column.specimen.sites[name])
-        seen = record(simulator, exposure_ms=10).data / (30e-12 * 10e-3 / 1.602176634e-19)
+        seen = record(simulator, exposure_ms=10).data / (30e-12 * 10e-3 / scipy.constants.elementary_charge)
         assert numpy.abs(seen - expected).sum() < 0.05
     survey(simulator, fov_nm=0.5, rotation_rad=0.0)
     panel.park_button.on_clicked()
@@ -193,7 +194,7 @@ def test_a_camera_with_faults_shows_them(simulator: Any, panel: Any) -> None:
     frame = record(simulator, exposure_ms=10)
     assert frame.metadata["hardware_source"]["counts_per_electron"] == 4
     assert frame.data.max() > 5000  # a hot pixel
-    electrons = 30e-12 * 10e-3 / 1.602176634e-19
+    electrons = 30e-12 * 10e-3 / scipy.constants.elementary_charge
     hot = 4 * 10000
     assert frame.data.sum() / 4 == pytest.approx(electrons, abs=0.02 * electrons + 10 * hot / 4)
     # Descan: in the hole, where nothing deflects, the pattern follows the probe over the detector.
@@ -216,7 +217,7 @@ def test_the_channels_are_three_detectors(simulator: Any) -> None:
     parameters = scan.get_current_frame_parameters()
     frames = in_thread(simulator, lambda: scan.record_immediate(parameters))
     haadf, maadf, bright = (frame.data for frame in frames)
-    per_pixel = 30e-12 * 20e-6 / 1.602176634e-19
+    per_pixel = 30e-12 * 20e-6 / scipy.constants.elementary_charge
     assert haadf.mean() < maadf.mean() < 0.01 * per_pixel
     assert (haadf + maadf + bright).mean() == pytest.approx(per_pixel, rel=0.01)
 

@@ -61,14 +61,13 @@ def symmetry_order(vectors: FloatArray) -> int:
     return 6 if abs(angle - 60) < 5 else 4 if abs(angle - 90) < 5 else 2
 
 
-def find_lattices(discs: FloatArray, geometry: Geometry, expected: FloatArray | None) -> list[FloatArray]:
+def find_lattices(discs: FloatArray, geometry: Geometry) -> list[FloatArray]:
     """Reduced vectors of the lattice that explains most discs and of a second layer of it; none where none does.
 
     discs: positions (y, x), shape (n, 2) mrad, the innermost first.
-    expected: vectors near which to look for the first lattice, shape (2, 2) mrad.
     """
     tolerance = math.hypot(_TOLERANCE * geometry.radius_mrad, max(geometry.mrad_per_pixel))
-    vectors = _search(discs, tolerance) if expected is None else _adapted(reduced(expected), discs, tolerance)
+    vectors = _search(discs, tolerance)
     if vectors is None:
         return []
     second = _turned(vectors, _unexplained(vectors, discs, tolerance), tolerance)
@@ -106,18 +105,6 @@ def _possible_pairs(positions: FloatArray) -> FloatArray:
     squares = (a**2).sum(axis=1), (b**2).sum(axis=1)
     possible = numpy.abs(product) < _WIDEST_COSINE * numpy.minimum(*squares)
     return numpy.stack([a[possible], b[possible]], axis=1)
-
-
-def _adapted(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:
-    """Vectors moved to the discs near their first-order nodes, or None where these are too few."""
-    nodes = first_order(vectors)
-    offsets = discs[:, numpy.newaxis] - nodes @ vectors
-    distance = numpy.hypot(offsets[..., 0], offsets[..., 1])
-    near = distance.min(axis=1, initial=numpy.inf) < tolerance_mrad
-    indices = nodes[distance[near].argmin(axis=1)]
-    if len(indices) < LEAST_SHARED or numpy.linalg.matrix_rank(indices) < 2:
-        return None
-    return reduced(_least_squares(indices.astype(numpy.float64), discs[near]))
 
 
 def _turned(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:

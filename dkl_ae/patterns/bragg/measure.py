@@ -82,14 +82,12 @@ def measure_lattice(
     mrad_per_pixel: tuple[float, float],
     radius_mrad: float,
     read_noise_e: float = 0.0,
-    expected: FloatArray | None = None,
 ) -> Lattice:
     """Measure the lattice of one pattern.
 
     electrons: shape (ky, kx); read noise may make some negative, and pixels that are not numbers are left out.
     centre: of the undeflected central disc, (y, x) pixels. radius_mrad: of every disc, the convergence angle.
     read_noise_e: of each pixel, root mean square electrons.
-    expected: reciprocal vectors near which the lattice is, shape (2, 2), mrad; it is then not sought elsewhere.
 
     Where two layers of a crystal lie on each other the vectors are those with more electrons in their discs, and the
     spacing is the mean of both, each with the weight of its counting statistics.
@@ -110,7 +108,7 @@ def measure_lattice(
     electrons = summed(electrons, binning)
     read_noise_e *= math.sqrt(binning[0] * binning[1])
     discs = find_discs(electrons, geometry, read_noise_e)
-    starts = find_lattices(discs, geometry, expected)
+    starts = find_lattices(discs, geometry)
     if not starts:
         return _no_lattice(len(discs))
     fitted, evidence = fit_lattices(electrons, geometry, read_noise_e, starts)
