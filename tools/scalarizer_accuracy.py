@@ -20,7 +20,7 @@ import numpy
 from dkl_ae.patterns import Patterns, Reference, find_reference
 from dkl_ae.recordings import open_recording
 from dkl_ae.records import DEFAULT_ELECTRONS, FloatArray
-from dkl_ae.scalarizers import SCALARIZERS, Values, read
+from dkl_ae.scalarizers import SCALARIZERS, ScalarizerResult, read
 
 FULL = DEFAULT_ELECTRONS
 """Electrons of a pattern: 30 pA for 10 ms."""
@@ -116,7 +116,7 @@ def spacing(
         print(f"  vacuum       {electrons:8.2e} electrons  invalid {100 * invalid:.1f} %")
 
 
-def spacings(patterns: FloatArray, reference: Reference) -> Values:
+def spacings(patterns: FloatArray, reference: Reference) -> ScalarizerResult:
     return read(SCALARIZERS["bragg_spacing"], Patterns(patterns, reference))
 
 

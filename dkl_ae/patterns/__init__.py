@@ -2,7 +2,7 @@
 
 from dkl_ae.patterns.array_file import load_array
 from dkl_ae.patterns.bragg.measure import Lattice, strain
-from dkl_ae.patterns.intensity_fractions import Shares
+from dkl_ae.patterns.intensity_fractions import IntensityFractions
 from dkl_ae.patterns.memory import COMPONENT_OF, PatternMemory
 from dkl_ae.patterns.moments import DETECTORS, Moments
 from dkl_ae.patterns.patterns import Arms, Patterns, with_descan
@@ -16,12 +16,12 @@ __all__ = [
     "Arms",
     "Descan",
     "Geometry",
+    "IntensityFractions",
     "Lattice",
     "Moments",
     "PatternMemory",
     "Patterns",
     "Reference",
-    "Shares",
     "described",
     "find_reference",
     "load_array",

@@ -13,7 +13,7 @@ Owner = typing.TypeVar("Owner")
 Result = typing.TypeVar("Result")
 
 
-class Once(typing.Generic[Owner, Result]):
+class cached(typing.Generic[Owner, Result]):  # noqa: N801 - it is used as a decorator
     """Decorates a method without arguments. Two threads that share an object may both compute it."""
 
     def __init__(self, compute: Callable[[Owner], Result]) -> None:
@@ -24,7 +24,7 @@ class Once(typing.Generic[Owner, Result]):
         self._name = name
 
     def __get__(self, instance: Owner, owner: type[Owner] | None = None) -> Result:
-        # It is called once: what is kept in the object is found before it.
+        # Python asks only where the object has no attribute of this name: the next time it has.
         result = self._compute(instance)
         instance.__dict__[self._name] = result
         return result

@@ -15,31 +15,32 @@ from dkl_ae.records import FloatArray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Shares:
+class IntensityFractions:
     """How the electrons of n patterns are shared among K pixels."""
 
     p: FloatArray
-    """Share of each pixel, shape (n, K)."""
+    """Fraction of the electrons in each pixel, shape (n, K)."""
     squares: FloatArray
-    """Sum of the squared shares, counting noise removed, shape (n,)."""
+    """Sum of the squared fractions, counting noise removed, shape (n,)."""
     electrons: FloatArray
     """Shape (n, 1)."""
-    noise: float
-    """Read noise of a pixel in electrons, squared."""
+    read_noise_variance: float
+    """Of a pixel, electrons squared."""
 
     @classmethod
-    def of(cls, electrons: FloatArray, noise: float) -> Shares:
-        """electrons: shape (n, ky, kx). noise: of a pixel, in electrons, squared."""
+    def of(cls, electrons: FloatArray, read_noise_variance: float) -> IntensityFractions:
+        """electrons: shape (n, ky, kx). read_noise_variance: of a pixel, electrons squared."""
         n = electrons.reshape(len(electrons), -1)
         total = n.sum(axis=1, keepdims=True)
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            squares = (numpy.einsum("ij,ij->i", n, n) - total[:, 0] - noise * n.shape[1]) / total[:, 0] ** 2
-            return cls(n / total, squares, total, noise)
+            without_counting_noise = numpy.einsum("ij,ij->i", n, n) - total[:, 0]
+            squares = (without_counting_noise - read_noise_variance * n.shape[1]) / total[:, 0] ** 2
+            return cls(n / total, squares, total, read_noise_variance)
 
-    def part(self, index: int) -> Shares:
+    def part(self, index: int) -> IntensityFractions:
         """Of one pattern, which stays one of a stack."""
         one = slice(index, index + 1)
-        return Shares(self.p[one], self.squares[one], self.electrons[one], self.noise)
+        return IntensityFractions(self.p[one], self.squares[one], self.electrons[one], self.read_noise_variance)
 
     def sigma(self, influence: FloatArray) -> FloatArray:
         """Standard deviation of a reading whose influence function has the shape (n, K) or (K,); of one pattern also
@@ -48,7 +49,8 @@ class Shares:
             p, influence = numpy.broadcast_arrays(self.p, influence)
             centred = influence - numpy.einsum("ij,ij->i", p, influence)[:, numpy.newaxis]
             squared = numpy.einsum("ij,ij,ij->i", p, centred, centred) / self.electrons[:, 0]
-            if self.noise:
-                squared += self.noise * numpy.einsum("ij,ij->i", centred, centred) / self.electrons[:, 0] ** 2
+            if self.read_noise_variance:
+                read = self.read_noise_variance * numpy.einsum("ij,ij->i", centred, centred)
+                squared += read / self.electrons[:, 0] ** 2
             deviation: FloatArray = numpy.sqrt(numpy.maximum(squared, 0))
         return deviation

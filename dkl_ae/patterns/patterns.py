@@ -10,9 +10,9 @@ import numpy.typing
 
 from dkl_ae.patterns.bragg.discs import summed
 from dkl_ae.patterns.bragg.measure import Lattice, measure_lattice
-from dkl_ae.patterns.cached import Once
-from dkl_ae.patterns.intensity_fractions import Shares
-from dkl_ae.patterns.memory import BINNED_PIXELS, PatternMemory, Place
+from dkl_ae.patterns.cached import cached
+from dkl_ae.patterns.intensity_fractions import IntensityFractions
+from dkl_ae.patterns.memory import BINNED_PIXELS, PatternMemory, ScanPosition
 from dkl_ae.patterns.moments import Moments, moments, sums
 from dkl_ae.patterns.reference import Reference, filled, fit_descan
 from dkl_ae.records import BoolArray, FloatArray, NumberArray, UserError
@@ -56,7 +56,7 @@ class Patterns:
     def __len__(self) -> int:
         return len(self.counts)
 
-    @Once
+    @cached
     def _sums(self) -> FloatArray:
         reference = self.reference
         counts = self._over_threshold if reference.threshold is not None else self.counts
@@ -67,7 +67,7 @@ class Patterns:
                 added[index] = sums(numpy.where(reference.bad_pixels, 0, counts[index])[numpy.newaxis], reference)[0]
         return added
 
-    @Once
+    @cached
     def _over_threshold(self) -> FloatArray:
         counts = self._over_dark
         return numpy.where(counts < (self.reference.threshold or 0.0), 0.0, counts)
@@ -77,11 +77,11 @@ class Patterns:
         dark = self.reference.dark
         return self.counts.astype(numpy.float64) - (0.0 if dark is None else dark)
 
-    @Once
+    @cached
     def moments(self) -> Moments:
         return moments(self._sums, self.reference, self.positions)
 
-    @Once
+    @cached
     def electrons(self) -> FloatArray:
         """Electrons in each pixel, shape (n, ky, kx): cleaned of the camera's dark counts and of bad pixels."""
         reference = self.reference
@@ -90,29 +90,29 @@ class Patterns:
             counts = filled(counts, reference.bad_pixels)
         return counts / reference.counts_per_electron
 
-    @Once
-    def shares(self) -> Shares:
-        return Shares.of(self.electrons, self.reference.read_noise_electrons**2)
+    @cached
+    def fractions(self) -> IntensityFractions:
+        return IntensityFractions.of(self.electrons, self.reference.read_noise_electrons**2)
 
-    @Once
-    def binned(self) -> Shares:
-        """The shares of coarse pixels, each the sum of whole pixels; the last rows and columns may be left out."""
+    @cached
+    def binned(self) -> IntensityFractions:
+        """The fractions of coarse pixels, each the sum of whole pixels; the last rows and columns may be left out."""
         rows, columns = (math.ceil(side / BINNED_PIXELS) for side in self.reference.shape)
         noise = self.reference.read_noise_electrons**2
-        return Shares.of(summed(self.electrons, (rows, columns)), noise * rows * columns)
+        return IntensityFractions.of(summed(self.electrons, (rows, columns)), noise * rows * columns)
 
-    def place(self, index: int) -> Place:
-        """Where a pattern was measured, as the memory of patterns tells places apart."""
+    def position(self, index: int) -> ScanPosition:
+        """Where a pattern was measured, as the memory of patterns tells positions apart."""
         return None if self.positions is None else tuple(self.positions[index])
 
     def remember_in(self, memory: PatternMemory) -> None:
         """Let later patterns be compared with these; those of which nothing can be read are left out."""
         for index in range(len(self)):
             if index not in self.troubles:
-                memory.add(self.binned.part(index), self.place(index))
+                memory.add(self.binned.part(index), self.position(index))
         memory.find_component()
 
-    @Once
+    @cached
     def lattices(self) -> tuple[Lattice, ...]:
         """The lattice of each pattern's Bragg discs, in the scan's axes."""
         reference = self.reference
@@ -127,7 +127,7 @@ class Patterns:
             for pattern in self.electrons
         )
 
-    @Once
+    @cached
     def troubles(self) -> dict[int, str]:
         """Of the patterns of which nothing can be read: one sentence each, by their place in the stack."""
         found = {}
@@ -156,13 +156,13 @@ class Patterns:
             )
         return f"beam is off or blocked: {counts:,.0f} counts, {self.reference.counts:,.0f} expected."
 
-    @Once
+    @cached
     def _saturation(self) -> float | None:
         if self.reference.saturation is not None:
             return self.reference.saturation
         return float(numpy.iinfo(self.counts.dtype.str).max) if self.counts.dtype.kind in "ui" else None
 
-    @Once
+    @cached
     def _maybe_saturated(self) -> BoolArray:
         if self._saturation is None:
             return numpy.zeros(len(self), numpy.bool_)

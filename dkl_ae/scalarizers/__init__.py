@@ -13,7 +13,7 @@ from dkl_ae.scalarizers.diffraction import with_undeformed
 from dkl_ae.scalarizers.expression import COMPOSITE, annulus
 from dkl_ae.scalarizers.pattern_readings import one_pattern, readings_of, scalarize
 from dkl_ae.scalarizers.registry import SCALARIZERS, catalogue
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, read
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, read
 from dkl_ae.scalarizers.user_scalarizers import scalarizer
 from dkl_ae.scalarizers.virtual_detectors import VIRTUAL_DETECTORS
 
@@ -29,8 +29,8 @@ __all__ = [
     "Patterns",
     "Reference",
     "Scalarizer",
+    "ScalarizerResult",
     "Symmetry",
-    "Values",
     "annulus",
     "catalogue",
     "curl",

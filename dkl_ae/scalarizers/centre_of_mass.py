@@ -14,30 +14,30 @@ import numpy
 
 from dkl_ae.patterns import Moments, Patterns
 from dkl_ae.records import FloatArray, Symmetry
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult
 
 UNKNOWN_ANGLE = math.pi / math.sqrt(3)
 """Standard deviation of an angle that is uniform on the circle, rad."""
 
 
-def _x(patterns: Patterns) -> Values:
+def _x(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
-    return Values(m.x, numpy.sqrt(m.variance_x))
+    return ScalarizerResult(m.x, numpy.sqrt(m.variance_x))
 
 
-def _y(patterns: Patterns) -> Values:
+def _y(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
-    return Values(m.y, numpy.sqrt(m.variance_y))
+    return ScalarizerResult(m.y, numpy.sqrt(m.variance_y))
 
 
-def _magnitude(patterns: Patterns) -> Values:
+def _magnitude(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
     magnitude = numpy.hypot(m.y, m.x)
     along = m.y**2 * m.variance_y + m.x**2 * m.variance_x + 2 * m.y * m.x * m.covariance
     # At the origin every direction is as likely as any other.
     middle = (m.variance_y + m.variance_x) / 2
     variance = numpy.divide(along, magnitude**2, out=middle, where=magnitude > 0)
-    return Values(magnitude, numpy.sqrt(numpy.maximum(variance, 0)))
+    return ScalarizerResult(magnitude, numpy.sqrt(numpy.maximum(variance, 0)))
 
 
 def magnitude_excess(value: FloatArray, sigma: FloatArray) -> FloatArray:
@@ -53,13 +53,13 @@ def magnitude_excess(value: FloatArray, sigma: FloatArray) -> FloatArray:
     return numpy.where((value > 0) & (squared > 0), excess, 0.0)
 
 
-def _angle(patterns: Patterns) -> Values:
+def _angle(patterns: Patterns) -> ScalarizerResult:
     m: Moments = patterns.moments
     squared = m.y**2 + m.x**2
     across = m.x**2 * m.variance_y + m.y**2 * m.variance_x - 2 * m.y * m.x * m.covariance
     unknown = numpy.full_like(squared, UNKNOWN_ANGLE)
     sigma = numpy.divide(numpy.sqrt(numpy.maximum(across, 0)), squared, out=unknown, where=squared > 0)
-    return Values(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE))
+    return ScalarizerResult(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE))
 
 
 CENTRE_OF_MASS = (

@@ -15,7 +15,7 @@ import numpy
 
 from dkl_ae.patterns import Arms, Patterns
 from dkl_ae.records import FloatArray, Symmetry
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, undefined
 
 DEFAULT_ARM_NM = 0.06
 """The noise of a divergence falls with the arm, and its signal when the arm is longer than the probe is wide: about
@@ -51,10 +51,10 @@ def curl(com: FloatArray, variance: FloatArray, arm_nm: float) -> tuple[FloatArr
 Combine = Callable[[FloatArray, FloatArray, float], tuple[FloatArray, FloatArray]]
 
 
-def _of_cross(combine: Combine) -> Callable[[Patterns], Values]:
-    def evaluate(patterns: Patterns) -> Values:
+def _of_cross(combine: Combine) -> Callable[[Patterns], ScalarizerResult]:
+    def evaluate(patterns: Patterns) -> ScalarizerResult:
         if patterns.arms is None:
-            return nothing(
+            return undefined(
                 patterns, "no cross was exposed here: let it drive the run, and the ends of the cross are measured too."
             )
         return _read_arms(patterns.arms, combine)
@@ -62,7 +62,7 @@ def _of_cross(combine: Combine) -> Callable[[Patterns], Values]:
     return evaluate
 
 
-def _read_arms(arms: Arms, combine: Combine) -> Values:
+def _read_arms(arms: Arms, combine: Combine) -> ScalarizerResult:
     m = arms.patterns.moments
     com = numpy.stack([m.y, m.x], axis=-1).reshape(len(ENDS), -1, 2)
     variance = numpy.stack([m.variance_y, m.variance_x], axis=-1).reshape(com.shape)
@@ -70,7 +70,7 @@ def _read_arms(arms: Arms, combine: Combine) -> Values:
     count = com.shape[1]
     troubles = {index % count: f"an end of the cross: {trouble}" for index, trouble in arms.patterns.troubles.items()}
     value[list(troubles)] = sigma[list(troubles)] = numpy.nan
-    return Values(value, sigma, troubles)
+    return ScalarizerResult(value, sigma, troubles)
 
 
 CHARGE = (

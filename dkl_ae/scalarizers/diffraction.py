@@ -10,7 +10,7 @@ import numpy
 
 from dkl_ae.patterns import Lattice, Patterns, Reference, strain
 from dkl_ae.records import Symmetry
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult
 
 ValueAndSigma = tuple[float, float]
 
@@ -25,7 +25,7 @@ MOST_STRAIN = 0.15
 
 def _of_lattices(
     measure: Callable[[Lattice, Reference], ValueAndSigma], patterns: Patterns, *, needs_undeformed: bool = False
-) -> Values:
+) -> ScalarizerResult:
     value, sigma = numpy.full((2, len(patterns)), numpy.nan)
     troubles = {}
     for index, lattice in enumerate(patterns.lattices):
@@ -38,7 +38,7 @@ def _of_lattices(
                 value[index], sigma[index] = measure(lattice, patterns.reference)
             except _UndefinedError as error:
                 troubles[index] = str(error)
-    return Values(value, sigma, troubles)
+    return ScalarizerResult(value, sigma, troubles)
 
 
 def _spacing(lattice: Lattice, reference: Reference) -> ValueAndSigma:
@@ -60,10 +60,10 @@ def _strain_reading(component: int, name: str, label: str, unit: str, descriptio
     )
 
 
-def _count(patterns: Patterns) -> Values:
+def _count(patterns: Patterns) -> ScalarizerResult:
     """Also where there is no lattice: none is an answer."""
     discs = numpy.array([float(lattice.discs) for lattice in patterns.lattices])
-    return Values(discs, numpy.zeros_like(discs))
+    return ScalarizerResult(discs, numpy.zeros_like(discs))
 
 
 def with_undeformed(reference: Reference, pattern: Patterns) -> Reference:

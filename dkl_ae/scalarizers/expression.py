@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy
 
-from dkl_ae.patterns import Patterns, Reference, Shares, load_array, radii, scan_angles
+from dkl_ae.patterns import IntensityFractions, Patterns, Reference, load_array, radii, scan_angles
 from dkl_ae.records import BoolArray, FloatArray, Symmetry, UserError
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, undefined
 from dkl_ae.scalarizers.virtual_detectors import region
 from dkl_ae.scalarizers.whole_pattern import correlation, distance
 
@@ -90,7 +90,7 @@ _REGIONS: Mapping[str, _Region] = {
     "rectangle": _Region(rectangle, "x, y, width, height"),
     "ellipse": _Region(ellipse, "x, y, width, height"),
 }
-_COMPARISONS: Mapping[str, Callable[[Patterns, Shares], Values]] = {
+_COMPARISONS: Mapping[str, Callable[[Patterns, IntensityFractions], ScalarizerResult]] = {
     "correlation": correlation,
     "distance": distance,
 }
@@ -135,7 +135,7 @@ def composite(expression: str, known: Mapping[str, Scalarizer]) -> Scalarizer:
     )
 
 
-def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> Values:
+def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> ScalarizerResult:
     read = [part.evaluate(patterns) for part in parts]
     values = [values.value for values in read]
     with numpy.errstate(all="ignore"):
@@ -151,7 +151,7 @@ def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> V
     for place in map(int, numpy.flatnonzero(~numpy.isfinite(value))):
         troubles.setdefault(place, f"the expression gives {value[place]} here: write one that has a value everywhere.")
         value[place] = variance[place] = numpy.nan
-    return Values(value, numpy.sqrt(variance), troubles)
+    return ScalarizerResult(value, numpy.sqrt(variance), troubles)
 
 
 class _Reader:
@@ -228,16 +228,16 @@ class _Reader:
     @staticmethod
     def _comparison(name: str, file: str) -> Scalarizer:
         compare, picked = _COMPARISONS[name], _picked(pathlib.Path(file))
-        shares = Shares.of(picked[numpy.newaxis], 0.0)
+        fractions = IntensityFractions.of(picked[numpy.newaxis], 0.0)
 
-        def evaluate(patterns: Patterns) -> Values:
+        def evaluate(patterns: Patterns) -> ScalarizerResult:
             if picked.shape != patterns.reference.shape:
-                return nothing(
+                return undefined(
                     patterns,
                     f"the pattern in {file} is {' x '.join(map(str, picked.shape))} pixels, the camera's "
                     f"{' x '.join(map(str, patterns.reference.shape))}: pick another.",
                 )
-            return compare(patterns, shares)
+            return compare(patterns, fractions)
 
         return Scalarizer(name, f"{name.capitalize()} with {file}", "", file, evaluate, Symmetry.NONE)
 

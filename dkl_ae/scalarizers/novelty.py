@@ -8,36 +8,38 @@ import numpy
 
 from dkl_ae.patterns import COMPONENT_OF, PatternMemory, Patterns
 from dkl_ae.records import Symmetry
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, undefined
 
 
-def _with_memory(evaluate: Callable[[Patterns, PatternMemory], Values]) -> Callable[[Patterns], Values]:
-    def over(patterns: Patterns) -> Values:
+def _with_memory(
+    evaluate: Callable[[Patterns, PatternMemory], ScalarizerResult],
+) -> Callable[[Patterns], ScalarizerResult]:
+    def over(patterns: Patterns) -> ScalarizerResult:
         if patterns.memory is None or not len(patterns.memory):
-            return nothing(patterns, "no other pattern was seen before: novelty begins with the second.")
+            return undefined(patterns, "no other pattern was seen before: novelty begins with the second.")
         return evaluate(patterns, patterns.memory)
 
     return over
 
 
-def _novelty(patterns: Patterns, memory: PatternMemory) -> Values:
+def _novelty(patterns: Patterns, memory: PatternMemory) -> ScalarizerResult:
     value, sigma = numpy.full((2, len(patterns)), numpy.nan)
     troubles = {}
     for index in range(len(patterns)):
         if index in patterns.troubles:
             continue
-        found = memory.nearest(patterns.binned.part(index), patterns.place(index))
-        if found is None:
+        nearest = memory.nearest(patterns.binned.part(index), patterns.position(index))
+        if nearest is None:
             troubles[index] = "no other pattern was seen before: novelty begins with the second."
         else:
-            value[index], sigma[index] = found
-    return Values(value, sigma, troubles)
+            value[index], sigma[index] = nearest
+    return ScalarizerResult(value, sigma, troubles)
 
 
-def _principal_component(patterns: Patterns, memory: PatternMemory) -> Values:
+def _principal_component(patterns: Patterns, memory: PatternMemory) -> ScalarizerResult:
     if memory.component is None:
-        return nothing(patterns, f"the principal component is that of the first {COMPONENT_OF} patterns.")
-    return Values(*memory.component_scores(patterns.binned))
+        return undefined(patterns, f"the principal component is that of the first {COMPONENT_OF} patterns.")
+    return ScalarizerResult(*memory.component_scores(patterns.binned))
 
 
 COMPARED_WITH_MEMORY = (

@@ -15,7 +15,7 @@ _TOO_FEW = "too few electrons for this reading and its error: expose for longer.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Values:
+class ScalarizerResult:
     """What was read of n patterns."""
 
     value: FloatArray
@@ -36,7 +36,7 @@ class Scalarizer:
     """Name for people."""
     unit: str
     description: str
-    evaluate: Callable[[Patterns], Values]
+    evaluate: Callable[[Patterns], ScalarizerResult]
     symmetry: Symmetry = Symmetry.NONE
     """What it does when the specimen is turned or mirrored; of an angle, what its cosine does."""
     circular: bool = False
@@ -55,13 +55,13 @@ class Scalarizer:
         return value if self.excess is None else value - self.excess(value, sigma)
 
 
-def nothing(patterns: Patterns, sentence: str) -> Values:
-    """No number for any of the patterns, for one reason."""
+def undefined(patterns: Patterns, sentence: str) -> ScalarizerResult:
+    """Undefined for all of the patterns, for one reason."""
     nan = numpy.full(len(patterns), numpy.nan)
-    return Values(nan, nan, dict.fromkeys(range(len(patterns)), sentence))
+    return ScalarizerResult(nan, nan, dict.fromkeys(range(len(patterns)), sentence))
 
 
-def read(scalarizer: Scalarizer, patterns: Patterns) -> Values:
+def read(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
     """What is read of each pattern; NaN, and a sentence, where there is no number."""
     values = _evaluated(scalarizer, patterns)
     finite = numpy.isfinite(values.value) & numpy.isfinite(values.sigma)
@@ -73,7 +73,7 @@ def read(scalarizer: Scalarizer, patterns: Patterns) -> Values:
     value, sigma = values.value.copy(), values.sigma.copy()
     none = list(troubles)
     value[none] = sigma[none] = numpy.nan
-    return Values(value, sigma, troubles)
+    return ScalarizerResult(value, sigma, troubles)
 
 
 def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
@@ -86,9 +86,9 @@ def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
     return Reading(math.nan, math.nan, scalarizer.unit, trouble) if trouble else Reading(value, sigma, scalarizer.unit)
 
 
-def _evaluated(scalarizer: Scalarizer, patterns: Patterns) -> Values:
+def _evaluated(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
     try:
         return scalarizer.evaluate(patterns)
     except Exception as error:
         # It may be anyone's code; and what one reading cannot do must not cost the others.
-        return nothing(patterns, f"{scalarizer.name} failed ({type(error).__name__}: {error}): mend it in its file.")
+        return undefined(patterns, f"{scalarizer.name} failed ({type(error).__name__}: {error}): mend it in its file.")

@@ -26,7 +26,7 @@ import numpy
 
 from dkl_ae.patterns import Patterns, Reference
 from dkl_ae.records import FloatArray, Symmetry, UserError
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def scalarizer(
     return make
 
 
-def _evaluate(function: Function, patterns: Patterns) -> Values:
+def _evaluate(function: Function, patterns: Patterns) -> ScalarizerResult:
     value, sigma = numpy.full((2, len(patterns)), numpy.nan)
     troubles = {}
     for index, electrons in enumerate(patterns.electrons):
@@ -73,7 +73,7 @@ def _evaluate(function: Function, patterns: Patterns) -> Values:
             value[index], sigma[index] = _value_and_sigma(function, electrons, patterns.reference)
         except Exception as error:
             troubles[index] = f"{function.__name__} failed ({type(error).__name__}: {error}): mend it in its file."
-    return Values(value, sigma, troubles)
+    return ScalarizerResult(value, sigma, troubles)
 
 
 def _value_and_sigma(function: Function, electrons: FloatArray, reference: Reference) -> tuple[float, float]:

@@ -9,15 +9,15 @@ import numpy
 
 from dkl_ae.patterns import DETECTORS, Patterns, Reference
 from dkl_ae.records import BoolArray, Symmetry
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult
 
 UNIT = "fraction of the beam"
 _COLUMNS = {name: column for column, name in enumerate(("dpc_x", "dpc_y", *DETECTORS))}
 
 
-def _fraction(name: str, patterns: Patterns) -> Values:
+def _fraction(name: str, patterns: Patterns) -> ScalarizerResult:
     m, column = patterns.moments, _COLUMNS[name]
-    return Values(m.fractions[:, column], m.fraction_sigmas[:, column])
+    return ScalarizerResult(m.fractions[:, column], m.fraction_sigmas[:, column])
 
 
 def _detector(name: str, label: str, description: str, symmetry: Symmetry = Symmetry.SCALAR) -> Scalarizer:
@@ -53,7 +53,7 @@ def region(name: str, mask_of: Callable[[Reference], BoolArray], symmetry: Symme
     """A virtual detector of any form. mask_of: its pixels on a reference's detector, shape (ky, kx)."""
     masks = functools.lru_cache(maxsize=4)(mask_of)
 
-    def evaluate(patterns: Patterns) -> Values:
+    def evaluate(patterns: Patterns) -> ScalarizerResult:
         mask, total = masks(patterns.reference), patterns.moments.total
         noise = patterns.reference.read_noise_electrons**2
         with numpy.errstate(divide="ignore", invalid="ignore"):
@@ -61,7 +61,7 @@ def region(name: str, mask_of: Callable[[Reference], BoolArray], symmetry: Symme
             pixels = numpy.count_nonzero(mask)
             read = noise * (pixels * (1 - 2 * fraction) + mask.size * fraction**2)
             variance = numpy.maximum(fraction * (1 - fraction), 1 / total) / total + read / total**2
-        return Values(fraction, numpy.sqrt(variance))
+        return ScalarizerResult(fraction, numpy.sqrt(variance))
 
     return Scalarizer(
         name, name.capitalize(), UNIT, "Electrons in a region, over all that were counted.", evaluate, symmetry

@@ -10,79 +10,81 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.patterns import Patterns, Reference, Shares, radii
+from dkl_ae.patterns import IntensityFractions, Patterns, Reference, radii
 from dkl_ae.records import Symmetry
-from dkl_ae.scalarizers.scalarizer import Scalarizer, Values, nothing
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, undefined
 
 
-def _entropy(patterns: Patterns) -> Values:
+def _entropy(patterns: Patterns) -> ScalarizerResult:
     """Shannon's, with the bias of few counts removed (Miller, 1955)."""
-    shares = patterns.shares
-    if shares.noise:
-        return nothing(patterns, "the camera's read noise hides the entropy: let another reading drive.")
-    log = numpy.log(shares.p, out=numpy.zeros_like(shares.p), where=shares.p > 0)
-    occupied = numpy.count_nonzero(shares.p > 0, axis=1)
+    fractions = patterns.fractions
+    if fractions.read_noise_variance:
+        return undefined(patterns, "the camera's read noise hides the entropy: let another reading drive.")
+    log = numpy.log(fractions.p, out=numpy.zeros_like(fractions.p), where=fractions.p > 0)
+    occupied = numpy.count_nonzero(fractions.p > 0, axis=1)
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        value = -(shares.p * log).sum(axis=1) + (occupied - 1) / (2 * shares.electrons[:, 0])
-    return Values(value, shares.sigma(-log))
+        value = -(fractions.p * log).sum(axis=1) + (occupied - 1) / (2 * fractions.electrons[:, 0])
+    return ScalarizerResult(value, fractions.sigma(-log))
 
 
-def _variance(patterns: Patterns) -> Values:
-    shares = patterns.shares
-    pixels = shares.p.shape[1]
-    return Values(pixels * shares.squares - 1, shares.sigma(2 * pixels * shares.p))
+def _variance(patterns: Patterns) -> ScalarizerResult:
+    fractions = patterns.fractions
+    pixels = fractions.p.shape[1]
+    return ScalarizerResult(pixels * fractions.squares - 1, fractions.sigma(2 * pixels * fractions.p))
 
 
-def _mean_angle(patterns: Patterns) -> Values:
-    shares, radius = patterns.shares, radii(patterns.reference).ravel()
-    return Values(shares.p @ radius, shares.sigma(radius))
+def _mean_angle(patterns: Patterns) -> ScalarizerResult:
+    fractions, radius = patterns.fractions, radii(patterns.reference).ravel()
+    return ScalarizerResult(fractions.p @ radius, fractions.sigma(radius))
 
 
-def _angle_spread(patterns: Patterns) -> Values:
-    shares, radius = patterns.shares, radii(patterns.reference).ravel()
-    mean = shares.p @ radius
+def _angle_spread(patterns: Patterns) -> ScalarizerResult:
+    fractions, radius = patterns.fractions, radii(patterns.reference).ravel()
+    mean = fractions.p @ radius
     with numpy.errstate(divide="ignore", invalid="ignore"):
-        spread = numpy.sqrt(shares.p @ radius**2 - mean**2)
+        spread = numpy.sqrt(fractions.p @ radius**2 - mean**2)
         influence = (radius - mean[:, numpy.newaxis]) ** 2 / (2 * spread[:, numpy.newaxis])
-    return Values(spread, shares.sigma(influence))
+    return ScalarizerResult(spread, fractions.sigma(influence))
 
 
 @functools.lru_cache(maxsize=4)
-def _vacuum(reference: Reference) -> Shares | None:
+def _vacuum(reference: Reference) -> IntensityFractions | None:
     """Of the reference pattern; it is the mean of several, and has the counting noise of all of them together."""
     if reference.pattern is None:
         return None
     noise = reference.exposures * reference.read_noise_electrons**2
-    return Shares.of(reference.exposures * reference.pattern[numpy.newaxis], noise)
+    return IntensityFractions.of(reference.exposures * reference.pattern[numpy.newaxis], noise)
 
 
-def distance(patterns: Patterns, other: Shares) -> Values:
-    """Squared difference of the shares from those of one other pattern, relative to that pattern's squares.
+def distance(patterns: Patterns, other: IntensityFractions) -> ScalarizerResult:
+    """Squared difference of the fractions from those of one other pattern, relative to that pattern's squares.
 
     The counting noise of both is removed; the error is that of the patterns alone, for all have the other in common.
     """
-    shares, scale = patterns.shares, float(other.squares[0])
-    value = (shares.squares - 2 * shares.p @ other.p[0] + scale) / scale
-    return Values(value, shares.sigma(2 * (shares.p - other.p) / scale))
+    fractions, scale = patterns.fractions, float(other.squares[0])
+    value = (fractions.squares - 2 * fractions.p @ other.p[0] + scale) / scale
+    return ScalarizerResult(value, fractions.sigma(2 * (fractions.p - other.p) / scale))
 
 
-def correlation(patterns: Patterns, other: Shares) -> Values:
-    """Pearson's, of the shares with those of one other pattern; noise and error as in `distance`."""
-    shares = patterns.shares
+def correlation(patterns: Patterns, other: IntensityFractions) -> ScalarizerResult:
+    """Pearson's, of the fractions with those of one other pattern; noise and error as in `distance`."""
+    fractions = patterns.fractions
     mean = 1 / other.p.shape[1]
-    own, others = shares.squares - mean, float(other.squares[0]) - mean
+    own, others = fractions.squares - mean, float(other.squares[0]) - mean
     with numpy.errstate(divide="ignore", invalid="ignore"):
         norm = numpy.sqrt(own * others)
-        value = (shares.p @ other.p[0] - mean) / norm
-        change = other.p / norm[:, numpy.newaxis] - (value / own)[:, numpy.newaxis] * shares.p
-    return Values(value, shares.sigma(change))
+        value = (fractions.p @ other.p[0] - mean) / norm
+        change = other.p / norm[:, numpy.newaxis] - (value / own)[:, numpy.newaxis] * fractions.p
+    return ScalarizerResult(value, fractions.sigma(change))
 
 
-def _against_vacuum(compare: Callable[[Patterns, Shares], Values]) -> Callable[[Patterns], Values]:
-    def evaluate(patterns: Patterns) -> Values:
+def _against_vacuum(
+    compare: Callable[[Patterns, IntensityFractions], ScalarizerResult],
+) -> Callable[[Patterns], ScalarizerResult]:
+    def evaluate(patterns: Patterns) -> ScalarizerResult:
         vacuum = _vacuum(patterns.reference)
         if vacuum is None:
-            return nothing(patterns, "the reference has no pattern to compare with: acquire a new one.")
+            return undefined(patterns, "the reference has no pattern to compare with: acquire a new one.")
         return compare(patterns, vacuum)
 
     return evaluate

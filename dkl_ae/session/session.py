@@ -23,7 +23,7 @@ from dkl_ae.instruments import Frame
 from dkl_ae.patterns import Patterns, Reference, restored_reference
 from dkl_ae.records import AnyArray, FloatArray, IntArray, Measurement, Position, Reading, Survey, Symmetry, UserError
 from dkl_ae.run import Dose, Outcome
-from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, Values
+from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, ScalarizerResult
 from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
 from dkl_ae.session.layout import FORMAT, MAPS, MEASUREMENTS, STEPS, VERSION, dose_from, measurement_from
 
@@ -430,7 +430,7 @@ def _scalarizers(opened: h5py.File) -> dict[str, Scalarizer]:
     return found
 
 
-def _not_here(patterns: Patterns) -> Values:
+def _not_here(patterns: Patterns) -> ScalarizerResult:
     raise UserError("A saved session holds readings, not what read them: choose the scalarizer's own file.")
 
 

@@ -1,10 +1,8 @@
 """The scalarizer of an installed package."""
 
 import numpy
-from dkl_ae.survey import FloatArray
-from dkl_ae.symmetry import Symmetry
 
-from dkl_ae.scalarizers import Reference, scalarizer
+from dkl_ae.scalarizers import FloatArray, Reference, Symmetry, scalarizer
 
 
 @scalarizer(unit="electrons", symmetry=Symmetry.SCALAR)
