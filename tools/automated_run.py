@@ -1,6 +1,6 @@
 """The main job on the simulated microscope, through Swift without a window: what it finds and how long a step takes.
 
-Run as `OMP_NUM_THREADS=1 python benchmarks/automated_run.py`. For each random seed: how many of the model's points lie
+Run as `OMP_NUM_THREADS=1 python tools/automated_run.py`. For each random seed: how many of the model's points lie
 on the top 10 % and 1 % of the true map, and how much of the strongest 1 % chance would find; then the medians of a
 step's parts over all seeds, in milliseconds, and the time that the window's thread spent on a step.
 """

@@ -1,6 +1,6 @@
 """Runs that are killed at random instants, again and again: what their session files hold, and how they end.
 
-Run as `OMP_NUM_THREADS=1 python benchmarks/kills.py [KILLS]`, 100 by default. Each line is one run of `dkl-ae replay`,
+Run as `OMP_NUM_THREADS=1 python tools/kills.py [KILLS]`, 100 by default. Each line is one run of `dkl-ae replay`,
 killed, gone on with by `dkl-ae resume`, killed again, some times, and then left to its end: how many measurements had
 been announced when it was killed, how many the file held (a dash: there was no file yet), and whether path,
 readings, dose, patterns and maps at the end are those of a run that was never killed.

@@ -1,6 +1,6 @@
 """How right the readings are: against the truth of simulated sets, and against what counting statistics allow.
 
-Run as `OMP_NUM_THREADS=1 python benchmarks/scalarizer_accuracy.py FOLDER`. FOLDER holds the reference sets: HDF5 files
+Run as `OMP_NUM_THREADS=1 python tools/scalarizer_accuracy.py FOLDER`. FOLDER holds the reference sets: HDF5 files
 with noise-free `patterns_code`, `vacuum`, and either `com_full_mrad` (the first moment of all scattered electrons) or
 `truth_g_layer1_invA` and `truth_g_layer2_invA` (first-order spatial frequencies).
 """

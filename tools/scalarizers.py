@@ -1,6 +1,6 @@
 """How fast patterns are read, beside numpy.sum and, where they are installed, py4DSTEM and LiberTEM.
 
-Run as `OMP_NUM_THREADS=1 python benchmarks/scalarizers.py`. Every figure is the least of several repetitions, in ms.
+Run as `OMP_NUM_THREADS=1 python tools/scalarizers.py`. Every figure is the least of several repetitions, in ms.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long it takes to keep a measurement, and to open a long session: python benchmarks/sessions.py [MEASUREMENTS]
+"""How long it takes to keep a measurement, and to open a long session: python tools/sessions.py [MEASUREMENTS]
 
 A pattern of 256 x 256 uint16 with all readings is appended and put on the disk; the asked 5 ms at 10,000 measurements,
 and 2 s to open them for review.

@@ -1,6 +1,6 @@
 """The simulated microscope: how fast it is, and how well it agrees with independent multislice simulations.
 
-Run as `OMP_NUM_THREADS=1 python benchmarks/simulation.py [FOLDER]`. FOLDER holds reference sets: HDF5 files with
+Run as `OMP_NUM_THREADS=1 python tools/simulation.py [FOLDER]`. FOLDER holds reference sets: HDF5 files with
 `patterns_code`, `com_full_mrad`, `atoms_xyz`, `atoms_z`, annular images, and their microscope in the attribute
 `metadata`. A set that knows its Bragg vectors (`truth_g_vectors_layer1`) is compared by the places of its discs.
 """

@@ -3,7 +3,6 @@
 presets, structure_file -> Specimen        atoms, and the truth about them
 patterns, images        <- Specimen, Optics, Geometry
 column                  a specimen that drifts and suffers, or a recording, behind one interface
-dry_run                 a column as the instrument of a run
 """
 
 from dkl_ae.simulation.column import Column, ReplayColumn, VirtualColumn
@@ -11,7 +10,7 @@ from dkl_ae.simulation.detector import Camera, Geometry
 from dkl_ae.simulation.images import ImageSimulator
 from dkl_ae.simulation.optics import DETECTORS, Optics
 from dkl_ae.simulation.patterns import PatternSimulator
-from dkl_ae.simulation.presets import PRESETS, graphene_with_silicon, preset
+from dkl_ae.simulation.presets import PRESETS, graphene_with_silicon, preset, twisted_bilayer_graphene
 from dkl_ae.simulation.specimen import Specimen
 from dkl_ae.simulation.structure_file import read_structure
 
@@ -30,4 +29,5 @@ __all__ = [
     "graphene_with_silicon",
     "preset",
     "read_structure",
+    "twisted_bilayer_graphene",
 ]
