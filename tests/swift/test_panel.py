@@ -14,7 +14,8 @@ import scipy.constants
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
-from nionswift_plugin.dkl_ae_ui.microscope import instrument as microscope
+from nionswift_plugin.dkl_ae_ui import microscope
+from nionswift_plugin.dkl_ae_ui.microscope import instrument
 from nionswift_plugin.dkl_ae_usim.camera import PatternDetector
 from tests.support.panel_runs import (
     ROLES,
@@ -456,7 +457,7 @@ def test_a_camera_that_went_away_is_named(simulator, open_panel, monkeypatch) ->
 def test_without_a_blanker_the_probe_waits_in_the_corner_and_the_panel_says_so(
     simulator, open_panel, monkeypatch
 ) -> None:
-    monkeypatch.setattr(microscope, "BLANKER", "C_Another")
+    monkeypatch.setattr(instrument, "BLANKER", "C_Another")
     handler = open_panel(simulator)
     handler.start_button.on_clicked()
     assert handler.message.value.startswith("This microscope has no control C_Another: between exposures the probe")

@@ -13,7 +13,7 @@ from nion.swift.model import DataItem, Graphics
 
 from dkl_ae.patterns import Geometry, Reference
 from dkl_ae.records import InstrumentError
-from nionswift_plugin.dkl_ae_ui.microscope import instrument as microscope
+from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.project.reference_overlay import reference_graphics
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from tests.support.panel_runs import ROLES, columns_of, items_of, measured, record_survey, run_to_end, select

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import math
 import threading
 import time
@@ -13,72 +12,21 @@ from collections.abc import Iterator, Mapping
 
 import numpy
 from nion.data import DataAndMetadata
-from nion.instrumentation import camera_base, scan_base, stem_controller
-from nion.utils import Geometry, Registry
+from nion.instrumentation import stem_controller
+from nion.utils import Geometry
 
 from dkl_ae.instruments import Frame
 from dkl_ae.records import InstrumentError, Position, Survey
+from nionswift_plugin.dkl_ae_ui.microscope.devices import Microscope
+from nionswift_plugin.dkl_ae_ui.microscope.frames import check_survey_is_current, mrad_per_pixel, to_survey
 
 BLANKER = "C_Blank"
 BEAM_CURRENT = "BeamCurrent"
 PARKING_POSITION = Position(0.0, 0.0)
 """Where the probe waits on a column without a blanker: the survey's corner, which no patch is centred on."""
 
-_MRAD_PER_UNIT = {"rad": 1e3, "mrad": 1.0}
 _PATIENCE_S = 5.0
 """How long a device may take for what should be immediate."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Microscope:
-    """One instrument with its own scan and camera, as the user chose them."""
-
-    stem: stem_controller.STEMController
-    scan: typing.Any
-    """A scan hardware source; its declared protocol lacks methods that every one has."""
-    camera: camera_base.CameraHardwareSource
-
-
-def instruments() -> list[stem_controller.STEMController]:
-    """Every registered microscope, the one that Swift prefers first."""
-    return sorted(
-        typing.cast(
-            list[stem_controller.STEMController],
-            list(Registry.get_components_by_type("stem_controller")),
-        ),
-        key=lambda stem: (-getattr(stem, "priority", 50), identifier(stem)),
-    )
-
-
-def identifier(stem: stem_controller.STEMController) -> str:
-    """The id under which an instrument is registered; Swift's base class does not declare it."""
-    return str(getattr(stem, "instrument_id", ""))
-
-
-def scan_of(stem: stem_controller.STEMController) -> scan_base.ScanHardwareSource | None:
-    """The scan of an instrument; Swift's own default may belong to another one."""
-    for source in Registry.get_components_by_type("scan_hardware_source"):
-        scan = typing.cast(scan_base.ScanHardwareSource, source)
-        if getattr(scan, "stem_controller", None) is stem:
-            return scan
-    return None
-
-
-def cameras_of(stem: stem_controller.STEMController) -> list[camera_base.CameraHardwareSource]:
-    """The cameras of an instrument that may record patterns, its ronchigram cameras first.
-
-    A camera module that names no instrument serves every one.
-    """
-    found = []
-    for module in Registry.get_components_by_type("camera_module"):
-        owner = getattr(module, "instrument_controller_id", None) or getattr(module, "stem_controller_id", None)
-        camera = getattr(module, "hardware_source", None)
-        if camera is not None and owner in (None, identifier(stem)):
-            found.append(typing.cast(camera_base.CameraHardwareSource, camera))
-    return sorted(
-        found,
-        key=lambda c: (not c.features.get("is_ronchigram_camera", False), c.display_name),
-    )
 
 
 class SwiftInstrument:
@@ -133,8 +81,14 @@ class SwiftInstrument:
         return dict(self._survey_parameters.as_dict())
 
     @property
-    def has_blanker(self) -> bool:
-        return self._has_blanker
+    def notice(self) -> str:
+        """What its user should know of it before a run; empty where all is as it should be."""
+        if self._has_blanker:
+            return ""
+        return (
+            f"This microscope has no control {BLANKER}: between exposures the probe waits in the survey's corner, "
+            "unblanked."
+        )
 
     def require_idle(self) -> None:
         """Raise InstrumentError while someone else records with the scan or the camera; touches nothing."""
@@ -161,7 +115,7 @@ class SwiftInstrument:
         self._scan.set_current_frame_parameters(parameters)
         duration_s = self._scan.calculate_frame_time(parameters)
         with self._beam_on():
-            xdata = self._record(self._scan, parameters, duration_s)
+            xdata = _record(self._scan, parameters, duration_s)
         self._survey_exposure_s = duration_s
         return to_survey(xdata)
 
@@ -179,7 +133,7 @@ class SwiftInstrument:
     def acquire_pattern(self, position: Position) -> Frame:
         self._move_probe(position)
         with self._beam_on():
-            xdata = self._record(self._camera, self._camera_parameters, self._exposure_s)
+            xdata = _record(self._camera, self._camera_parameters, self._exposure_s)
             end = time.time()
             read_back = self._read_back()
         if read_back != position:
@@ -234,7 +188,7 @@ class SwiftInstrument:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             self._set_probe(position)
-            self._wait_for_window(deadline)
+            _wait_for_window(self._aborted, deadline)
             if self._stem.probe_state == "parked" and self._read_back() == position:
                 return
             if time.monotonic() > deadline:
@@ -243,56 +197,12 @@ class SwiftInstrument:
                     "stop every other scan, then start again."
                 )
 
-    def _wait_for_window(self, deadline: float) -> None:
-        """Wait until the window's thread has dealt with the move.
-
-        There Swift's probe graphic follows the probe, and writes its own position back to it: a late echo would put
-        the probe back to the place before, in the middle of an exposure. The event loop works in order, so what is
-        queued now is done after the echo.
-        """
-        event_loop = stem_controller._event_loop
-        if event_loop is None:
-            return
-        dealt_with = threading.Event()
-        event_loop.call_soon_threadsafe(dealt_with.set)
-        while not dealt_with.wait(0.01):
-            if self._aborted.is_set():
-                raise InstrumentError("The run was stopped before the probe had moved.")
-            if time.monotonic() > deadline:
-                raise InstrumentError(
-                    f"Swift's window did not answer within {_PATIENCE_S:g} s: end what keeps it busy, then start again."
-                )
-
     def _set_probe(self, position: Position) -> None:
         self._stem.set_probe_position(Geometry.FloatPoint(y=position.y, x=position.x))
 
     def _read_back(self) -> Position:
         found = self._stem.probe_position
         return Position(found.y, found.x) if found is not None else Position(math.nan, math.nan)
-
-    def _record(self, device: typing.Any, parameters: typing.Any, duration_s: float) -> DataAndMetadata.DataAndMetadata:
-        """One record task: its exposure begins after it was started, which no other way of grabbing promises."""
-        # A finished task is removed just after its data arrive.
-        deadline = time.monotonic() + _PATIENCE_S
-        while device.is_recording and time.monotonic() < deadline:
-            time.sleep(0.0005)
-        try:
-            xdatas = device.start_recording(frame_parameters=parameters).grab_xdatas(
-                timeout=_PATIENCE_S + 2 * duration_s
-            )
-        except Exception as error:
-            # Swift raises a bare Exception when no data came in time, and its devices whatever they like.
-            device.abort_recording()
-            raise InstrumentError(
-                f"{device.display_name} gave no data within {_PATIENCE_S + 2 * duration_s:.1f} s ({error}): "
-                "check it in its own panel, then start again."
-            ) from error
-        if not xdatas or xdatas[0] is None:
-            raise InstrumentError(
-                f"{device.display_name} failed or was stopped during the exposure: "
-                "check it in its own panel, then start again."
-            )
-        return typing.cast(DataAndMetadata.DataAndMetadata, xdatas[0])
 
 
 def _without_subscan(parameters: typing.Any) -> None:
@@ -303,59 +213,45 @@ def _without_subscan(parameters: typing.Any) -> None:
         parameters.subscan_rotation = 0.0
 
 
-def to_survey(xdata: DataAndMetadata.DataAndMetadata) -> Survey:
-    """A copy of a scan's frame; raises InstrumentError when it is not calibrated in nm."""
-    calibration = xdata.dimensional_calibrations[-1]
-    if calibration.units != "nm":
-        raise InstrumentError(
-            f"The survey is calibrated in '{calibration.units}' rather than nm: choose a frame of the scan."
-        )
-    return Survey(numpy.array(xdata.data, numpy.float64), abs(calibration.scale))
+def _wait_for_window(aborted: threading.Event, deadline: float) -> None:
+    """Wait until the window's thread has dealt with a move.
 
-
-def check_survey_is_current(xdata: DataAndMetadata.DataAndMetadata, scan: scan_base.ScanHardwareSource) -> None:
-    """Raise InstrumentError unless the data are a whole frame of this scan as it is set now.
-
-    Probe positions are fractions of the current scan: on any other frame they would be other places.
+    There Swift's probe graphic follows the probe, and writes its own position back to it: a late echo would put
+    the probe back to the place before, in the middle of an exposure. The event loop works in order, so what is
+    queued now is done after the echo.
     """
-    described = xdata.metadata.get("scan", {})
-    context = scan.scan_context
-    advice = "scan again and select that frame, or choose to acquire a new survey."
-    if described.get("hardware_source_id") != scan.hardware_source_id:
-        raise InstrumentError(f"The selected data item is not a frame of {scan.display_name}: {advice}")
-    size = tuple(described.get("scan_size", ()))
-    if size != tuple(described.get("scan_context_size", ())) or size != xdata.data_shape:
-        raise InstrumentError(f"The selected data item is only a part of a scan: {advice}")
-    frame = (
-        described.get("fov_nm"),
-        described.get("center_y_nm"),
-        described.get("center_x_nm"),
-        described.get("rotation"),
-        *size,
-    )
-    now = (
-        context.fov_nm,
-        context.center_nm.y,
-        context.center_nm.x,
-        context.rotation_rad,
-        context.size.height,
-        context.size.width,
-    )
-    if not numpy.allclose(numpy.array(frame, numpy.float64), numpy.array(now, numpy.float64)):
-        raise InstrumentError(
-            f"The selected data item shows {frame[0]:g} nm in {size[0]} x {size[1]} px but the scan is now set to "
-            f"{context.fov_nm:g} nm in {context.size.height} x {context.size.width} px, or was moved: {advice}"
-        )
-
-
-def mrad_per_pixel(xdata: DataAndMetadata.DataAndMetadata) -> tuple[float, float]:
-    """Angle of a detector pixel along ky and kx; raises InstrumentError when it is not calibrated in angles."""
-    scales = []
-    for calibration in xdata.dimensional_calibrations[-2:]:
-        if calibration.units not in _MRAD_PER_UNIT:
+    event_loop = stem_controller._event_loop
+    if event_loop is None:
+        return
+    dealt_with = threading.Event()
+    event_loop.call_soon_threadsafe(dealt_with.set)
+    while not dealt_with.wait(0.01):
+        if aborted.is_set():
+            raise InstrumentError("The run was stopped before the probe had moved.")
+        if time.monotonic() > deadline:
             raise InstrumentError(
-                f"The camera is calibrated in '{calibration.units}' rather than rad or mrad: "
-                "calibrate it, or choose another camera."
+                f"Swift's window did not answer within {_PATIENCE_S:g} s: end what keeps it busy, then start again."
             )
-        scales.append(abs(calibration.scale) * _MRAD_PER_UNIT[calibration.units])
-    return scales[0], scales[1]
+
+
+def _record(device: typing.Any, parameters: typing.Any, duration_s: float) -> DataAndMetadata.DataAndMetadata:
+    """One record task: its exposure begins after it was started, which no other way of grabbing promises."""
+    # A finished task is removed just after its data arrive.
+    deadline = time.monotonic() + _PATIENCE_S
+    while device.is_recording and time.monotonic() < deadline:
+        time.sleep(0.0005)
+    try:
+        xdatas = device.start_recording(frame_parameters=parameters).grab_xdatas(timeout=_PATIENCE_S + 2 * duration_s)
+    except Exception as error:
+        # Swift raises a bare Exception when no data came in time, and its devices whatever they like.
+        device.abort_recording()
+        raise InstrumentError(
+            f"{device.display_name} gave no data within {_PATIENCE_S + 2 * duration_s:.1f} s ({error}): "
+            "check it in its own panel, then start again."
+        ) from error
+    if not xdatas or xdatas[0] is None:
+        raise InstrumentError(
+            f"{device.display_name} failed or was stopped during the exposure: "
+            "check it in its own panel, then start again."
+        )
+    return typing.cast(DataAndMetadata.DataAndMetadata, xdatas[0])

@@ -9,7 +9,7 @@ from nion.utils import Model
 from dkl_ae.experiment import ACQUISITIONS
 from dkl_ae.records import UserError
 from dkl_ae.scalarizers import Scalarizer, catalogue
-from nionswift_plugin.dkl_ae_ui.microscope import instrument as microscope
+from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.run_panel.settings import (
     DESCAN_LABELS,
     DEVICE_LABELS,

@@ -19,7 +19,7 @@ from dkl_ae.records import InstrumentError, UserError
 from dkl_ae.run import DriverChanged, Event, RunEnded, Runner
 from dkl_ae.session import About, SessionWriter, open_session, take_up
 from nionswift_plugin.dkl_ae_kit import RUN_COMPONENT
-from nionswift_plugin.dkl_ae_ui.microscope import instrument as microscope
+from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.project.recorder import Recorder
 from nionswift_plugin.dkl_ae_ui.project.session_files import new_session_file
 from nionswift_plugin.dkl_ae_ui.run_panel.settings import ACQUIRE_SURVEY, USE_SELECTED_SURVEY, Settings
@@ -81,12 +81,7 @@ class RunControl:
             about = {"kind": KIND, "settings": settings.to_texts(), "scan": instrument.scan_settings}
             kept = SessionWriter(file, self.plan, About(title, about))
         self._runner = Runner(instrument, self.plan, self.recorder.record, session=kept, left=left)
-        self.notice = (
-            ""
-            if instrument.has_blanker
-            else f"This microscope has no control {microscope.BLANKER}: between exposures the probe waits in "
-            "the survey's corner, unblanked."
-        )
+        self.notice = instrument.notice
         self._thread = threading.Thread(target=self._runner.run, name="dkl-ae run", daemon=True)
         Registry.register_component(self, {RUN_COMPONENT})
         self._thread.start()
