@@ -1,7 +1,6 @@
 """Settings shared by all tests."""
 
 import os
-import pathlib
 
 # Two busy cores crawl when every small matrix product starts its own threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,18 +9,18 @@ import numpy
 import pytest
 from hypothesis import settings
 
+from tests.support.recorded_patterns import DATA, GRAPHENE
+
 # Shared machines stall at random: a deadline would fail a test for its neighbours' work.
 settings.register_profile("dkl-ae", deadline=None, max_examples=50)
 settings.load_profile("dkl-ae")
-
-DATA = pathlib.Path(__file__).parent / "data"
 
 
 @pytest.fixture(scope="session")
 def graphene() -> dict[str, numpy.ndarray]:
     """Multislice patterns (abTEM 1.0.11) of graphene with silicon, 1e5 electrons of Poisson noise each, and the first
     moment of all scattered intensity as truth."""
-    with numpy.load(DATA / "fixture_graphene_si_24x24_1e5e.npz") as data:
+    with numpy.load(GRAPHENE) as data:
         return {name: data[name] for name in data.files}
 
 

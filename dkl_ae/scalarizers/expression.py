@@ -190,8 +190,8 @@ class _Reader:
                 return self._part(ast.unparse(node), lambda: self._comparison(name, file))
         raise self._not_understood(node)
 
-    def _not_understood(self, node: ast.expr) -> ValueError:
-        return ValueError(
+    def _not_understood(self, node: ast.expr) -> UserError:
+        return UserError(
             f"The expression has '{ast.unparse(node)}': use scalarizers' names such as com_x and abf, numbers, "
             f"+ - * / ** and {', '.join([*_FUNCTIONS, *_REGIONS, *_COMPARISONS])}."
         )

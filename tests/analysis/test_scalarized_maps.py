@@ -18,21 +18,15 @@ from dkl_ae.recordings import ReferenceChoice, open_recording, recorded_referenc
 from dkl_ae.recordings import chunks as scan_chunks
 from dkl_ae.recordings.chunks import chunks_of
 from dkl_ae.scalarizers import SCALARIZERS, scalarize
+from tests.support.recorded_patterns import GRAPHENE, graphene_recording
 
-DATA = pathlib.Path(__file__).parents[1] / "data" / "fixture_graphene_si_24x24_1e5e.npz"
 FAST = ("com_x", "com_y", "com_magnitude", "abf", "entropy")
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> pathlib.Path:
     """Graphene with counting noise, as a recording in HDF5."""
-    written = tmp_path_factory.mktemp("recording") / "graphene.h5"
-    with numpy.load(DATA) as data, h5py.File(written, "w") as opened:
-        opened["patterns"] = data["counts"][:12, :16]
-        opened["haadf"] = data["haadf"][:12, :16]
-        opened["vacuum"] = data["vacuum"] * 1e5
-        opened.attrs["metadata"] = json.dumps({"scan_step_A": float(data["step_A"]), "detector_mrad_per_px": 2.5})
-    return written
+    return graphene_recording(tmp_path_factory.mktemp("recording") / "graphene.h5", 12, 16, vacuum=True)
 
 
 def made(file: pathlib.Path, tmp_path: pathlib.Path, **changes) -> h5py.File:
@@ -151,7 +145,7 @@ def test_a_wandering_beam_is_followed(file, tmp_path) -> None:
 
 
 def test_a_set_without_noise_is_read_as_if_it_had_so_many_electrons(tmp_path) -> None:
-    with numpy.load(DATA) as data, h5py.File(tmp_path / "exact.h5", "w") as opened:
+    with numpy.load(GRAPHENE) as data, h5py.File(tmp_path / "exact.h5", "w") as opened:
         opened["patterns"] = numpy.round(1e4 * numpy.sqrt(numpy.stack([[data["vacuum"]] * 3] * 2))).astype(numpy.uint16)
         opened["patterns"].attrs["scale"] = 1e-4
         opened["vacuum"] = data["vacuum"]
@@ -272,7 +266,7 @@ def test_the_recording_itself_is_not_overwritten(file, capsys) -> None:
 
 def test_sizes_that_the_file_does_not_tell_are_asked_for(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with numpy.load(DATA) as data:
+    with numpy.load(GRAPHENE) as data:
         numpy.save("patterns.npy", data["counts"][:3, :3])
     assert main(["scalarize", "patterns.npy"]) == 1
     assert "does not tell the size of a scan pixel in nm: give it" in capsys.readouterr().err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import pathlib
 
 import h5py
 import numpy
@@ -25,36 +24,22 @@ from dkl_ae.analysis import (
     view_by,
     view_then,
 )
-from dkl_ae.experiment import Experiment, Plan
+from dkl_ae.experiment import Experiment
 from dkl_ae.records import Origin, Patches, Position
 from dkl_ae.run import Event, PointMeasured, Runner, StepCompleted
 from dkl_ae.session import Session, SessionWriter, open_session
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE
-from tests.experiment.test_experiment import NearestNeighbour
+from tests.support.kept_runs import QUICK_PLAN, SWITCHED_AFTER, kept_run
 from tests.support.recorded_specimen import instrument
+from tests.support.surrogates import NearestNeighbour
 
-PLAN = Plan(patch_size=5, seed_points=6, steps=9, random_seed=3, device="cpu")
-SWITCHED_AFTER = 10
-
-
-def kept_run(file: pathlib.Path, plan: Plan = PLAN, *, switch: bool = True) -> list[Event]:
-    """A run that seeks a large centre of mass and, from a step on, a small annular bright field."""
-    events: list[Event] = []
-
-    def show(event: Event) -> None:
-        events.append(event)
-        if switch and isinstance(event, StepCompleted) and event.step == SWITCHED_AFTER:
-            runner.drive_by("abf", SMALLEST, 0.0)
-
-    runner = Runner(instrument(), plan, show, NearestNeighbour, session=SessionWriter(file, plan))
-    runner.run()
-    return events
+PLAN = QUICK_PLAN
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> tuple[Session, list[Event]]:
     file = tmp_path_factory.mktemp("review") / "run.h5"
-    events = kept_run(file)
+    events = kept_run(file, PLAN, NearestNeighbour, switched_after=SWITCHED_AFTER)
     return open_session(file), events
 
 
@@ -95,7 +80,7 @@ def test_the_surprise_is_how_many_deviations_the_reading_was_off(session) -> Non
 
 def test_a_surprising_angle_is_the_shorter_way_round(tmp_path) -> None:
     file = tmp_path / "angle.h5"
-    kept_run(file, dataclasses.replace(PLAN, scalarizer="com_angle"), switch=False)
+    kept_run(file, dataclasses.replace(PLAN, scalarizer="com_angle"), NearestNeighbour)
     with h5py.File(file, "r+") as opened:
         opened["measurements/expected"][7], opened["measurements/uncertainty"][7] = 3.1, 0.3
         opened["readings/com_angle/value"][7], opened["readings/com_angle/sigma"][7] = -3.1, 0.4
@@ -176,7 +161,7 @@ def test_the_next_place_is_known_before_the_model_is(run) -> None:
 
 def test_maps_that_were_not_kept_are_those_of_the_step_before(tmp_path) -> None:
     file = tmp_path / "many.h5"
-    kept_run(file, dataclasses.replace(PLAN, steps=105), switch=False)
+    kept_run(file, dataclasses.replace(PLAN, steps=105), NearestNeighbour)
     with open_session(file) as session:
         assert [view_then(session, number).measured for number in (7, 8, 9, 10)] == [7, 7, 9, 9]
 
@@ -218,7 +203,7 @@ def test_the_run_s_own_model_fresh_from_the_seeds_is_learned_again(tmp_path) -> 
 
 def test_a_value_that_was_sought_is_not_sought_of_another_reading(tmp_path) -> None:
     file = tmp_path / "value.h5"
-    kept_run(file, dataclasses.replace(PLAN, goal=VALUE, goal_value=0.2), switch=False)
+    kept_run(file, dataclasses.replace(PLAN, goal=VALUE, goal_value=0.2), NearestNeighbour)
     with open_session(file) as session:
         assert plan_by(session, 8, "abf").goal == LARGEST
         assert (plan_by(session, 8, "com_magnitude").goal, session.plan.goal) == (VALUE, VALUE)
@@ -227,7 +212,7 @@ def test_a_value_that_was_sought_is_not_sought_of_another_reading(tmp_path) -> N
 def test_another_view_needs_no_file_of_the_runs(tmp_path) -> None:
     """Neither a saved model that it had started from, nor scalarizers of the user's own, nor a GPU."""
     file = tmp_path / "alone.h5"
-    kept_run(file, switch=False)
+    kept_run(file, PLAN, NearestNeighbour)
     with h5py.File(file, "r+") as opened:
         started = PLAN.to_json().replace('"pretrained": ""', '"pretrained": "gone.dklmodel"')
         started = started.replace('"seed_points": 6, "steps": 9', '"seed_points": 0, "steps": 15')
@@ -251,7 +236,7 @@ def test_the_nearest_step_is_found_among_those_there_were(session) -> None:
 
 def test_a_step_that_was_broken_off_has_no_times(tmp_path) -> None:
     file = tmp_path / "killed.h5"
-    kept_run(file, switch=False)
+    kept_run(file, PLAN, NearestNeighbour)
     with h5py.File(file, "r+") as opened:
         for column in opened["steps"].values():
             column.resize(PLAN.points - 1, axis=0)

@@ -6,7 +6,6 @@ import argparse
 import concurrent.futures
 import dataclasses
 import io
-import json
 import pathlib
 import re
 import shutil
@@ -30,11 +29,12 @@ from dkl_ae.recordings import open_recording, virtual_survey
 from dkl_ae.run import Event, Outcome, PointMeasured, RunEnded, Runner
 from dkl_ae.session import About, SessionWriter, open_session
 from dkl_ae.simulation import ReplayColumn
+from tests.support.kept_runs import leave_open
+from tests.support.kills import are_equal, end_of, killed_again_and_again, make_recording, start
+from tests.support.kills import replay as start_replay
+from tests.support.recorded_patterns import GRAPHENE, graphene_recording
 from tests.support.simulated_instrument import SimulatedInstrument
-from tools.kills import are_equal, end_of, killed_again_and_again, make_recording, start
-from tools.kills import replay as start_replay
 
-DATA = pathlib.Path(__file__).parents[1] / "data" / "fixture_graphene_si_24x24_1e5e.npz"
 SHORT = ("--patch", "5", "--seeds", "4", "--steps", "8", "--device", "cpu")
 MINE = """
 from dkl_ae.scalarizers import scalarizer
@@ -49,12 +49,7 @@ PLAN = Plan(patch_size=5, seed_points=4, steps=8, device="cpu")
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory) -> pathlib.Path:
     """Graphene with counting noise."""
-    written = tmp_path_factory.mktemp("recording") / "graphene.h5"
-    with numpy.load(DATA) as data, h5py.File(written, "w") as opened:
-        opened["patterns"] = data["counts"]
-        opened["haadf"] = data["haadf"]
-        opened.attrs["metadata"] = json.dumps({"scan_step_A": float(data["step_A"]), "detector_mrad_per_px": 2.5})
-    return written
+    return graphene_recording(tmp_path_factory.mktemp("recording") / "graphene.h5")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +78,7 @@ def leave(recording: pathlib.Path, session: pathlib.Path, after: int) -> None:
     writer = SessionWriter(session, PLAN, About(recording.name, replayed.described()))
     with replayed.opened() as instrument, pytest.raises(PowerCutError):
         Runner(instrument, PLAN, show, session=writer).run()
-    writer._appended.close()
+    leave_open(writer, session)
 
 
 def test_the_command_is_a_run_on_the_recording(recording, whole, tmp_path) -> None:
@@ -186,7 +181,7 @@ def test_every_setting_reaches_the_run(recording, tmp_path) -> None:
 )
 def test_settings_that_go_together(recording, tmp_path, arguments, settings, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with numpy.load(DATA) as data:
+    with numpy.load(GRAPHENE) as data:
         numpy.save("vacuum.npy", 1e5 * data["vacuum"])
     assert main(["replay", str(recording), *arguments.split(), "--patch", "5", "--seeds", "2", "--steps", "0"]) == 0
     if "reference_file" in settings:

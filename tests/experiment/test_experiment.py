@@ -14,40 +14,13 @@ from hypothesis import strategies as st
 
 from dkl_ae.experiment import ACQUISITIONS, Experiment, Plan
 from dkl_ae.model import ExactGP, Posterior
-from dkl_ae.model.exact_gp import Untrained
 from dkl_ae.records import Measurement, Origin, Patches, Proposal, Reading, Survey, Symmetry
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE
 from dkl_ae.settings.choices import GOALS
+from tests.support.surrogates import NearestNeighbour
 
 SURVEY = Survey(numpy.random.default_rng(0).random((9, 10)), 0.1)
-
-
-class NearestNeighbour(Untrained):
-    """The least surrogate that learns: the value of the nearest measured patch, its distance as sigma."""
-
-    def __init__(self, features: numpy.ndarray, seed: int, symmetry: Symmetry) -> None:
-        self._features = features.astype(float)
-
-    def fit(self, candidates: numpy.ndarray, values: numpy.ndarray, sigmas: numpy.ndarray) -> None:
-        assert numpy.isfinite(values).all()
-        assert numpy.isfinite(sigmas).all()
-        self._candidates, self._values = candidates, values
-
-    def predict(self) -> Posterior:
-        measured = self._features[self._candidates]
-        distance = numpy.linalg.norm(self._features[:, None] - measured[None], axis=2)
-        return Posterior(self._values[distance.argmin(axis=1)], distance.min(axis=1) + 1e-3)
-
-    def leave_one_out(self, rows: numpy.ndarray) -> tuple[numpy.ndarray, Posterior]:
-        return self._values[rows], Posterior(self._values[rows], numpy.ones(rows.size))
-
-    def covariance(self, left: numpy.ndarray, right: numpy.ndarray) -> numpy.ndarray:
-        sigma = self.predict().sigma
-        return sigma[left][:, None] * sigma[right] * (left[:, None] == right)
-
-    notices: tuple[str, ...] = ()
-    explanation = "the nearest neighbour"
 
 
 def experiment(plan: Plan) -> Experiment:

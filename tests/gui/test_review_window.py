@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dkl_ae.session import open_session
-from tests.analysis.test_steps import kept_run
+from tests.support.kept_runs import SWITCHED_AFTER, kept_run
+from tests.support.surrogates import NearestNeighbour
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
@@ -48,7 +49,7 @@ def drag_slider(swift: Any) -> None:
 
 def test_a_saved_session_is_gone_through_with_the_mouse(open_swift, tmp_path) -> None:
     file = tmp_path / "run.h5"
-    kept_run(file)
+    kept_run(file, make_surrogate=NearestNeighbour, switched_after=SWITCHED_AFTER)
     with open_session(file) as session:
         count, enlargement = session.count, 512 // session.survey.shape[0] + 1
         proposal, pattern = session.measurement(2).proposal, session.pattern(2).tolist()

@@ -15,23 +15,9 @@ from dkl_ae.model.deep_kernel import facade as deep_kernel
 from dkl_ae.model.descriptors import network, pca
 from dkl_ae.model.descriptors.network import LEARNED_FEATURES, LearnedFeatures
 from dkl_ae.model.descriptors.pca import COMPONENTS, pca_coordinates
-from dkl_ae.records import Patches, Survey, Symmetry, symmetry_operations
+from dkl_ae.records import Patches, Symmetry, symmetry_operations
+from tests.support.lattice import PATCHES, SIZE, TRUTH, assert_equal, fit, lattice, measured
 from tests.support.strategies import Data, data_sets
-
-SIZE = 5
-
-
-def lattice(height: int = 24, width: int = 26) -> Survey:
-    """A square lattice, some of whose sites are brighter."""
-    random = numpy.random.default_rng(3)
-    row, column = numpy.mgrid[:height, :width]
-    brightness = numpy.repeat(numpy.repeat(random.choice([1.0, 2.0], (height, width), p=[0.8, 0.2]), 6, 0), 6, 1)
-    sites = (1 + numpy.cos(row * 2 * numpy.pi / 6)) * (1 + numpy.cos(column * 2 * numpy.pi / 6))
-    return Survey(sites * brightness[:height, :width] + 0.05 * random.normal(size=(height, width)), 0.02)
-
-
-PATCHES = Patches(lattice(), SIZE)
-TRUTH = PATCHES.windows[:, :, SIZE // 2, SIZE // 2].ravel() - PATCHES.windows[:, :, 1, 1].ravel()
 
 
 def deep_kernel_of(
@@ -49,17 +35,6 @@ def untrained(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(network, "INITIAL_WEIGHT", 0.0)
     for name in ("CYCLES_COLD", "CYCLES_WARM"):
         patch.setattr(deep_kernel, name, 0)
-
-
-def measured(count: int, seed: int = 0, sigma: float = 0.05) -> Data:
-    random = numpy.random.default_rng(seed)
-    candidates = random.choice(PATCHES.count, count, replace=False)
-    return Data(candidates, TRUTH[candidates] + sigma * random.normal(size=count), numpy.full(count, sigma))
-
-
-def fit(model: DeepKernel, data: Data) -> Posterior:
-    model.fit(data.candidates, data.values, data.sigmas)
-    return model.predict()
 
 
 def exact(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -> ExactGP:
@@ -85,11 +60,6 @@ def oracle(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) 
     posterior = exact(model, data, symmetry).predict()
     misfit = model._model.likelihood.second_noise.item() * model._scale**2
     return Posterior(posterior.mean, numpy.sqrt(posterior.sigma**2 + misfit))
-
-
-def assert_equal(first: Posterior, second: Posterior, tolerance: float) -> None:
-    numpy.testing.assert_allclose(first.mean, second.mean, rtol=0, atol=tolerance)
-    numpy.testing.assert_allclose(first.sigma, second.sigma, rtol=0, atol=tolerance)
 
 
 def assert_sound(prediction: Posterior) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dkl_ae.model.deep_kernel import DeepKernel
 from dkl_ae.model.saved_model import VERSION, Knowledge, Pretrained
 from dkl_ae.records import Symmetry
-from tests.model.test_deep_kernel import PATCHES, SIZE, TRUTH, assert_equal, fit, measured
+from tests.support.lattice import PATCHES, SIZE, TRUTH, assert_equal, fit, measured
 
 
 def trained(count: int = 40, symmetry: Symmetry = Symmetry.SCALAR) -> DeepKernel:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import pathlib
 
 import numpy
 import pytest
 
 from dkl_ae.recordings import Recording, virtual_survey
 from dkl_ae.recordings import chunks as scan_chunks
-
-DATA = pathlib.Path(__file__).parents[1] / "data" / "fixture_graphene_si_24x24_1e5e.npz"
+from tests.support.recorded_patterns import GRAPHENE
 
 
 @pytest.fixture(scope="module")
 def recording() -> Recording:
     """Graphene with counting noise; the disc's centre is at (32.25, 31.75) and its radius 12 pixels of 2.5 mrad."""
-    with numpy.load(DATA) as data:
+    with numpy.load(GRAPHENE) as data:
         return Recording("graphene", data["counts"], None, 0.02, (2.5, 2.5), vacuum=data["vacuum"] * 1e5)
 
 
@@ -38,7 +36,7 @@ def test_it_counts_what_falls_on_the_ring(recording: Recording, inner: float, ou
 
 
 def test_it_shows_the_atoms_as_the_annular_detector_does(recording: Recording) -> None:
-    with numpy.load(DATA) as data:
+    with numpy.load(GRAPHENE) as data:
         recorded = data["haadf"]
     assert numpy.corrcoef(virtual_survey(recording, 2.0, math.inf).ravel(), recorded.ravel())[0, 1] > 0.9
 

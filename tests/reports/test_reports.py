@@ -31,38 +31,24 @@ from dkl_ae.reports.run_curves import (
 )
 from dkl_ae.reports.run_maps import aim, maps_picture, survey_picture
 from dkl_ae.reports.run_patterns import patterns_picture
-from dkl_ae.run import Event, ReferenceFound, Runner, StepCompleted
-from dkl_ae.session import About, Session, SessionWriter, open_session
-from tests.support.recorded_specimen import EXPOSURE_S, SIDE, instrument
+from dkl_ae.session import Session, open_session
+from tests.support.kept_runs import kept_run
+from tests.support.recorded_specimen import EXPOSURE_S, SIDE
 
 SEEDS, STEPS, CHANGED = 6, 14, 12
 PLAN = Plan(patch_size=9, seed_points=SEEDS, steps=STEPS, device="cpu")
 REPORTED = ("changed", "one", "empty", "cut")
 
 
-def kept_run(file: pathlib.Path, plan: Plan, change: bool = False, stop: bool = False) -> pathlib.Path:
-    def show(event: Event) -> None:
-        if change and isinstance(event, StepCompleted) and event.step == CHANGED:
-            runner.drive_by("abf", "smallest", 0.0)
-        if stop and isinstance(event, ReferenceFound):
-            runner.stop()
-
-    runner = Runner(instrument(), plan, show, session=SessionWriter(file, plan, About("A run")))
-    runner.run()
-    return file
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     """Sessions as they are left: with a change of goal, of an angle, with one point, with none, cut off."""
     folder = tmp_path_factory.mktemp("sessions")
-    made = {
-        "changed": kept_run(folder / "changed.h5", PLAN, change=True),
-        "angle": kept_run(folder / "angle.h5", dataclasses.replace(PLAN, scalarizer="com_angle", goal="smallest")),
-        "one": kept_run(folder / "one.h5", dataclasses.replace(PLAN, seed_points=1, steps=0)),
-        "empty": kept_run(folder / "empty.h5", PLAN, stop=True),
-        "cut": folder / "cut.h5",
-    }
+    made = {name: folder / f"{name}.h5" for name in ("changed", "angle", "one", "empty", "cut")}
+    kept_run(made["changed"], PLAN, title="A run", switched_after=CHANGED)
+    kept_run(made["angle"], dataclasses.replace(PLAN, scalarizer="com_angle", goal="smallest"), title="A run")
+    kept_run(made["one"], dataclasses.replace(PLAN, seed_points=1, steps=0), title="A run")
+    kept_run(made["empty"], PLAN, title="A run", stopped_at_reference=True)
     content = made["angle"].read_bytes()
     made["cut"].write_bytes(content[: int(0.7 * len(content))])
     return made

@@ -18,51 +18,19 @@ from dkl_ae.patterns import Patterns
 from dkl_ae.records import InstrumentError
 from dkl_ae.run import Event, NotKeptError, Outcome, PointMeasured, RunEnded, Runner, RunPaused, StepCompleted
 from dkl_ae.scalarizers import readings_of
-from dkl_ae.session import MEASUREMENTS, About, Session, SessionWriter, kept_steps, open_session, take_up
+from dkl_ae.session import MEASUREMENTS, Session, SessionWriter, kept_steps, open_session, take_up
 from dkl_ae.session.append import ROOM_BYTES
 from dkl_ae.session.disk.superblock import SIZE, repaired
+from tests.support.kept_runs import KilledError, kept_run, leave_open
 from tests.support.recorded_specimen import instrument
 
 PLAN = Plan(patch_size=9, seed_points=9, steps=11, random_seed=3, device="cpu")
 
 
-class Killed(BaseException):
-    """Nothing in the product may catch it."""
-
-
-def kept_run(file: pathlib.Path, plan: Plan = PLAN, until: int | None = None) -> list[Event]:
-    """A run into a session file; its process is as good as killed after a point, its file not closed."""
-    events: list[Event] = []
-
-    def show(event: Event) -> None:
-        events.append(event)
-        if isinstance(event, PointMeasured) and event.step == until:
-            raise Killed
-
-    runner = Runner(instrument(), plan, show, session=SessionWriter(file, plan, About("A run", {"kind": "test"})))
-    if until is None:
-        runner.run()
-    else:
-        with pytest.raises(Killed):
-            runner.run()
-        # What the system does for a process that is gone.
-        runner._session._appended.close()
-        left_open(file)
-    return events
-
-
-def left_open(file: pathlib.Path) -> None:
-    """Mark a file as HDF5 does while it is written."""
-    content = bytearray(file.read_bytes())
-    content[11] = 5
-    content[28:36] = (17).to_bytes(8, "little")
-    file.write_bytes(content)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> tuple[pathlib.Path, list[Event]]:
     file = tmp_path_factory.mktemp("session") / "whole.h5"
-    return file, kept_run(file)
+    return file, kept_run(file, PLAN, title="A run")
 
 
 def test_everything_that_was_told_is_in_the_file(whole) -> None:
@@ -142,7 +110,7 @@ def path_of(session: Session) -> list[object]:
 @pytest.mark.parametrize("until", [1, 5, 8, 9, 10, 14, 19])
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(whole, tmp_path, until) -> None:
     file = tmp_path / "killed.h5"
-    kept_run(file, until=until)
+    kept_run(file, PLAN, killed_after=until)
     go_on(file, until)
     with open_session(whole[0]) as expected, open_session(file) as session:
         assert session.outcome is Outcome.FINISHED
@@ -182,7 +150,7 @@ def test_runs_of_every_kind_go_on_as_if_they_had_not_been_killed(tmp_path, chang
     whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
     kept_run(whole, plan)
     for until in (plan.seed_points - 1, plan.points - 2):
-        kept_run(killed, plan, until=until)
+        kept_run(killed, plan, killed_after=until)
         go_on(killed, until)
         with open_session(whole) as expected, open_session(killed) as session:
             assert path_of(session) == path_of(expected)
@@ -197,7 +165,7 @@ def test_a_run_from_a_saved_model_goes_on_from_it(tmp_path, whole) -> None:
     plan = dataclasses.replace(PLAN, seed_points=0, steps=6, pretrained=str(tmp_path / "earlier.dklmodel"))
     kept_run(tmp_path / "whole.h5", plan)
     for until in (1, 4):
-        kept_run(tmp_path / "killed.h5", plan, until=until)
+        kept_run(tmp_path / "killed.h5", plan, killed_after=until)
         go_on(tmp_path / "killed.h5", until)
         with open_session(tmp_path / "whole.h5") as expected, open_session(tmp_path / "killed.h5") as session:
             assert path_of(session) == path_of(expected)
@@ -210,15 +178,16 @@ def switched_run(file: pathlib.Path, until: int | None) -> None:
         if isinstance(event, PointMeasured) and event.step == 12:
             runner.drive_by("com_angle", "value", 0.5)
         if isinstance(event, PointMeasured) and event.step == until:
-            raise Killed
+            raise KilledError
 
-    runner = Runner(instrument(), PLAN, show, session=SessionWriter(file, PLAN))
+    writer = SessionWriter(file, PLAN)
+    runner = Runner(instrument(), PLAN, show, session=writer)
     if until is None:
         runner.run()
         return
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         runner.run()
-    runner._session._appended.close()
+    leave_open(writer, file)
 
 
 @pytest.mark.parametrize("until", [13, 16])
@@ -237,9 +206,9 @@ def test_a_run_that_was_killed_before_its_first_point_keeps_survey_and_reference
 
     def show(event: Event) -> None:
         if type(event).__name__ == "ReferenceFound":
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         Runner(instrument(), PLAN, show, session=SessionWriter(file, PLAN)).run()
     microscope = instrument()
     left, writer = take_up(file)
@@ -452,7 +421,7 @@ def test_a_run_that_is_stopped_and_cannot_write_says_so(tmp_path) -> None:
 
 def test_a_session_that_is_written_elsewhere_does_not_go_on(tmp_path) -> None:
     file = tmp_path / "run.h5"
-    kept_run(file, until=5)
+    kept_run(file, PLAN, killed_after=5)
     take_up(file)[1].close()
     with h5py.File(file, "r+"), pytest.raises(NotKeptError, match=r"close it everywhere else, then resume\.$"):
         take_up(file)
@@ -477,7 +446,7 @@ def own_plan(folder: pathlib.Path) -> Plan:
 
 def test_a_session_is_read_without_running_the_users_file(tmp_path) -> None:
     plan = own_plan(tmp_path)
-    kept_run(tmp_path / "run.h5", plan, until=12)
+    kept_run(tmp_path / "run.h5", plan, killed_after=12)
     (tmp_path / "mine.py").unlink()
     with open_session(tmp_path / "run.h5") as session:
         assert session.plan.driver.label == plan.driver.label
@@ -491,7 +460,7 @@ def test_a_session_is_read_without_running_the_users_file(tmp_path) -> None:
 
 def test_a_run_goes_on_only_with_the_scalarizers_it_began_with(tmp_path) -> None:
     plan = own_plan(tmp_path)
-    kept_run(tmp_path / "run.h5", plan, until=12)
+    kept_run(tmp_path / "run.h5", plan, killed_after=12)
     (tmp_path / "mine.py").write_text(SOURCE.replace("max", "min"))
     with pytest.raises(ValueError, match=r"mine.py has changed since the run began: put it back as it was"):
         take_up(tmp_path / "run.h5")

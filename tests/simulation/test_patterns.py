@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
-
 import numpy
 import pytest
 import scipy.ndimage
@@ -12,9 +10,8 @@ from hypothesis import strategies as st
 
 from dkl_ae.simulation import Geometry, ImageSimulator, Optics, PatternSimulator, Specimen, graphene_with_silicon
 from dkl_ae.simulation.presets import CARBON, SILICON
+from tests.support.recorded_patterns import DATA, GRAPHENE
 from tests.support.specimens import com, few_atoms
-
-DATA = pathlib.Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +236,7 @@ def test_agrees_with_multislice() -> None:
 
     tests/data/fixture_graphene_si_atoms.npz has the atoms in the frame of the fixture's first pixel.
     """
-    with numpy.load(DATA / "fixture_graphene_si_24x24_1e5e.npz") as fixture:
+    with numpy.load(GRAPHENE) as fixture:
         deflection = fixture["com_true_mrad"][..., ::-1]  # stored as (x, y)
         haadf = fixture["haadf"]
         step_nm = float(fixture["step_A"]) / 10

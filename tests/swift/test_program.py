@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+import dkl_ae
 from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
 
 pytestmark = pytest.mark.swift
@@ -36,7 +37,7 @@ def run(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=environment | {"HOME": str(folder)},
+        env=environment | {"HOME": str(folder), "PYTHONPATH": str(pathlib.Path(dkl_ae.__file__).parents[1])},
         capture_output=True,
         text=True,
         timeout=120,

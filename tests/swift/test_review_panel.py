@@ -25,9 +25,9 @@ from nionswift_plugin.dkl_ae_ui.project.path_picture import NEXT_COLOUR, PICKED_
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from nionswift_plugin.dkl_ae_ui.review_panel import refitting, texts
 from nionswift_plugin.dkl_ae_ui.review_panel.displays import GROUP
-from tests.analysis.test_steps import PLAN, SWITCHED_AFTER, kept_run
-from tests.experiment.test_experiment import NearestNeighbour
+from tests.support.kept_runs import QUICK_PLAN, SWITCHED_AFTER, kept_run
 from tests.support.panel_runs import items_of, run_to_end, select
+from tests.support.surrogates import NearestNeighbour
 from tests.swift.conftest import pump
 
 pytestmark = pytest.mark.swift
@@ -39,7 +39,7 @@ ROLES = {"path", *MAPS, "pattern", "readings", "learning", "calibration"}
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> pathlib.Path:
     file = tmp_path_factory.mktemp("sessions") / "run.h5"
-    kept_run(file)
+    kept_run(file, make_surrogate=NearestNeighbour, switched_after=SWITCHED_AFTER)
     return file
 
 
@@ -104,7 +104,7 @@ def choose_maps(handler: Any, scalarizer: str) -> None:
 
 
 def assert_maps(context: Any, view: Any) -> None:
-    margin = PLAN.patch_size // 2
+    margin = QUICK_PLAN.patch_size // 2
     for name in MAPS:
         expected = getattr(view.maps, name)[margin:-margin, margin:-margin].astype(numpy.float32)
         numpy.testing.assert_array_equal(shown(context)[name].data, expected)
@@ -356,7 +356,7 @@ def test_a_second_session_takes_the_place_of_the_first(
     swift, open_review, session, tmp_path, nearest_neighbours
 ) -> None:
     other = tmp_path / "other.h5"
-    kept_run(other, switch=False)
+    kept_run(other, make_surrogate=NearestNeighbour)
     handler = open_review(swift)
     handler.open_file(session.file)
     choose_maps(handler, "bf")

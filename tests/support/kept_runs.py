@@ -1,0 +1,69 @@
+"""Runs on a small recorded specimen that are kept in a session file, however they end."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dkl_ae.experiment import Plan
+from dkl_ae.run import Event, PointMeasured, ReferenceFound, Runner, StepCompleted
+from dkl_ae.session import About, SessionWriter
+from dkl_ae.settings import SMALLEST
+from tests.support.recorded_specimen import instrument
+
+QUICK_PLAN = Plan(patch_size=5, seed_points=6, steps=9, random_seed=3, device="cpu")
+SWITCHED_AFTER = 10
+"""Of its fifteen points."""
+
+
+class KilledError(BaseException):
+    """Nothing in the product may catch it."""
+
+
+def kept_run(
+    file: pathlib.Path,
+    plan: Plan = QUICK_PLAN,
+    make_surrogate: Callable[..., Any] | None = None,
+    *,
+    title: str = "",
+    switched_after: int | None = None,
+    killed_after: int | None = None,
+    stopped_at_reference: bool = False,
+) -> list[Event]:
+    """A run into a session file; what it told.
+
+    switched_after: from this step on it seeks a small annular bright field.
+    killed_after: once it has told of so many points, its process is as good as killed, its file not closed.
+    """
+    events: list[Event] = []
+
+    def show(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, StepCompleted) and event.step == switched_after:
+            runner.drive_by("abf", SMALLEST, 0.0)
+        if isinstance(event, PointMeasured) and event.step == killed_after:
+            raise KilledError
+        if stopped_at_reference and isinstance(event, ReferenceFound):
+            runner.stop()
+
+    writer = SessionWriter(file, plan, About(title, {"kind": "test"}))
+    runner = Runner(instrument(), plan, show, make_surrogate, session=writer)
+    if killed_after is None:
+        runner.run()
+    else:
+        with pytest.raises(KilledError):
+            runner.run()
+        leave_open(writer, file)
+    return events
+
+
+def leave_open(writer: SessionWriter, file: pathlib.Path) -> None:
+    """What the system does for a process that is gone: its file is marked as HDF5 does while it is written."""
+    writer._appended.close()
+    content = bytearray(file.read_bytes())
+    content[11] = 5
+    content[28:36] = (17).to_bytes(8, "little")
+    file.write_bytes(content)
