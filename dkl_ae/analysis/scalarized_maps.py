@@ -114,7 +114,7 @@ class Map:
     value: FloatArray
     """Shape (H, W), NaN where there is no number."""
     sigma: FloatArray
-    troubles: collections.Counter[str]
+    reasons: collections.Counter[str]
     """Why there is no number, and of how many patterns."""
 
 
@@ -122,7 +122,7 @@ Against = tuple[Reference, PatternMemory]
 """What patterns are read against."""
 
 Parts = dict[str, tuple[FloatArray, FloatArray, collections.Counter[str]]]
-"""Values, sigmas and troubles of a chunk's patterns, by the scalarizer's name."""
+"""Values, sigmas and reasons of a chunk's patterns, by the scalarizer's name."""
 
 Spread = Callable[[Callable[[Chunk], Parts], Sequence[Chunk]], Iterator[tuple[Chunk, Parts]]]
 """A way of spreading work: a function and chunks -> each chunk with its result, in any order."""
@@ -179,10 +179,10 @@ def scalarize_recording(
     maps = {name: Map(nothing.copy(), nothing.copy(), collections.Counter()) for name in wanted}
     for count, (chunk, parts) in enumerate((spread or in_threads())(work, chunks), start=1):
         rows, columns = chunk.pixels(needed).T
-        for name, (value, sigma, troubles) in parts.items():
+        for name, (value, sigma, reasons) in parts.items():
             maps[name].value[rows, columns] = value
             maps[name].sigma[rows, columns] = sigma
-            maps[name].troubles.update(troubles)
+            maps[name].reasons.update(reasons)
         progress(count / len(chunks))
     for name in _OF_NEIGHBOURS:
         if name in scalarizers:
@@ -220,7 +220,7 @@ def read_chunk(
     parts = {}
     for name, scalarizer in scalarizers.items():
         values = read(scalarizer, patterns)
-        parts[name] = values.value, values.sigma, collections.Counter(values.troubles.values())
+        parts[name] = values.value, values.sigma, collections.Counter(values.reasons.values())
     return parts
 
 
@@ -309,9 +309,9 @@ def make_maps(
         f"{reference.centre[1]:.2f}).",
         *(
             f"{name}: {numpy.count_nonzero(numpy.isnan(found.value)):,} of {found.value.size:,} patterns gave no "
-            f"number, {found.troubles.most_common(1)[0][1]:,} of them: {found.troubles.most_common(1)[0][0]}"
+            f"number, {found.reasons.most_common(1)[0][1]:,} of them: {found.reasons.most_common(1)[0][0]}"
             for name, found in maps.items()
-            if found.troubles
+            if found.reasons
         ),
     ]
 

@@ -62,7 +62,7 @@ class Patterns:
         counts = self._over_threshold if reference.threshold is not None else self.counts
         added = sums(counts, reference)
         if reference.bad_pixels is not None and self.counts.dtype.kind == "f":
-            # A bad pixel may hold anything, and nothing times no number is no number.
+            # A bad pixel may hold anything, and zero times NaN is NaN.
             for index in numpy.flatnonzero(~numpy.isfinite(added[:, 0])):
                 added[index] = sums(numpy.where(reference.bad_pixels, 0, counts[index])[numpy.newaxis], reference)[0]
         return added
@@ -108,7 +108,7 @@ class Patterns:
     def remember_in(self, memory: PatternMemory) -> None:
         """Let later patterns be compared with these; those of which nothing can be read are left out."""
         for index in range(len(self)):
-            if index not in self.troubles:
+            if index not in self.reasons:
                 memory.add(self.binned.part(index), self.position(index))
         memory.find_component()
 
@@ -128,7 +128,7 @@ class Patterns:
         )
 
     @cached
-    def troubles(self) -> dict[int, str]:
+    def reasons(self) -> dict[int, str]:
         """Of the patterns of which nothing can be read: one sentence each, by their place in the stack."""
         found = {}
         total, disc = self._sums[:, 0], self._sums[:, 1]
@@ -195,7 +195,7 @@ def with_descan(reference: Reference, counts: numpy.typing.ArrayLike, positions:
     patterns = Patterns(counts, dataclasses.replace(reference, descan=None))
     m = patterns.moments
     there = numpy.ones(len(patterns), numpy.bool_)
-    there[list(patterns.troubles)] = False
+    there[list(patterns.reasons)] = False
     y, x = positions[there].T
     rest_y, rest_x = reference.rest_mrad
     return dataclasses.replace(reference, descan=fit_descan(y, x, m.y[there] + rest_y, m.x[there] + rest_x, order))

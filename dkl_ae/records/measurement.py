@@ -50,8 +50,8 @@ class Reading:
     sigma: float
     """One standard deviation, from counting statistics, in the unit of the value."""
     unit: str
-    trouble: str = ""
-    """Where the value is not a number: why, in one sentence."""
+    reason: str = ""
+    """Why the value is undefined (NaN), in one sentence; empty where it is a number."""
 
 
 @dataclasses.dataclass(frozen=True)

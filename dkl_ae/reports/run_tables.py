@@ -32,14 +32,14 @@ def reference_table(session: Session) -> Table:
 
 def unread_table(session: Session) -> Table:
     """Which readings gave no number, of how many patterns, and why."""
-    troubles: dict[str, collections.Counter[str]] = {}
+    reasons: dict[str, collections.Counter[str]] = {}
     for measurement in session.measurements:
         for name, reading in measurement.readings.items():
             if math.isnan(reading.value):
-                troubles.setdefault(session.plan.scalarizers[name].label, collections.Counter())[reading.trouble] += 1
+                reasons.setdefault(session.plan.scalarizers[name].label, collections.Counter())[reading.reason] += 1
     rows = [
-        (label, f"{reasons.total()} of {session.count}", reasons.most_common(1)[0][0])
-        for label, reasons in troubles.items()
+        (label, f"{counts.total()} of {session.count}", counts.most_common(1)[0][0])
+        for label, counts in reasons.items()
     ]
     return Table(("reading", "patterns without a number", "mostly because"), rows)
 

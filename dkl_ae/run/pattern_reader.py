@@ -93,7 +93,7 @@ class Reader:
         assert patterns is not None
         if self.reference.lattice_mrad is None and has_lattice:
             self.reference = with_undeformed(self.reference, patterns)
-        if patterns.troubles:
+        if patterns.reasons:
             return {}
         known = self._memory.component is not None
         patterns.remember_in(self._memory)

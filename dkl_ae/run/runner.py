@@ -312,8 +312,8 @@ class Runner:
             )
             failed_in_a_row = 0 if _reached_camera(measurement) else failed_in_a_row + 1
             if failed_in_a_row == FAILED_READINGS_IN_A_ROW:
-                trouble = measurement.readings[self._plan.scalarizer].trouble
-                raise InstrumentError(f"The last {failed_in_a_row} patterns cannot be read: {trouble}")
+                reason = measurement.readings[self._plan.scalarizer].reason
+                raise InstrumentError(f"The last {failed_in_a_row} patterns cannot be read: {reason}")
         self._follow_if_asked(experiment)
 
     def _take_up(self, experiment: Experiment, left: LeftRun) -> None:

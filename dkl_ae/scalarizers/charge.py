@@ -68,9 +68,9 @@ def _read_arms(arms: Arms, combine: Combine) -> ScalarizerResult:
     variance = numpy.stack([m.variance_y, m.variance_x], axis=-1).reshape(com.shape)
     value, sigma = combine(com, variance, arms.length_nm)
     count = com.shape[1]
-    troubles = {index % count: f"an end of the cross: {trouble}" for index, trouble in arms.patterns.troubles.items()}
-    value[list(troubles)] = sigma[list(troubles)] = numpy.nan
-    return ScalarizerResult(value, sigma, troubles)
+    reasons = {index % count: f"an end of the cross: {reason}" for index, reason in arms.patterns.reasons.items()}
+    value[list(reasons)] = sigma[list(reasons)] = numpy.nan
+    return ScalarizerResult(value, sigma, reasons)
 
 
 CHARGE = (

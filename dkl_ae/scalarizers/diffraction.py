@@ -16,7 +16,7 @@ ValueAndSigma = tuple[float, float]
 
 
 class _UndefinedError(Exception):
-    """A lattice gives no number; the message says why."""
+    """The reading of a lattice is undefined; the message says why."""
 
 
 MOST_STRAIN = 0.15
@@ -27,18 +27,18 @@ def _of_lattices(
     measure: Callable[[Lattice, Reference], ValueAndSigma], patterns: Patterns, *, needs_undeformed: bool = False
 ) -> ScalarizerResult:
     value, sigma = numpy.full((2, len(patterns)), numpy.nan)
-    troubles = {}
+    reasons = {}
     for index, lattice in enumerate(patterns.lattices):
-        if lattice.trouble:
-            troubles[index] = lattice.trouble
+        if lattice.reason:
+            reasons[index] = lattice.reason
         elif needs_undeformed and patterns.reference.lattice_mrad is None:
-            troubles[index] = "the undeformed lattice is not known: it is that of the first pattern with one."
+            reasons[index] = "the undeformed lattice is not known: it is that of the first pattern with one."
         else:
             try:
                 value[index], sigma[index] = measure(lattice, patterns.reference)
             except _UndefinedError as error:
-                troubles[index] = str(error)
-    return ScalarizerResult(value, sigma, troubles)
+                reasons[index] = str(error)
+    return ScalarizerResult(value, sigma, reasons)
 
 
 def _spacing(lattice: Lattice, reference: Reference) -> ValueAndSigma:
@@ -69,7 +69,7 @@ def _count(patterns: Patterns) -> ScalarizerResult:
 def with_undeformed(reference: Reference, pattern: Patterns) -> Reference:
     """The reference, and the first pattern's lattice as the one that strain is measured against, where it has one."""
     lattice = pattern.lattices[0]
-    if lattice.trouble:
+    if lattice.reason:
         return reference
     first, second = ((float(y), float(x)) for y, x in lattice.vectors)
     return dataclasses.replace(reference, lattice_mrad=(first, second))

@@ -147,11 +147,11 @@ def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> S
                 term([*values[:index], part.value + step, *values[index + 1 :]]) for step in (part.sigma, -part.sigma)
             )
             variance += ((numpy.abs(up - value) + numpy.abs(value - down)) / 2) ** 2
-    troubles = {index: trouble for part in reversed(read) for index, trouble in part.troubles.items()}
+    reasons = {index: reason for part in reversed(read) for index, reason in part.reasons.items()}
     for place in map(int, numpy.flatnonzero(~numpy.isfinite(value))):
-        troubles.setdefault(place, f"the expression gives {value[place]} here: write one that has a value everywhere.")
+        reasons.setdefault(place, f"the expression gives {value[place]} here: write one that has a value everywhere.")
         value[place] = variance[place] = numpy.nan
-    return ScalarizerResult(value, numpy.sqrt(variance), troubles)
+    return ScalarizerResult(value, numpy.sqrt(variance), reasons)
 
 
 class _Reader:

@@ -24,16 +24,16 @@ def _with_memory(
 
 def _novelty(patterns: Patterns, memory: PatternMemory) -> ScalarizerResult:
     value, sigma = numpy.full((2, len(patterns)), numpy.nan)
-    troubles = {}
+    reasons = {}
     for index in range(len(patterns)):
-        if index in patterns.troubles:
+        if index in patterns.reasons:
             continue
         nearest = memory.nearest(patterns.binned.part(index), patterns.position(index))
         if nearest is None:
-            troubles[index] = "no other pattern was seen before: novelty begins with the second."
+            reasons[index] = "no other pattern was seen before: novelty begins with the second."
         else:
             value[index], sigma[index] = nearest
-    return ScalarizerResult(value, sigma, troubles)
+    return ScalarizerResult(value, sigma, reasons)
 
 
 def _principal_component(patterns: Patterns, memory: PatternMemory) -> ScalarizerResult:

@@ -22,8 +22,8 @@ class ScalarizerResult:
     """Shape (n,)."""
     sigma: FloatArray
     """One standard deviation, shape (n,)."""
-    troubles: Mapping[int, str] = dataclasses.field(default_factory=dict)
-    """Why a pattern gave no number, one sentence, by its place in the stack."""
+    reasons: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    """Why the reading of a pattern is undefined, one sentence, by its index in the stack."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,28 +62,28 @@ def undefined(patterns: Patterns, sentence: str) -> ScalarizerResult:
 
 
 def read(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
-    """What is read of each pattern; NaN, and a sentence, where there is no number."""
+    """What is read of each pattern; NaN, and the reason, where it is undefined."""
     values = _evaluated(scalarizer, patterns)
     finite = numpy.isfinite(values.value) & numpy.isfinite(values.sigma)
-    if finite.all() and not patterns.troubles:
+    if finite.all() and not patterns.reasons:
         return values
-    troubles = {**values.troubles, **patterns.troubles}
+    reasons = {**values.reasons, **patterns.reasons}
     for place in numpy.flatnonzero(~finite):
-        troubles.setdefault(int(place), _TOO_FEW)
+        reasons.setdefault(int(place), _TOO_FEW)
     value, sigma = values.value.copy(), values.sigma.copy()
-    none = list(troubles)
+    none = list(reasons)
     value[none] = sigma[none] = numpy.nan
-    return ScalarizerResult(value, sigma, troubles)
+    return ScalarizerResult(value, sigma, reasons)
 
 
 def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
     """The same of a single pattern; without arrays, which would take longer than the reading."""
     values = _evaluated(scalarizer, patterns)
     value, sigma = float(values.value[0]), float(values.sigma[0])
-    trouble = patterns.troubles.get(0) or values.troubles.get(0, "")
-    if not trouble and not (math.isfinite(value) and math.isfinite(sigma)):
-        trouble = _TOO_FEW
-    return Reading(math.nan, math.nan, scalarizer.unit, trouble) if trouble else Reading(value, sigma, scalarizer.unit)
+    reason = patterns.reasons.get(0) or values.reasons.get(0, "")
+    if not reason and not (math.isfinite(value) and math.isfinite(sigma)):
+        reason = _TOO_FEW
+    return Reading(math.nan, math.nan, scalarizer.unit, reason) if reason else Reading(value, sigma, scalarizer.unit)
 
 
 def _evaluated(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:

@@ -44,7 +44,7 @@ def scalarizer(
 
     The function is given the electrons in each pixel, shape (ky, kx), and gives a number, or a number and its standard
     deviation. A number that comes alone is computed 16 times more, of patterns with as much more counting noise, to
-    learn its error. Whatever it raises makes that reading no number, and is told.
+    learn its error. Whatever it raises leaves that reading undefined, and is told.
 
     symmetry: what the number does when the specimen is turned or mirrored, where that is known.
     """
@@ -65,15 +65,15 @@ def scalarizer(
 
 def _evaluate(function: Function, patterns: Patterns) -> ScalarizerResult:
     value, sigma = numpy.full((2, len(patterns)), numpy.nan)
-    troubles = {}
+    reasons = {}
     for index, electrons in enumerate(patterns.electrons):
-        if index in patterns.troubles:
+        if index in patterns.reasons:
             continue
         try:
             value[index], sigma[index] = _value_and_sigma(function, electrons, patterns.reference)
         except Exception as error:
-            troubles[index] = f"{function.__name__} failed ({type(error).__name__}: {error}): mend it in its file."
-    return ScalarizerResult(value, sigma, troubles)
+            reasons[index] = f"{function.__name__} failed ({type(error).__name__}: {error}): mend it in its file."
+    return ScalarizerResult(value, sigma, reasons)
 
 
 def _value_and_sigma(function: Function, electrons: FloatArray, reference: Reference) -> tuple[float, float]:

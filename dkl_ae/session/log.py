@@ -33,11 +33,11 @@ def _told(event: Event) -> list[tuple[str, str]]:
     told: list[tuple[str, str]] = []
     match event:
         case PointMeasured(measurement=measurement):
-            troubles: dict[str, list[str]] = {}
+            reasons: dict[str, list[str]] = {}
             for name, reading in measurement.readings.items():
-                if reading.trouble:
-                    troubles.setdefault(reading.trouble, []).append(name)
-            told = [("trouble", json.dumps(troubles))] if troubles else []
+                if reading.reason:
+                    reasons.setdefault(reading.reason, []).append(name)
+            told = [("trouble", json.dumps(reasons))] if reasons else []
         case StepCompleted(notices=notices):
             told = [("notice", notice) for notice in notices]
         case DriverChanged(plan=plan):

@@ -126,26 +126,26 @@ class Session:
 
     def measurement(self, index: int) -> Measurement:
         """One of them, from 0."""
-        troubles = self._troubles.get(index, {})
+        reasons = self._reasons.get(index, {})
         readings = {
             name: Reading(
-                float(values[index]), float(sigmas[index]), self.plan.scalarizers[name].unit, troubles.get(name, "")
+                float(values[index]), float(sigmas[index]), self.plan.scalarizers[name].unit, reasons.get(name, "")
             )
             for name, (values, sigmas) in self.readings.items()
         }
         return measurement_from({name: column[index] for name, column in self.columns.items()}, readings)
 
     @functools.cached_property
-    def _troubles(self) -> dict[int, dict[str, str]]:
+    def _reasons(self) -> dict[int, dict[str, str]]:
         found: dict[int, dict[str, str]] = {}
         for happened in self.log:
             if happened.kind == "trouble":
-                for trouble, names in json.loads(happened.text).items():
-                    found.setdefault(happened.measured - 1, {}).update(dict.fromkeys(names, trouble))
+                for reason, names in json.loads(happened.text).items():
+                    found.setdefault(happened.measured - 1, {}).update(dict.fromkeys(names, reason))
         # What was revised later is a number after all.
         return {
-            index: {name: trouble for name, trouble in troubles.items() if numpy.isnan(self.readings[name][0][index])}
-            for index, troubles in found.items()
+            index: {name: reason for name, reason in reasons.items() if numpy.isnan(self.readings[name][0][index])}
+            for index, reasons in found.items()
             if index < self.count
         }
 

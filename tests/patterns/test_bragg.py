@@ -72,7 +72,7 @@ def measured(pattern, **changes):
 def test_a_lattice_is_found_at_any_rotation_without_knowing_its_spacing(order, angle, seed):
     vectors = turned(order, angle)
     lattice = measured(noisy(electrons(vectors), seed))
-    assert lattice.trouble == ""
+    assert lattice.reason == ""
     assert lattice.order == order
     assert lattice.discs == (6 if order == 6 else 4)
     assert abs(lattice.spacing_mrad - spacing(vectors)) < 5 * lattice.spacing_sigma_mrad
@@ -175,7 +175,7 @@ def test_vacuum_has_no_lattice(dose, read_noise_e):
     for _ in range(20):
         pattern = generator.poisson(mean) + generator.normal(0, read_noise_e, mean.shape)
         lattice = measured(pattern, read_noise_e=read_noise_e)
-        assert lattice.trouble.startswith("no diffraction here: ")
+        assert lattice.reason.startswith("no diffraction here: ")
         assert lattice.order == 0
         assert math.isnan(lattice.spacing_mrad)
         assert math.isnan(lattice.spacing_sigma_mrad)
@@ -185,13 +185,13 @@ def test_vacuum_has_no_lattice(dose, read_noise_e):
 def test_an_amorphous_halo_is_no_lattice(brightness):
     y, x = numpy.mgrid[:64, :64]
     halo = brightness * numpy.exp(-((numpy.hypot(y - CENTRE[0], x - CENTRE[1]) - 20) ** 2) / 18)
-    assert all(measured(noisy(halo, seed)).trouble for seed in range(20))
+    assert all(measured(noisy(halo, seed)).reason for seed in range(20))
 
 
 def test_lone_discs_are_counted_in_the_trouble():
     others = [(h, k) for h in (-1, 0, 1) for k in (-1, 0, 1) if (h, k) not in ((0, 0), (1, 0))]
     lattice = measured(noisy(electrons(turned(4, 0.3), weak=others)))
-    assert lattice.trouble == "no diffraction here: 1 disc stands out where at least 4 of a lattice are needed."
+    assert lattice.reason == "no diffraction here: 1 disc stands out where at least 4 of a lattice are needed."
 
 
 @pytest.mark.parametrize("read_noise_e", [0.0, 0.5])
@@ -280,4 +280,4 @@ def test_a_lattice_is_seen_in_the_axes_of_the_scan():
 
 
 def test_discs_smaller_than_a_pixel_are_not_measured():
-    assert "use a longer camera length" in measured(numpy.zeros((64, 64)), radius_mrad=0.5).trouble
+    assert "use a longer camera length" in measured(numpy.zeros((64, 64)), radius_mrad=0.5).reason

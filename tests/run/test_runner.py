@@ -358,7 +358,7 @@ def test_a_camera_that_fails_at_an_end_of_the_cross_loses_nothing() -> None:
     assert [len(event.ends) for event in of(PointMeasured, events)] == [4, 2]
     last = of(PointMeasured, events)[-1].measurement
     assert numpy.isfinite(last.readings["com_x"].value)
-    assert "no cross was exposed here" in last.readings["charge_density"].trouble
+    assert "no cross was exposed here" in last.readings["charge_density"].reason
 
 
 def test_a_cross_that_would_leave_the_survey_is_refused() -> None:
@@ -441,7 +441,7 @@ def test_a_scalarizer_of_the_users_own_that_fails_costs_only_its_reading(tmp_pat
     assert events[-1].outcome is Outcome.FINISHED
     for event in of(PointMeasured, events):
         readings = event.measurement.readings
-        assert readings["broken"].trouble.startswith("broken failed (ZeroDivisionError")
+        assert readings["broken"].reason.startswith("broken failed (ZeroDivisionError")
         assert readings["composite"].value == pytest.approx(readings["com_x"].value / readings["bf"].value)
 
 
@@ -463,7 +463,7 @@ def test_what_was_seen_before_is_not_new() -> None:
     """Each pattern is compared with those before it; the same pattern again is no news."""
     events = run(SimulatedInstrument())
     readings = [event.measurement.readings["novelty"] for event in of(PointMeasured, events)]
-    assert readings[0].trouble == "no other pattern was seen before: novelty begins with the second."
+    assert readings[0].reason == "no other pattern was seen before: novelty begins with the second."
     assert all(numpy.isfinite(reading.value) for reading in readings[1:])
 
 
@@ -508,7 +508,7 @@ def test_a_reading_that_has_no_number_at_some_places_can_drive() -> None:
     events = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="composite", expression="sqrt(com_x)"))
     assert events[-1].outcome is Outcome.FINISHED
     readings = [event.measurement.readings["composite"] for event in of(PointMeasured, events)]
-    assert any(reading.trouble for reading in readings)
+    assert any(reading.reason for reading in readings)
     assert any(numpy.isfinite(reading.value) for reading in readings)
 
 

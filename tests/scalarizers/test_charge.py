@@ -47,10 +47,10 @@ def test_sigma_is_the_scatter_of_repeated_exposures() -> None:
 def test_without_a_cross_there_is_no_charge() -> None:
     reading = scalarize(disc(), REFERENCE)["charge_density"]
     assert math.isnan(reading.value)
-    assert reading.trouble.startswith("no cross was exposed here")
+    assert reading.reason.startswith("no cross was exposed here")
 
 
 def test_a_dark_end_is_an_error_of_the_charge_alone() -> None:
     found = scalarize(disc(), REFERENCE, ends=[disc(), disc(), numpy.zeros((64, 64)), disc()])
-    assert found["charge_density"].trouble.startswith("an end of the cross: beam is off or blocked: 0 counts")
+    assert found["charge_density"].reason.startswith("an end of the cross: beam is off or blocked: 0 counts")
     assert math.isfinite(found["com_x"].value)

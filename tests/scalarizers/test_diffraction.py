@@ -56,21 +56,21 @@ def test_strain_is_that_of_the_deformation(xx, yy, xy, turn) -> None:
 
 
 def test_strain_needs_an_undeformed_lattice() -> None:
-    assert "undeformed lattice is not known" in scalarize(crystal(), REFERENCE)["strain_xx"].trouble
+    assert "undeformed lattice is not known" in scalarize(crystal(), REFERENCE)["strain_xx"].reason
 
 
 def test_another_lattice_is_not_taken_for_strain() -> None:
     square = spots((0.0, 0.0), *((22 * y, 22 * x) for y, x in ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))))
     found = scalarize(square, UNDEFORMED)
     assert found["lattice_symmetry"].value == 4
-    assert found["strain_xx"].trouble.startswith("another lattice is here: it differs from the undeformed one by")
+    assert found["strain_xx"].reason.startswith("another lattice is here: it differs from the undeformed one by")
 
 
 def test_vacuum_has_no_spacing_but_a_count_of_discs() -> None:
     found = scalarize(spots((0.0, 0.0)), REFERENCE)
     assert math.isnan(found["bragg_spacing"].value)
-    assert found["bragg_spacing"].trouble.startswith("no diffraction here")
-    assert (found["bragg_discs"].value, found["bragg_discs"].trouble) == (0, "")
+    assert found["bragg_spacing"].reason.startswith("no diffraction here")
+    assert (found["bragg_discs"].value, found["bragg_discs"].reason) == (0, "")
     assert scalarize(crystal(), REFERENCE)["bragg_discs"].value == 6
     assert scalarize(crystal(), REFERENCE)["lattice_symmetry"].value == 6
 

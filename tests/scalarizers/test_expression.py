@@ -94,7 +94,7 @@ def test_a_picked_pattern_is_compared_with(tmp_path, monkeypatch) -> None:
     assert of('correlation("picked.npy")').value == pytest.approx(alone("vacuum_correlation").value)
     assert of('1 - distance("picked.npy")').value == pytest.approx(1 - alone("vacuum_distance").value)
     numpy.save("small.npy", numpy.ones((8, 8)))
-    assert of('correlation("small.npy")').trouble.startswith("the pattern in small.npy is 8 x 8 pixels")
+    assert of('correlation("small.npy")').reason.startswith("the pattern in small.npy is 8 x 8 pixels")
 
 
 def test_a_file_is_found_by_its_windows_name(tmp_path) -> None:
@@ -105,10 +105,10 @@ def test_a_file_is_found_by_its_windows_name(tmp_path) -> None:
 
 
 def test_where_it_has_no_value_it_says_so() -> None:
-    assert of("log(0 * com_x)").trouble.startswith("the expression gives -inf here")
+    assert of("log(0 * com_x)").reason.startswith("the expression gives -inf here")
     vacuum = of("bragg_spacing / com_x")
     assert math.isnan(vacuum.value)
-    assert vacuum.trouble.startswith("no diffraction here")
+    assert vacuum.reason.startswith("no diffraction here")
 
 
 def test_a_stack_is_read_item_by_item() -> None:
@@ -116,7 +116,7 @@ def test_a_stack_is_read_item_by_item() -> None:
     whole = read(composite("com_magnitude / abf", SCALARIZERS), Patterns(stack, REFERENCE))
     assert whole.value[0] == pytest.approx(of("com_magnitude / abf").value, rel=1e-4)
     assert numpy.isnan(whole.value[2])
-    assert list(whole.troubles) == [2]
+    assert list(whole.reasons) == [2]
 
 
 def test_it_keeps_the_symmetry_that_all_of_its_parts_have() -> None:

@@ -138,7 +138,7 @@ def test_readings_do_not_depend_on_the_cameras_number_format(dtype, name) -> Non
     pattern = numpy.random.default_rng(0).poisson(disc(counts=4e4))
     one, other = (scalarize(p, REFERENCE, [SCALARIZERS[name]])[name] for p in (pattern, pattern.astype(dtype)))
     assert other.value == pytest.approx(one.value, rel=1e-5, abs=1e-5, nan_ok=True)
-    assert other.trouble == one.trouble
+    assert other.reason == one.reason
 
 
 @pytest.mark.parametrize("name", SCALARIZERS)

@@ -56,7 +56,7 @@ def test_functions_in_a_file_are_read_beside_the_others(file) -> None:
 def test_an_exception_costs_nothing_but_that_reading(file) -> None:
     found = scalarize(disc(), REFERENCE, catalogue(str(file)).values())
     assert math.isnan(found["broken"].value)
-    assert found["broken"].trouble == "broken failed (ZeroDivisionError: division by zero): mend it in its file."
+    assert found["broken"].reason == "broken failed (ZeroDivisionError: division by zero): mend it in its file."
     assert math.isfinite(found["com_x"].value)
     assert math.isfinite(found["brightest"].value)
 
@@ -156,7 +156,7 @@ def test_a_scalarizer_object_that_fails_costs_only_its_reading() -> None:
 
     broken = dataclasses.replace(SCALARIZERS["bf"], name="broken", evaluate=fail)
     found = scalarize(disc(), REFERENCE, [broken, SCALARIZERS["bf"]])
-    assert found["broken"].trouble == "broken failed (KeyError: 'gone'): mend it in its file."
+    assert found["broken"].reason == "broken failed (KeyError: 'gone'): mend it in its file."
     assert math.isfinite(found["bf"].value)
 
 
@@ -167,7 +167,7 @@ def test_a_number_without_an_error_is_no_reading() -> None:
 
     found = scalarize(disc(), REFERENCE, [unsure])["unsure"]
     assert math.isnan(found.value)
-    assert found.trouble
+    assert found.reason
 
 
 def test_a_file_may_define_dataclasses(tmp_path) -> None:

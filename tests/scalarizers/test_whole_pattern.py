@@ -80,10 +80,10 @@ def test_sigma_is_the_scatter_of_repeated_exposures(name) -> None:
 def test_without_a_reference_pattern_there_is_nothing_to_compare_with() -> None:
     reading = whole(disc(), dataclasses.replace(REFERENCE, pattern=None))["vacuum_distance"]
     assert math.isnan(reading.value)
-    assert reading.trouble == "the reference has no pattern to compare with: acquire a new one."
+    assert reading.reason == "the reference has no pattern to compare with: acquire a new one."
 
 
 def test_read_noise_hides_the_entropy() -> None:
     reading = whole(disc(), dataclasses.replace(REFERENCE, read_noise=1.0))["entropy"]
     assert math.isnan(reading.value)
-    assert reading.trouble.startswith("the camera's read noise hides the entropy")
+    assert reading.reason.startswith("the camera's read noise hides the entropy")

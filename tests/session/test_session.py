@@ -78,7 +78,7 @@ def test_what_became_known_later_is_kept_too(whole) -> None:
         values, sigmas = session.readings["principal_component"]
         assert numpy.isfinite(values).all()
         assert (sigmas > 0).all()
-        assert session.measurement(0).readings["principal_component"].trouble == ""
+        assert session.measurement(0).readings["principal_component"].reason == ""
 
 
 def test_a_session_is_read_with_nothing_but_hdf5(whole) -> None:
@@ -455,7 +455,7 @@ def test_a_session_is_read_without_running_the_users_file(tmp_path) -> None:
         assert session.measurement(3).readings["brightest"].value == session.pattern(3).max()
         reader = session.plan.driver
         found = readings_of(Patterns(session.pattern(3)[numpy.newaxis], session.reference), [reader])[reader.name]
-        assert "A saved session holds readings" in found.trouble
+        assert "A saved session holds readings" in found.reason
 
 
 def test_a_run_goes_on_only_with_the_scalarizers_it_began_with(tmp_path) -> None:

@@ -34,7 +34,7 @@ _EQUIVALENTS = numpy.array(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Lattice:
-    """The lattice of a pattern's first-order discs. Numbers are NaN where there is `trouble`."""
+    """The lattice of a pattern's first-order discs. Numbers are NaN where there is `reason`."""
 
     vectors: FloatArray
     """Shape (2, 2): each row a reciprocal vector (y, x), mrad; the two shortest, 60 to 90 degrees from each other."""
@@ -47,12 +47,12 @@ class Lattice:
     """First-order discs that stand out, of all layers."""
     order: int
     """Of how many parts of a full turn each takes the lattice to itself: 2, 4 or 6; 0 where there is none."""
-    trouble: str = ""
-    """Why there is no number, one sentence; empty where there is one."""
+    reason: str = ""
+    """Why its numbers are undefined, one sentence; empty where they are not."""
 
     def seen_through(self, matrix: FloatArray) -> Lattice:
         """The same lattice in other axes: the matrix, shape (2, 2), takes (y, x) here to (y, x) there."""
-        if self.trouble:
+        if self.reason:
             return self
         both = numpy.kron(numpy.eye(2), matrix)
         vectors = self.vectors @ matrix.T
@@ -149,7 +149,7 @@ def _no_lattice(discs: int, why: str = "") -> Lattice:
         spacing_sigma_mrad=math.nan,
         discs=discs,
         order=0,
-        trouble=f"no diffraction here: {why or f'{stand} out where at least {LEAST_DISCS} of a lattice are needed'}.",
+        reason=f"no diffraction here: {why or f'{stand} out where at least {LEAST_DISCS} of a lattice are needed'}.",
     )
 
 

@@ -49,7 +49,7 @@ def read(step: Step) -> str:
 def shown(reading: Reading) -> str:
     """A reading, or why there is none."""
     if not math.isfinite(reading.value):
-        return f"no number: {reading.trouble}" if reading.trouble else "no number"
+        return f"no number: {reading.reason}" if reading.reason else "no number"
     return with_error(reading.value, reading.sigma, reading.unit)
 
 

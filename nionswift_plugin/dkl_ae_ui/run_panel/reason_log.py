@@ -28,9 +28,9 @@ class Troubles:
         many a place, where there is no diffraction say, and are not told.
         """
         for name in (driver, *(name for name in readings if name not in SCALARIZERS)):
-            trouble = readings[name].trouble
-            kind = _NUMBER.sub("", trouble)
-            if trouble and kind not in self._told:
+            reason = readings[name].reason
+            kind = _NUMBER.sub("", reason)
+            if reason and kind not in self._told:
                 self._told.add(kind)
-                return f"{self._labels[name]}: {trouble}"
+                return f"{self._labels[name]}: {reason}"
         return ""

@@ -1,4 +1,4 @@
-"""What is no number says why."""
+"""What is undefined says why."""
 
 import dataclasses
 import math
@@ -23,14 +23,14 @@ def test_a_blocked_beam_is_an_error_of_every_reading_and_never_a_zero() -> None:
     for reading in scalarize(twelve_counts(), AT_3000).values():
         assert math.isnan(reading.value)
         assert math.isnan(reading.sigma)
-        assert reading.trouble == "beam is off or blocked: 12 counts, 3,000 expected."
+        assert reading.reason == "beam is off or blocked: 12 counts, 3,000 expected."
 
 
 @pytest.mark.parametrize("pattern", [numpy.zeros((64, 64)), -disc(), numpy.zeros((64, 64), numpy.uint8)])
 def test_an_empty_pattern_is_no_number(pattern) -> None:
     for reading in scalarize(pattern, REFERENCE).values():
         assert math.isnan(reading.value)
-        assert "beam is off or blocked" in reading.trouble
+        assert "beam is off or blocked" in reading.reason
 
 
 def test_a_pattern_with_pixels_that_are_no_numbers_says_how_many() -> None:
@@ -38,18 +38,18 @@ def test_a_pattern_with_pixels_that_are_no_numbers_says_how_many() -> None:
     pattern[30, 30:33] = numpy.nan
     for reading in scalarize(pattern, REFERENCE).values():
         assert math.isnan(reading.value)
-        assert reading.trouble == "3 pixels are not numbers: mend the camera's correction."
+        assert reading.reason == "3 pixels are not numbers: mend the camera's correction."
 
 
 def test_a_saturated_pattern_says_so() -> None:
     pattern = numpy.round(disc(counts=1e5)).astype(numpy.uint16)
     pattern[30, 30:34] = 65535
-    assert scalarize(pattern, REFERENCE)["abf"].trouble.startswith("saturated: 4 pixels at 65,535 counts")
+    assert scalarize(pattern, REFERENCE)["abf"].reason.startswith("saturated: 4 pixels at 65,535 counts")
     limited = dataclasses.replace(REFERENCE, saturation=4000.0)
     pattern[30, 30:34] = 4095
-    assert scalarize(pattern.astype(float), limited)["abf"].trouble.startswith("saturated: 4 pixels at 4,000 counts")
+    assert scalarize(pattern.astype(float), limited)["abf"].reason.startswith("saturated: 4 pixels at 4,000 counts")
     bad = pattern >= 4000
-    assert not scalarize(pattern.astype(float), dataclasses.replace(limited, bad_pixels=bad))["abf"].trouble
+    assert not scalarize(pattern.astype(float), dataclasses.replace(limited, bad_pixels=bad))["abf"].reason
 
 
 @pytest.mark.parametrize("counts", [1e2, 3e2, 1e3, 1e5])
@@ -59,12 +59,12 @@ def test_what_is_no_number_says_why_at_any_dose(counts, seed) -> None:
     noisy = disc(counts=counts) + numpy.random.default_rng(seed).normal(0, 1, (64, 64))
     assert noisy.min() < 0
     for name, reading in scalarize(noisy, dataclasses.replace(REFERENCE, counts=counts, read_noise=1.0)).items():
-        assert math.isfinite(reading.value) == math.isfinite(reading.sigma) == (not reading.trouble), name
+        assert math.isfinite(reading.value) == math.isfinite(reading.sigma) == (not reading.reason), name
 
 
 def test_a_beam_off_its_place_is_told_from_a_blocked_one() -> None:
     reading = scalarize(disc((31.0, 60.0), 3.0), dataclasses.replace(REFERENCE, radius_mrad=5.0))["com_x"]
-    assert reading.trouble.startswith("beam is off its place: 0 of 1,000,000 counts are in the mask")
+    assert reading.reason.startswith("beam is off its place: 0 of 1,000,000 counts are in the mask")
 
 
 def test_one_dark_pattern_of_a_stack_spoils_no_other() -> None:
@@ -72,7 +72,7 @@ def test_one_dark_pattern_of_a_stack_spoils_no_other() -> None:
     for name in ("com_x", "abf", "entropy", "bragg_discs"):
         found = read(SCALARIZERS[name], Patterns(stack, REFERENCE))
         assert list(numpy.isnan(found.value)) == [False, True, False]
-        assert list(found.troubles) == [1]
+        assert list(found.reasons) == [1]
 
 
 def test_a_detector_of_one_pixel_is_read() -> None:
