@@ -8,7 +8,7 @@ import functools
 import numpy
 import numpy.typing
 
-from dkl_ae.records.arrays import FloatArray
+from dkl_ae.records.arrays import AnyArray, FloatArray
 from dkl_ae.records.errors import UserError
 from dkl_ae.records.survey import Survey
 
@@ -95,12 +95,14 @@ class Patches:
             )
         return (row - margin) * columns + column - margin
 
-    def to_map(self, values: numpy.typing.ArrayLike) -> FloatArray:
-        """Lay out one value for each candidate as a map of the survey's shape, NaN in the margin."""
+    def inside(self, image: AnyArray) -> AnyArray:
+        """A view of a map of the survey's shape without the margin in which no patch fits: shape `grid`."""
         margin = self.size // 2
         rows, columns = self.grid
+        return image[margin : margin + rows, margin : margin + columns]
+
+    def to_map(self, values: numpy.typing.ArrayLike) -> FloatArray:
+        """Lay out one value for each candidate as a map of the survey's shape, NaN in the margin."""
         image = numpy.full(self.survey.shape, numpy.nan)
-        image[margin : margin + rows, margin : margin + columns] = numpy.reshape(
-            numpy.asarray(values, numpy.float64), self.grid
-        )
+        self.inside(image)[...] = numpy.reshape(numpy.asarray(values, numpy.float64), self.grid)
         return image

@@ -42,6 +42,7 @@ def test_a_map_shows_each_candidates_value_at_its_pixel(shape, size) -> None:
     for candidate in (0, patches.count // 2, patches.count - 1):
         assert image[patches.pixel(candidate)] == candidate
     assert numpy.count_nonzero(numpy.isfinite(image)) == patches.count
+    numpy.testing.assert_array_equal(patches.inside(image).ravel(), numpy.arange(patches.count))
 
 
 def test_windows_are_a_view() -> None:

@@ -10,12 +10,20 @@ import math
 import numpy
 import numpy.typing
 
+from dkl_ae import reports
 from dkl_ae.records import Origin, Proposal
 
 ByteArray = numpy.typing.NDArray[numpy.uint8]
 
-SEED_COLOUR = (255, 160, 60)
-MODEL_COLOUR = (40, 40, 255)
+
+def _blue_green_red(colour: str) -> tuple[int, int, int]:
+    """Of a colour as #rrggbb."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return blue, green, red
+
+
+SEED_COLOUR = _blue_green_red(reports.SEED_COLOUR)
+MODEL_COLOUR = _blue_green_red(reports.MODEL_COLOUR)
 LINE_COLOUR = (90, 190, 240)
 NEXT_COLOUR = (80, 255, 80)
 PICKED_COLOUR = (255, 255, 255)

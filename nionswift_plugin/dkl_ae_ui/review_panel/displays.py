@@ -11,7 +11,6 @@ import dataclasses
 import typing
 import uuid
 
-from nion.data import Calibration, DataAndMetadata
 from nion.swift import DocumentController
 from nion.swift.model import ApplicationData, DataItem, DisplayItem
 from nion.utils import Geometry
@@ -19,9 +18,9 @@ from nion.utils import Geometry
 from dkl_ae.patterns import Reference
 from dkl_ae.records import Position
 from nionswift_plugin.dkl_ae_kit import shown_workspace
+from nionswift_plugin.dkl_ae_ui.project.pictures import COLOUR_MAPS, Picture
 from nionswift_plugin.dkl_ae_ui.project.reference_overlay import reference_graphics
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
-from nionswift_plugin.dkl_ae_ui.review_panel.images import Picture
 
 REVIEW_KEY = "review"
 """The metadata of the review's data items have this: the item's own identifier, which a copy that the user keeps has
@@ -36,19 +35,18 @@ _EXPECTED = "#F08000"
 
 @dataclasses.dataclass(frozen=True)
 class _Display:
-    """colour_map: of an image; curves: label and colour of each row of a plot."""
+    """curves: label and colour of each row of a plot."""
 
     role: str
-    colour_map: str | None = None
     curves: tuple[tuple[str, str], ...] = ()
 
 
 _DISPLAYS = (
     _Display("path"),
-    _Display("prediction", "viridis"),
-    _Display("uncertainty", "plasma"),
-    _Display("pattern", "viridis"),
-    _Display("acquisition", "magma"),
+    _Display("prediction"),
+    _Display("uncertainty"),
+    _Display("pattern"),
+    _Display("acquisition"),
     _Display("readings", curves=(("later", _WHOLE_RUN), ("read", _SO_FAR), ("expected", _EXPECTED))),
     _Display("learning", curves=(("later", _WHOLE_RUN), ("best so far", _SO_FAR))),
     _Display("calibration", curves=(("promised", _WHOLE_RUN), ("found", _SO_FAR))),
@@ -85,7 +83,7 @@ class Displays:
         # One change, and as old as the item: Swift sorts its lists anew, item by item, when one gets newer.
         with item.data_item_changes():
             item.title = picture.title
-            item.set_xdata(_xdata(picture, item), item.data_modified)
+            item.set_xdata(picture.xdata({REVIEW_KEY: str(item.uuid)}), item.data_modified)
         if is_new:
             self._style(picture.role)
         if picture.y_range is not None:
@@ -141,8 +139,8 @@ class Displays:
     def _style(self, role: str) -> None:
         display_item = self._display_item(role)
         display = next(display for display in _DISPLAYS if display.role == role)
-        if display.colour_map:
-            display_item.display_data_channels[0].color_map_id = display.colour_map
+        if role in COLOUR_MAPS:
+            display_item.display_data_channels[0].color_map_id = COLOUR_MAPS[role]
         if display.curves:
             # Swift then makes a layer of each row.
             display_item.display_type = "line_plot"
@@ -150,15 +148,6 @@ class Displays:
             for layer, (label, colour) in zip(display_item.display_layers, display.curves, strict=True):
                 layer.label, layer.stroke_color, layer.fill_color = label, colour, None
                 layer.stroke_width = 1 if colour == _WHOLE_RUN else 2
-
-
-def _xdata(picture: Picture, item: DataItem.DataItem) -> DataAndMetadata.DataAndMetadata:
-    return DataAndMetadata.new_data_and_metadata(
-        picture.data,
-        intensity_calibration=Calibration.Calibration(units=picture.unit),
-        dimensional_calibrations=picture.axes,
-        metadata={METADATA_KEY: {**picture.about, REVIEW_KEY: str(item.uuid)}},
-    )
 
 
 def _workspace_layout() -> dict[str, typing.Any]:

@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping, Sequence
 
 import numpy
-import numpy.typing
 from nion.data import Calibration
 
-from dkl_ae.analysis import View, curves, share_promised, share_within, surprises
+from dkl_ae.analysis import View, share_promised, share_within, surprises
+from dkl_ae.analysis import curves as curves_of
 from dkl_ae.experiment import Plan
-from dkl_ae.records import AnyArray, FloatArray, Proposal
-from dkl_ae.session import MAPS, Session
-from nionswift_plugin.dkl_ae_ui.project import axes as calibrations
+from dkl_ae.records import FloatArray, Patches, Proposal
+from dkl_ae.session import Session
 from nionswift_plugin.dkl_ae_ui.project.path_picture import PathPicture
+from nionswift_plugin.dkl_ae_ui.project.pictures import (
+    Picture,
+    curves,
+    map_pictures,
+    path_over_survey,
+    pattern_picture,
+)
 
 _DEVIATIONS: FloatArray = numpy.linspace(0, 3, 31)
 """Within how many standard deviations readings are counted."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Picture:
-    """What one data item shows."""
-
-    role: str
-    title: str
-    data: AnyArray
-    axes: Sequence[Calibration.Calibration]
-    unit: str
-    about: Mapping[str, typing.Any]
-    """For the item's metadata."""
-    y_range: tuple[float, float] | None = None
-    """Of curves: what their axis spans at every step alike, with room for the legend; None where no number is shown."""
 
 
 class Images:
@@ -42,6 +32,7 @@ class Images:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.surprises = surprises(session)
+        self._patches = Patches(session.survey, session.plan.patch_size)
         self._path = PathPicture(session.survey.image)
         self._visited = 0
 
@@ -53,83 +44,48 @@ class Images:
         for measurement in measurements[self._visited : number]:
             self._path.visit(measurement.proposal)
         self._visited = number
-        image = self._path.image(upcoming, measurements[picked - 1].proposal)
-        pixel_nm = self._session.survey.pixel_size_nm / self._path.enlargement
-        axes = calibrations.of_survey(image.shape, pixel_nm)
-        return self._picture("path", f"Path to step {number}", image, axes, step=number)
+        picture = path_over_survey(self._path, self._session.survey, upcoming, measurements[picked - 1].proposal)
+        return self._told(picture, f"Path to step {number}", step=number)
 
     def pattern(self, number: int) -> Picture:
         reference = self._session.reference
         assert reference is not None  # nothing is read before there is one
-        return self._picture(
-            "pattern",
-            f"Pattern of step {number}",
-            self._session.pattern(number - 1),
-            calibrations.of_pattern(reference),
-            "counts",
-            step=number,
-            geometry=dataclasses.asdict(reference.geometry),
-        )
+        picture = pattern_picture(self._session.pattern(number - 1), reference)
+        return self._told(picture, f"Pattern of step {number}", step=number)
 
     def maps(self, view: View | None) -> list[Picture]:
         """Prediction, uncertainty and acquisition; zeros where the model says nothing."""
-        shape = self._session.survey.shape
         if view is None:
-            nothing = numpy.zeros(shape)
-            return [self._map(role, f"{role.capitalize()}: none yet", nothing) for role in MAPS]
-        # Swift finds no display range where pixels are NaN: not in the margin, where no patch fits.
-        margin = view.plan.patch_size // 2
-        inside = tuple(slice(margin, side - margin) for side in shape)
-        driver = view.plan.driver
+            pictures = map_pictures(None, self._patches, self._session.plan.driver)
+            return [self._told(picture, f"{picture.title}: none yet") for picture in pictures]
+        of, driver = f"of {view.plan.driver.label}, step {view.measured}", view.plan.driver
         about = {"step": view.measured, "plan": dataclasses.asdict(view.plan)}
         return [
-            self._map(
-                role,
-                f"{role.capitalize()} of {driver.label}, step {view.measured}",
-                getattr(view.maps, role)[inside],
-                "" if role == "acquisition" else driver.unit,
-                **about,
-            )
-            for role in MAPS
+            self._told(picture, f"{picture.title} {of}", **about)
+            for picture in map_pictures(view.maps, self._patches, driver)
         ]
 
     def curves(self, number: int, plan: Plan) -> list[Picture]:
         """Readings and the best of them against the step, and how far the model was right."""
-        found = curves(self._session, plan)
-        label, unit, steps = plan.driver.label, plan.driver.unit, calibrations.steps()
+        found = curves_of(self._session, plan)
+        label, unit = plan.driver.label, plan.driver.unit
         readings = [found.readings, _until(number, found.readings), _until(number, found.expected)]
         best = [found.best, _until(number, found.best)]
         shares = [share_promised(_DEVIATIONS), share_within(self.surprises[:number], _DEVIATIONS)]
         percent = [100 * share for share in shares]
         deviations = Calibration.Calibration(0, float(_DEVIATIONS[1]), "sigma")
+        spanned = _spanned(found.readings, found.expected)
         drawn = (
-            ("readings", f"{label} against step", readings, steps, unit, _spanned(found.readings, found.expected)),
-            ("learning", f"Best {label} so far", best, steps, unit, _spanned(found.best)),
-            ("calibration", "Readings within sigma", percent, deviations, "%", (0.0, 145.0)),
+            curves("readings", f"{label} against step", numpy.stack(readings), unit, y_range=spanned),
+            curves("learning", f"Best {label} so far", numpy.stack(best), unit, y_range=_spanned(found.best)),
+            curves("calibration", "Readings within sigma", numpy.stack(percent), "%", deviations, (0.0, 145.0)),
         )
-        return [
-            self._picture(
-                role, title, numpy.stack(rows), [Calibration.Calibration(), axis], unit, y_range=y_range, step=number
-            )
-            for role, title, rows, axis, unit, y_range in drawn
-        ]
+        return [self._told(picture, picture.title, step=number) for picture in drawn]
 
-    def _map(self, role: str, title: str, image: AnyArray, unit: str = "", **about: typing.Any) -> Picture:
-        axes = calibrations.of_survey(image.shape, self._session.survey.pixel_size_nm)
-        return self._picture(role, title, image.astype(numpy.float32), axes, unit, **about)
-
-    def _picture(
-        self,
-        role: str,
-        title: str,
-        data: AnyArray,
-        axes: Sequence[Calibration.Calibration],
-        unit: str = "",
-        y_range: tuple[float, float] | None = None,
-        **about: typing.Any,
-    ) -> Picture:
-        described = {"run": self._session.title, "session": str(self._session.file), "role": role, **about}
-        return Picture(role, title, data, axes, unit, described, y_range)
+    def _told(self, picture: Picture, title: str, **about: typing.Any) -> Picture:
+        """A picture with its title, and with what it is told for the metadata of its item."""
+        of_run = {"run": self._session.title, "session": str(self._session.file)}
+        return dataclasses.replace(picture, title=title, about={**of_run, **picture.about, **about})
 
 
 def _until(number: int, values: FloatArray) -> FloatArray:

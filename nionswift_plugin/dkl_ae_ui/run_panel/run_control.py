@@ -21,6 +21,7 @@ from dkl_ae.session import About, SessionWriter, open_session, take_up
 from nionswift_plugin.dkl_ae_kit import RUN_COMPONENT
 from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.project.recorder import Recorder
+from nionswift_plugin.dkl_ae_ui.project.run_description import RunDescription
 from nionswift_plugin.dkl_ae_ui.project.session_files import new_session_file
 from nionswift_plugin.dkl_ae_ui.run_panel.settings import ACQUIRE_SURVEY, USE_SELECTED_SURVEY, Settings
 
@@ -76,7 +77,7 @@ class RunControl:
         start = datetime.datetime.now()
         file = session or new_session_file(window, self.plan.scalarizer, start)
         title = f"{self.plan.driver.label}, {start:%Y-%m-%d %H:%M:%S}{', resumed' if left is not None else ''}"
-        self.recorder = Recorder(window, self.plan, title, file, self._on_event, on_trouble)
+        self.recorder = Recorder(window, self.plan, RunDescription(title, file), self._on_event, on_trouble)
         if kept is None:
             about = {"kind": KIND, "settings": settings.to_texts(), "scan": instrument.scan_settings}
             kept = SessionWriter(file, self.plan, About(title, about))

@@ -1,0 +1,174 @@
+"""What a run leaves in the Swift project: patterns, measurements and maps at each step, written as they come."""
+
+from __future__ import annotations
+
+import functools
+import typing
+
+import numpy
+from nion.data import Calibration, DataAndMetadata
+
+from dkl_ae.experiment import Maps, Plan
+from dkl_ae.patterns import Reference, described
+from dkl_ae.records import AnyArray, Measurement, Patches
+from dkl_ae.run import LeftRun, PointMeasured
+from dkl_ae.scalarizers import ENDS
+from dkl_ae.session import MAPS, Session, kept_steps
+from nionswift_plugin.dkl_ae_kit import Task
+from nionswift_plugin.dkl_ae_ui.project import axes
+from nionswift_plugin.dkl_ae_ui.project.measurement_table import measurement_columns, measurement_row
+from nionswift_plugin.dkl_ae_ui.project.pictures import pattern_picture
+from nionswift_plugin.dkl_ae_ui.project.reference_overlay import reference_graphics
+from nionswift_plugin.dkl_ae_ui.project.run_description import RunDescription
+from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY, RunItems
+
+
+class RunRecord:
+    """Writes the items that are kept. Its methods return the tasks that do it, for the window's thread.
+
+    run: told by each item.
+    plan: as the run begins.
+    """
+
+    def __init__(self, items: RunItems, run: RunDescription, plan: Plan) -> None:
+        self._items = items
+        self._run = run
+        self._plan = plan
+        self._kept_steps = kept_steps(plan)
+        self._columns = measurement_columns(plan.scalarizers.values())
+        self._drivers = [_driver_from(1, plan)]
+        self._patches: Patches | None = None
+        self._reference: Reference | None = None
+        self._measured = 0
+
+    def begin(self, patches: Patches) -> list[Task]:
+        """The survey has come, with its patches."""
+        self._patches = patches
+        return [self._add_measurements, self._add_maps]
+
+    def add_reference(self, reference: Reference, pattern: AnyArray) -> list[Task]:
+        self._reference = reference
+        return [lambda: self._draw_reference(reference, pattern)]
+
+    def keep(self, event: PointMeasured) -> list[Task]:
+        self._measured = event.step
+        ends = [end.pattern for end in event.ends]
+        row = measurement_row(event.step, event.measurement)
+        return [
+            lambda: self._write_patterns(event.step - 1, event.frame.pattern, ends),
+            lambda: self._items.write("measurements", event.step - 1, row[numpy.newaxis]),
+        ]
+
+    def rewrite(self, measurements: tuple[Measurement, ...]) -> list[Task]:
+        """Readings that are known only later have changed."""
+        rows = [measurement_row(step, measurement) for step, measurement in enumerate(measurements, start=1)]
+        return [lambda: self._items.write("measurements", 0, numpy.stack(rows))]
+
+    def keep_maps(self, step: int, maps: Maps | None) -> list[Task]:
+        if maps is None or step not in self._kept_steps:
+            return []
+        return [lambda: self._write_maps(step, maps)]
+
+    def follow(self, plan: Plan, since: int | None = None) -> list[Task]:
+        """Another scalarizer or goal drives the run.
+
+        since: how many measurements there were; None for now.
+        """
+        self._plan = plan
+        self._drivers = [*self._drivers, _driver_from((self._measured if since is None else since) + 1, plan)]
+        return [lambda: self._items.describe("maps", self._about_maps())]
+
+    def take_up(self, left: LeftRun, session: Session) -> list[Task]:
+        """The earlier part of a run is written as it was: the items of a run are whole."""
+        self._measured = len(left.measurements)
+        return [
+            *(functools.partial(self._write_earlier, session, index) for index in range(self._measured)),
+            *self.rewrite(left.measurements),
+            lambda: self._write_earlier_maps(session),
+        ]
+
+    # What the tasks do.
+
+    def _about(self, role: str, **more: typing.Any) -> dict[str, typing.Any]:
+        return {METADATA_KEY: {**self._run.of(self._plan), "role": role, **more}}
+
+    def _about_maps(self) -> dict[str, typing.Any]:
+        return self._about("maps", steps=list(self._kept_steps), maps=list(MAPS), drivers=self._drivers)
+
+    def _add_measurements(self) -> None:
+        shape = (self._plan.points, len(self._columns))
+        self._items.add_reserved(
+            "measurements",
+            "Measurements",
+            shape,
+            numpy.float64,
+            DataAndMetadata.DataDescriptor(False, 1, 1),
+            [Calibration.Calibration(), Calibration.Calibration()],
+            self._about("measurements", columns=list(self._columns)),
+        )
+        # Reserved space reads as zeros, which would pass for measurements.
+        self._items.write("measurements", 0, numpy.full(shape, numpy.nan))
+
+    def _add_maps(self) -> None:
+        assert self._patches is not None
+        of_survey = axes.of_survey(self._patches.grid, self._patches.survey.pixel_size_nm)
+        self._items.add_reserved(
+            "maps",
+            "Maps at each step",
+            (len(self._kept_steps), len(MAPS), *self._patches.grid),
+            numpy.float32,
+            DataAndMetadata.DataDescriptor(False, 2, 2),
+            [Calibration.Calibration(), Calibration.Calibration(), *of_survey],
+            self._about_maps(),
+        )
+
+    def _draw_reference(self, reference: Reference, pattern: AnyArray) -> None:
+        picture = pattern_picture(pattern.astype(numpy.float32), reference, "reference", "Reference pattern")
+        about = {**self._run.of(self._plan), "reference": described(reference)}
+        self._items.add(picture.role, picture.title, picture.xdata(about))
+        display_item = self._items.display_item(picture.role)
+        for graphic in reference_graphics(reference):
+            display_item.add_graphic(graphic)
+
+    def _write_patterns(self, index: int, pattern: AnyArray, ends: typing.Sequence[AnyArray]) -> None:
+        """The pattern of one measurement, and those of the cross's ends where it has some."""
+        if "patterns" not in self._items:
+            self._add_patterns("patterns", "Patterns", pattern)
+        self._items.write("patterns", index, pattern[numpy.newaxis])
+        if ends:
+            if "ends" not in self._items:
+                self._add_patterns("ends", "Patterns at the cross's ends", ends[0], ends=[list(end) for end in ENDS])
+            self._items.write("ends", index, numpy.stack(ends)[numpy.newaxis])
+
+    def _add_patterns(self, role: str, title: str, pattern: AnyArray, **about: typing.Any) -> None:
+        """Room for a pattern of each measurement, or for one of each of the cross's ends."""
+        assert self._reference is not None
+        several = (len(ENDS),) if role == "ends" else ()
+        self._items.add_reserved(
+            role,
+            title,
+            (self._plan.points, *several, *pattern.shape),
+            pattern.dtype,
+            DataAndMetadata.DataDescriptor(False, 1 + len(several), 2),
+            [axes.steps(), *(Calibration.Calibration() for _ in several), *axes.of_pattern(self._reference)],
+            self._about(role, **about),
+            unit="counts",
+        )
+
+    def _write_maps(self, step: int, maps: Maps) -> None:
+        assert self._patches is not None
+        stack = numpy.stack([self._patches.inside(getattr(maps, name)).astype(numpy.float32) for name in MAPS])
+        self._items.write("maps", self._kept_steps.index(step), stack[numpy.newaxis])
+
+    def _write_earlier(self, session: Session, index: int) -> None:
+        self._write_patterns(index, session.pattern(index), list(session.ends(index)))
+
+    def _write_earlier_maps(self, session: Session) -> None:
+        for step in self._kept_steps:
+            maps = session.maps(step) if step in session.map_steps else None
+            if maps is not None:
+                self._write_maps(step, maps)
+
+
+def _driver_from(step: int, plan: Plan) -> dict[str, typing.Any]:
+    return {"from_step": step, "scalarizer": plan.scalarizer, "goal": plan.goal, "goal_value": plan.goal_value}
