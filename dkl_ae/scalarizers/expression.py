@@ -22,7 +22,7 @@ import numpy
 
 from dkl_ae.patterns import IntensityFractions, Patterns, Reference, load_array, radii, scan_angles
 from dkl_ae.records import BoolArray, FloatArray, Symmetry, UserError
-from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, undefined
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, evaluated, undefined
 from dkl_ae.scalarizers.virtual_detectors import region
 from dkl_ae.scalarizers.whole_pattern import correlation, distance
 
@@ -136,7 +136,7 @@ def composite(expression: str, known: Mapping[str, Scalarizer]) -> Scalarizer:
 
 
 def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> ScalarizerResult:
-    read = [part.evaluate(patterns) for part in parts]
+    read = [evaluated(part, patterns) for part in parts]
     values = [values.value for values in read]
     with numpy.errstate(all="ignore"):
         value = numpy.broadcast_to(term(values), len(patterns)).astype(numpy.float64)

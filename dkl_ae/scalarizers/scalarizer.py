@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
+import pathlib
 from collections.abc import Callable, Mapping
 
 import numpy
 
 from dkl_ae.patterns import Patterns
-from dkl_ae.records import FloatArray, Reading, Symmetry
+from dkl_ae.records import FloatArray, Reading, Symmetry, UserError
+
+logger = logging.getLogger(__name__)
 
 _TOO_FEW = "too few electrons for this reading and its error: expose for longer."
 
@@ -45,6 +49,8 @@ class Scalarizer:
     """Value and sigma -> by how much counting noise raises the value on average; None where it does not."""
     needs_cross: bool = False
     """True where four more exposures are needed, at the ends of a cross around the place."""
+    source_file: str = ""
+    """The user's own file or package that it comes from; empty for one of this package."""
 
     @property
     def title(self) -> str:
@@ -63,7 +69,7 @@ def undefined(patterns: Patterns, sentence: str) -> ScalarizerResult:
 
 def read(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
     """What is read of each pattern; NaN, and the reason, where it is undefined."""
-    values = _evaluated(scalarizer, patterns)
+    values = evaluated(scalarizer, patterns)
     finite = numpy.isfinite(values.value) & numpy.isfinite(values.sigma)
     if finite.all() and not patterns.reasons:
         return values
@@ -78,7 +84,7 @@ def read(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
 
 def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
     """The same of a single pattern; without arrays, which would take longer than the reading."""
-    values = _evaluated(scalarizer, patterns)
+    values = evaluated(scalarizer, patterns)
     value, sigma = float(values.value[0]), float(values.sigma[0])
     reason = patterns.reasons.get(0) or values.reasons.get(0, "")
     if not reason and not (math.isfinite(value) and math.isfinite(sigma)):
@@ -86,9 +92,27 @@ def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
     return Reading(math.nan, math.nan, scalarizer.unit, reason) if reason else Reading(value, sigma, scalarizer.unit)
 
 
-def _evaluated(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
+def evaluated(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
+    """What a scalarizer makes of patterns; undefined where it raises anything."""
     try:
         return scalarizer.evaluate(patterns)
     except Exception as error:
         # It may be anyone's code; and what one reading cannot do must not cost the others.
-        return undefined(patterns, f"{scalarizer.name} failed ({type(error).__name__}: {error}): mend it in its file.")
+        return undefined(patterns, reason_of(error, scalarizer.name, scalarizer.source_file))
+
+
+_logged: set[tuple[str, str]] = set()
+"""Names and reasons: what fails for one pattern fails for thousands."""
+
+
+def reason_of(error: Exception, name: str, source_file: str) -> str:
+    """Why a scalarizer that raised gives nothing. The log has the traceback, once for each scalarizer and reason."""
+    if isinstance(error, UserError):
+        return str(error)
+    file = pathlib.PurePath(source_file).name
+    advice = f"fix it in {file}" if file else "this is a fault of the program, see the log"
+    reason = f"{name} failed ({type(error).__name__}: {error}): {advice}."
+    if (name, reason) not in _logged:
+        _logged.add((name, reason))
+        logger.error(reason, exc_info=error)
+    return reason

@@ -13,6 +13,7 @@ A package offers such a function, or a `Scalarizer`, as an entry point in the gr
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.metadata
 import importlib.util
@@ -26,7 +27,7 @@ import numpy
 
 from dkl_ae.patterns import Patterns, Reference
 from dkl_ae.records import FloatArray, Symmetry, UserError
-from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult
+from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def scalarizer(
             " ".join((function.__doc__ or f"Your function {name}.").split()),
             functools.partial(_evaluate, function),
             symmetry,
+            source_file=function.__code__.co_filename,
         )
 
     return make
@@ -72,7 +74,7 @@ def _evaluate(function: Function, patterns: Patterns) -> ScalarizerResult:
         try:
             value[index], sigma[index] = _value_and_sigma(function, electrons, patterns.reference)
         except Exception as error:
-            reasons[index] = f"{function.__name__} failed ({type(error).__name__}: {error}): mend it in its file."
+            reasons[index] = reason_of(error, function.__name__, function.__code__.co_filename)
     return ScalarizerResult(value, sigma, reasons)
 
 
@@ -115,11 +117,16 @@ def _load(file: pathlib.Path, changed: float) -> tuple[Scalarizer, ...]:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[spec.name]
-        raise UserError(f"{file.name} cannot be run ({type(error).__name__}: {error}): mend it.") from error
-    found = tuple(value for value in vars(module).values() if isinstance(value, Scalarizer))
-    if not found:
+        raise UserError(f"{file.name} cannot be run ({type(error).__name__}: {error}): fix it.") from error
+    scalarizers = tuple(_from(str(file), value) for value in vars(module).values() if isinstance(value, Scalarizer))
+    if not scalarizers:
         raise UserError(f"{file.name} holds no scalarizer: mark a function in it with @scalarizer(unit=...).")
-    return found
+    return scalarizers
+
+
+def _from(source: str, scalarizer: Scalarizer) -> Scalarizer:
+    """The scalarizer, which says where it comes from."""
+    return scalarizer if scalarizer.source_file else dataclasses.replace(scalarizer, source_file=source)
 
 
 @functools.cache
@@ -131,12 +138,12 @@ def installed() -> tuple[Scalarizer, ...]:
             offered = entry_point.load()
         except Exception as error:
             logger.warning(
-                "The installed scalarizer %s cannot be loaded (%s: %s): mend its package or remove it.",
+                "The installed scalarizer %s cannot be loaded (%s: %s): fix its package or remove it.",
                 entry_point.name, type(error).__name__, error,
             )  # fmt: skip
             continue
         if isinstance(offered, Scalarizer):
-            found.append(offered)
+            found.append(_from(entry_point.module, offered))
         else:
             logger.warning(
                 "The installed scalarizer %s is a %s: its package must mark the function with @scalarizer(unit=...).",

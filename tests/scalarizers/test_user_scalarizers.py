@@ -10,7 +10,10 @@ import tomllib
 import numpy
 import pytest
 
-from dkl_ae.scalarizers import SCALARIZERS, catalogue, scalarize, scalarizer
+from dkl_ae.patterns import Patterns
+from dkl_ae.records import UserError
+from dkl_ae.scalarizers import SCALARIZERS, catalogue, read, scalarize, scalarizer
+from dkl_ae.scalarizers.expression import composite
 from dkl_ae.scalarizers.user_scalarizers import installed
 from tests.support.discs import REFERENCE, disc
 
@@ -56,7 +59,7 @@ def test_functions_in_a_file_are_read_beside_the_others(file) -> None:
 def test_an_exception_costs_nothing_but_that_reading(file) -> None:
     found = scalarize(disc(), REFERENCE, catalogue(str(file)).values())
     assert math.isnan(found["broken"].value)
-    assert found["broken"].reason == "broken failed (ZeroDivisionError: division by zero): mend it in its file."
+    assert found["broken"].reason == "broken failed (ZeroDivisionError: division by zero): fix it in mine.py."
     assert math.isfinite(found["com_x"].value)
     assert math.isfinite(found["brightest"].value)
 
@@ -156,8 +159,63 @@ def test_a_scalarizer_object_that_fails_costs_only_its_reading() -> None:
 
     broken = dataclasses.replace(SCALARIZERS["bf"], name="broken", evaluate=fail)
     found = scalarize(disc(), REFERENCE, [broken, SCALARIZERS["bf"]])
-    assert found["broken"].reason == "broken failed (KeyError: 'gone'): mend it in its file."
+    assert found["broken"].reason == "broken failed (KeyError: 'gone'): this is a fault of the program, see the log."
     assert math.isfinite(found["bf"].value)
+
+
+@pytest.mark.parametrize(
+    ("source_file", "advice"),
+    [
+        ("", "this is a fault of the program, see the log."),
+        ("/somewhere/mine.py", "fix it in mine.py."),
+    ],
+)
+def test_what_fails_says_whose_fault_it_is_and_is_logged_once_with_its_traceback(caplog, source_file, advice) -> None:
+    def fail(patterns):
+        return numpy.zeros(2) + numpy.zeros(3)
+
+    name = f"misshapen_{bool(source_file)}"
+    broken = dataclasses.replace(SCALARIZERS["bf"], name=name, evaluate=fail, source_file=source_file)
+    for _ in range(3):
+        reason = scalarize(disc(), REFERENCE, [broken])[name].reason
+    assert reason.startswith(f"{name} failed (ValueError: operands could not be broadcast together")
+    assert reason.endswith(advice)
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ValueError
+
+
+def test_a_users_function_that_fails_for_a_stack_is_logged_once(caplog) -> None:
+    @scalarizer()
+    def misshapen(electrons, reference):
+        return electrons[:2] + electrons[:3]
+
+    stack = Patterns(numpy.stack([disc()] * 20), REFERENCE)
+    reasons = read(misshapen, stack).reasons
+    assert len(reasons) == 20
+    assert all(reason.endswith(f"fix it in {pathlib.Path(__file__).name}.") for reason in reasons.values())
+    assert len(caplog.records) == 1
+    assert caplog.records[0].exc_info is not None
+
+
+def test_what_a_users_scalarizer_says_to_the_user_is_shown_as_it_is(caplog) -> None:
+    @scalarizer()
+    def choosy(electrons, reference):
+        raise UserError("The disc is too small: use a larger aperture.")
+
+    assert scalarize(disc(), REFERENCE, [choosy])["choosy"].reason == "The disc is too small: use a larger aperture."
+    assert not caplog.records
+
+
+def test_a_part_of_an_expression_that_fails_is_named() -> None:
+    def fail(patterns):
+        raise KeyError("gone")
+
+    known = {"broken": dataclasses.replace(SCALARIZERS["bf"], name="broken", evaluate=fail, source_file="mine.py")}
+    composed = composite("2 * broken", known)
+    reason = scalarize(disc(), REFERENCE, [composed])["composite"].reason
+    assert reason == "broken failed (KeyError: 'gone'): fix it in mine.py."
 
 
 def test_a_number_without_an_error_is_no_reading() -> None:

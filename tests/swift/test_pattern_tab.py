@@ -83,7 +83,7 @@ def test_your_scalarizers_can_drive_and_one_that_fails_costs_only_its_reading(si
     run_to_end(simulator, handler)
     listener.close()
     assert handler.message.value == "Finished: 4 points measured."
-    sentence = "Never: never failed (RuntimeError: it was never finished): mend it in its file."
+    sentence = "Never: never failed (RuntimeError: it was never finished): fix it in ."
     assert told.count(sentence) == 1
     items = items_of(simulator)
     rows = dict(zip(columns_of(items), numpy.array(items["measurements"].xdata.data).T, strict=True))
