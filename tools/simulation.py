@@ -23,7 +23,7 @@ import scipy.ndimage
 from dkl_ae.records import DEFAULT_ELECTRONS, DEFAULT_EXPOSURE_S, FloatArray
 from dkl_ae.simulation import (
     PRESETS,
-    Geometry,
+    CameraGeometry,
     ImageSimulator,
     Optics,
     PatternSimulator,
@@ -52,7 +52,7 @@ def print_speed() -> None:
     specimen = graphene_with_silicon(20.0)
     print(f"A field of 20 nm, {len(specimen.atomic_numbers)} atoms, one thread; medians of 20, the first call beside")
     for pixels, mrad in ((64, 2.5), (128, 1.25), (256, 0.625)):
-        simulator = PatternSimulator(specimen, geometry=Geometry(pixels, mrad))
+        simulator = PatternSimulator(specimen, geometry=CameraGeometry(pixels, mrad))
         report(f"pattern {pixels} x {pixels}", lambda: simulator.pattern(9.3, 8.1))  # noqa: B023
     places = (numpy.arange(512) + 0.5) * 20 / 512
     fresh = (ImageSimulator(specimen) for _ in iter(int, 1))
@@ -77,7 +77,7 @@ def report(name: str, call: Callable[[], object], times: int = 20) -> None:
     print(f"  {name:40} {1e3 * statistics.median(seconds[1:]):8.2f} ms {1e3 * seconds[0]:9.1f} ms")
 
 
-def microscope_of(opened: typing.Any) -> tuple[Specimen, Optics, Geometry, dict[str, typing.Any], FloatArray]:
+def microscope_of(opened: typing.Any) -> tuple[Specimen, Optics, CameraGeometry, dict[str, typing.Any], FloatArray]:
     """The set's atoms and settings, and the scan's places in nm along each side."""
     known = json.loads(opened.attrs["metadata"])
     side = len(opened["com_full_mrad"])
@@ -93,7 +93,7 @@ def microscope_of(opened: typing.Any) -> tuple[Specimen, Optics, Geometry, dict[
     )
     pixels, mrad = opened["patterns_code"].shape[-1], round(known["detector_mrad_per_px"], 4)
     offset_y, offset_x = ((centre - (pixels - 1) / 2) * mrad for centre in known["beam_centre_px_yx"])
-    geometry = Geometry(pixels, mrad, offset_mrad=(offset_y, offset_x))
+    geometry = CameraGeometry(pixels, mrad, offset_mrad=(offset_y, offset_x))
     return specimen, optics, geometry, known, numpy.arange(side) * step
 
 
@@ -152,7 +152,7 @@ def print_discs(opened: typing.Any) -> None:
         )
 
 
-def disc_place(pattern: FloatArray, geometry: Geometry, expected: FloatArray) -> FloatArray:
+def disc_place(pattern: FloatArray, geometry: CameraGeometry, expected: FloatArray) -> FloatArray:
     """Centroid (y, x) in mrad within a disc's radius of itself, from an expected place."""
     y, x = (
         (index - centre) * geometry.mrad_per_pixel

@@ -99,7 +99,7 @@ def request_from(options: argparse.Namespace) -> Request:
     Raises UserError, one sentence, for what cannot be.
     """
     from dkl_ae.analysis import Request
-    from dkl_ae.patterns import Geometry
+    from dkl_ae.patterns import DetectorGeometry
     from dkl_ae.recordings import ReferenceChoice
 
     return Request(
@@ -116,7 +116,7 @@ def request_from(options: argparse.Namespace) -> Request:
             region=options.region,
             mask_inner=options.mask[0],
             mask_radius=options.mask[1],
-            geometry=Geometry(options.rotation, options.mirrored, options.ellipticity, options.long_axis),
+            geometry=DetectorGeometry(options.rotation, options.mirrored, options.ellipticity, options.long_axis),
             descan=options.descan,
             dark_file=options.dark,
             bad_pixels_file=options.bad_pixels,

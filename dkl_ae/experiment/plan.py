@@ -98,7 +98,7 @@ class Plan:
     """The ring in which the centre of mass is taken, in disc radii."""
     detector_rotation_deg: float = 0.0
     detector_mirrored: bool = False
-    """See `dkl_ae.scalarizers.Geometry`."""
+    """See `dkl_ae.patterns.DetectorGeometry`."""
 
     def __post_init__(self) -> None:
         _require_choice("scalarizer", self.scalarizer, self.scalarizers)

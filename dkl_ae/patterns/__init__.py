@@ -6,7 +6,15 @@ from dkl_ae.patterns.intensity_fractions import IntensityFractions
 from dkl_ae.patterns.memory import COMPONENT_OF, PatternMemory
 from dkl_ae.patterns.moments import DETECTORS, Moments
 from dkl_ae.patterns.patterns import Arms, Patterns, with_descan
-from dkl_ae.patterns.reference import MASK_RADIUS, Descan, Geometry, Reference, find_reference, radii, scan_angles
+from dkl_ae.patterns.reference import (
+    MASK_RADIUS,
+    Descan,
+    DetectorGeometry,
+    Reference,
+    find_reference,
+    radii,
+    scan_angles,
+)
 from dkl_ae.patterns.reference_file import described, load_reference, restored_reference, save_reference
 
 __all__ = [
@@ -15,7 +23,7 @@ __all__ = [
     "MASK_RADIUS",
     "Arms",
     "Descan",
-    "Geometry",
+    "DetectorGeometry",
     "IntensityFractions",
     "Lattice",
     "Moments",

@@ -39,7 +39,7 @@ _MANY_ELECTRONS = 50
 
 
 @dataclasses.dataclass(frozen=True)
-class Geometry:
+class DetectorGeometry:
     """How the detector lies over the scan. Raises UserError, one sentence, for what no detector has."""
 
     rotation_deg: float = 0.0
@@ -151,7 +151,7 @@ class Reference:
     mask_inner: float = 0.0
     mask_radius: float = MASK_RADIUS
     """The ring in which the centre of mass is taken, in disc radii; infinite for the whole detector."""
-    geometry: Geometry = Geometry()
+    geometry: DetectorGeometry = DetectorGeometry()
     descan: Descan | None = None
     pattern: FloatArray | None = None
     """The reference pattern, shape (ky, kx), in electrons, cleaned of the camera's own; None where it is not known."""
@@ -192,7 +192,7 @@ def find_reference(
     dark: numpy.typing.ArrayLike | None = None,
     bad_pixels: BoolArray | None = None,
     mask: tuple[float, float] = (0.0, MASK_RADIUS),
-    geometry: Geometry | None = None,
+    geometry: DetectorGeometry | None = None,
 ) -> Reference:
     """Find the bright-field disc in a pattern of the undeflected beam, such as a mean of vacuum patterns.
 
@@ -229,7 +229,7 @@ def find_reference(
         bad_pixels=bad if bad.any() else None,
         mask_inner=mask[0],
         mask_radius=mask[1],
-        geometry=geometry or Geometry(),
+        geometry=geometry or DetectorGeometry(),
     )
     electron = counts_per_electron / exposures
     level, scatter = _camera_level(counts, radii(reference) / reference.radius_mrad, electron) if vacuum else (0.0, 0.0)

@@ -10,7 +10,7 @@ import zipfile
 
 import numpy
 
-from dkl_ae.patterns.reference import MASK_RADIUS, Descan, Geometry, Reference, find_reference
+from dkl_ae.patterns.reference import MASK_RADIUS, Descan, DetectorGeometry, Reference, find_reference
 from dkl_ae.records import UserError
 
 _ARRAYS: typing.Final = ("dark", "bad_pixels", "pattern")
@@ -35,7 +35,7 @@ def load_reference(
     file: pathlib.Path,
     mrad_per_pixel: tuple[float, float],
     counts_per_electron: float,
-    geometry: Geometry | None = None,
+    geometry: DetectorGeometry | None = None,
     mask: tuple[float, float] = (0.0, MASK_RADIUS),
 ) -> Reference:
     """Read a saved reference (.npz), or find the disc in a vacuum pattern (.npy, shape (ky, kx), counts).
@@ -67,7 +67,7 @@ def restored_reference(header: typing.Mapping[str, typing.Any], arrays: typing.M
     """
     given = dict(header)
     given |= {name: tuple(given[name]) for name in ("shape", "mrad_per_pixel", "centre", "rest_mrad")}
-    given["geometry"] = Geometry(**given["geometry"])
+    given["geometry"] = DetectorGeometry(**given["geometry"])
     if given["descan"] is not None:
         given["descan"] = Descan(**{name: tuple(value) for name, value in given["descan"].items()})
     if given["lattice_mrad"] is not None:

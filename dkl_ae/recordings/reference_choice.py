@@ -12,7 +12,7 @@ import numpy.typing
 
 from dkl_ae.patterns import (
     MASK_RADIUS,
-    Geometry,
+    DetectorGeometry,
     Patterns,
     Reference,
     find_reference,
@@ -59,7 +59,7 @@ class ReferenceChoice:
     """Top, left, height and width, as fractions, of a part of the scan whose mean pattern is taken; or empty."""
     mask_inner: float = 0.0
     mask_radius: float = MASK_RADIUS
-    geometry: Geometry = dataclasses.field(default_factory=Geometry)
+    geometry: DetectorGeometry = dataclasses.field(default_factory=DetectorGeometry)
     descan: str = NO_DESCAN
     dark_file: str = ""
     bad_pixels_file: str = ""

@@ -8,7 +8,7 @@ import numpy
 
 from dkl_ae.experiment import Plan
 from dkl_ae.instruments import Frame
-from dkl_ae.patterns import Geometry, Reference, find_reference, with_descan
+from dkl_ae.patterns import DetectorGeometry, Reference, find_reference, with_descan
 from dkl_ae.records import (
     IntArray,
     Survey,
@@ -57,6 +57,6 @@ def reference_from(frames: Sequence[Frame], plan: Plan) -> Reference:
     return with_descan(reference, patterns, positions, DESCAN_ORDERS[plan.descan])
 
 
-def geometry_of(plan: Plan) -> Geometry:
+def geometry_of(plan: Plan) -> DetectorGeometry:
     """How the detector lies over the scan, as the plan says."""
-    return Geometry(plan.detector_rotation_deg, plan.detector_mirrored)
+    return DetectorGeometry(plan.detector_rotation_deg, plan.detector_mirrored)

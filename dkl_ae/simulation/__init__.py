@@ -1,12 +1,12 @@
 """A simulated 4D-STEM microscope, without Swift.
 
 presets, structure_file -> Specimen        atoms, and the truth about them
-patterns, images        <- Specimen, Optics, Geometry
+patterns, images        <- Specimen, Optics, CameraGeometry
 column                  a specimen that drifts and suffers, or a recording, behind one interface
 """
 
 from dkl_ae.simulation.column import Column, ReplayColumn, VirtualColumn
-from dkl_ae.simulation.detector import Camera, Geometry
+from dkl_ae.simulation.detector import Camera, CameraGeometry
 from dkl_ae.simulation.images import ImageSimulator
 from dkl_ae.simulation.optics import DETECTORS, Optics
 from dkl_ae.simulation.patterns import PatternSimulator
@@ -18,8 +18,8 @@ __all__ = [
     "DETECTORS",
     "PRESETS",
     "Camera",
+    "CameraGeometry",
     "Column",
-    "Geometry",
     "ImageSimulator",
     "Optics",
     "PatternSimulator",

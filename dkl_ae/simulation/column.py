@@ -17,7 +17,7 @@ import numpy.typing
 
 from dkl_ae.recordings import Recording
 from dkl_ae.records import FloatArray, UserError
-from dkl_ae.simulation.detector import Camera, Geometry
+from dkl_ae.simulation.detector import Camera, CameraGeometry
 from dkl_ae.simulation.images import ImageSimulator
 from dkl_ae.simulation.optics import DETECTORS, Optics
 from dkl_ae.simulation.patterns import PatternSimulator
@@ -85,7 +85,7 @@ class VirtualColumn:
         self,
         specimen: Specimen,
         optics: Optics | None = None,
-        geometry: Geometry | None = None,
+        geometry: CameraGeometry | None = None,
         *,
         camera: Camera | None = None,
         drift_nm_per_s: tuple[float, float] = (0.0, 0.0),

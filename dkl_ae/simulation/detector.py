@@ -16,7 +16,7 @@ _NO_SHIFT: Matrix = ((0.0, 0.0), (0.0, 0.0))
 
 
 @dataclasses.dataclass(frozen=True)
-class Geometry:
+class CameraGeometry:
     """How scattering angles become pixels. Raises UserError for what cannot work."""
 
     pixels: int = 64

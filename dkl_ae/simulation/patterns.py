@@ -27,7 +27,7 @@ import scipy.fft
 
 from dkl_ae.records import ComplexArray, FloatArray, UserError, relativistic_mass_ratio
 from dkl_ae.simulation import scattering_factors as electrons
-from dkl_ae.simulation.detector import Geometry
+from dkl_ae.simulation.detector import CameraGeometry
 from dkl_ae.simulation.nufft import structure_factor
 from dkl_ae.simulation.optics import Optics
 from dkl_ae.simulation.specimen import Specimen
@@ -71,13 +71,13 @@ class PatternSimulator:
         self,
         specimen: Specimen,
         optics: Optics | None = None,
-        geometry: Geometry | None = None,
+        geometry: CameraGeometry | None = None,
         *,
         slice_angstrom: float | None = None,
     ) -> None:
         self.specimen: typing.Final = specimen
         self.optics: typing.Final = optics or Optics()
-        self.geometry: typing.Final = geometry or Geometry()
+        self.geometry: typing.Final = geometry or CameraGeometry()
         self._require_disc_on_detector()
         if slice_angstrom is None:
             slice_angstrom = 0 if specimen.thickness_angstrom <= PHASE_OBJECT_ANGSTROM else SLICE_ANGSTROM

@@ -13,7 +13,7 @@ import scipy.spatial
 
 from dkl_ae.records import FloatArray, UserError
 from dkl_ae.simulation import lattice
-from dkl_ae.simulation.detector import Geometry
+from dkl_ae.simulation.detector import CameraGeometry
 from dkl_ae.simulation.optics import Optics
 from dkl_ae.simulation.specimen import Specimen
 
@@ -36,7 +36,7 @@ class Preset:
     make: Callable[[int], Specimen]
     """From a seed, which draws orientations and the places of defects."""
     optics: Optics
-    geometry: Geometry
+    geometry: CameraGeometry
 
 
 def preset(name: str) -> Preset:
@@ -264,7 +264,7 @@ PRESETS: Mapping[str, Preset] = {
             "One layer: 3-fold and 4-fold silicon, a silicon trimer, vacancies, a hole; 30 mrad.",
             lambda seed: graphene_with_silicon(seed=seed),
             Optics(),
-            Geometry(),
+            CameraGeometry(),
         ),
         Preset(
             "twisted-bilayer-graphene",
@@ -272,7 +272,7 @@ PRESETS: Mapping[str, Preset] = {
             "9.43 degrees: bilayer with AA and AB stacking, single layer, a hole, silicon in each layer; 30 mrad.",
             lambda seed: twisted_bilayer_graphene(seed=seed),
             Optics(),
-            Geometry(),
+            CameraGeometry(),
         ),
         Preset(
             "bilayer-strain",
@@ -280,7 +280,7 @@ PRESETS: Mapping[str, Preset] = {
             "First-order Bragg discs at 5 mrad: a known strain field, single layer, a hole.",
             lambda seed: strained_bilayer(seed=seed),
             Optics(convergence_mrad=5.0, source_sigma_angstrom=0.5, haadf_mrad=(50.0, 200.0)),
-            Geometry(pixels=64, mrad_per_pixel=1.0),
+            CameraGeometry(pixels=64, mrad_per_pixel=1.0),
         ),
         Preset(
             "mnps3",
@@ -288,7 +288,7 @@ PRESETS: Mapping[str, Preset] = {
             "Three layers at a defocus of -40 nm and 30 mrad: hexagonal interference; a hole and missing P2S6.",
             lambda seed: manganese_phosphorus_trisulfide(seed=seed),
             Optics(defocus_nm=-40.0),
-            Geometry(),
+            CameraGeometry(),
         ),
     )
 }

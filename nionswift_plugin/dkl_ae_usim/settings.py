@@ -13,8 +13,8 @@ from dkl_ae.records import DEFAULT_BEAM_CURRENT_A, UserError
 from dkl_ae.simulation import (
     PRESETS,
     Camera,
+    CameraGeometry,
     Column,
-    Geometry,
     Optics,
     ReplayColumn,
     VirtualColumn,
@@ -106,7 +106,7 @@ class SimulatorSettings:
         if self.specimen == RECORDING_FILE:
             return ReplayColumn(open_recording(file), seed=self.seed)
         if self.specimen == STRUCTURE_FILE:
-            specimen, optics, geometry = read_structure(file), Optics(), Geometry()
+            specimen, optics, geometry = read_structure(file), Optics(), CameraGeometry()
         else:
             chosen = preset(self.specimen)
             specimen, optics, geometry = chosen.make(self.seed), chosen.optics, chosen.geometry
@@ -136,7 +136,7 @@ class SimulatorSettings:
         return cls(**known)
 
 
-def _misaligned(geometry: Geometry) -> Geometry:
+def _misaligned(geometry: CameraGeometry) -> CameraGeometry:
     """As it is on a column nobody has tuned today."""
     return dataclasses.replace(
         geometry,

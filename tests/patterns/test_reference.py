@@ -8,7 +8,15 @@ import scipy.ndimage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.patterns import Descan, Geometry, Patterns, find_reference, load_reference, save_reference, with_descan
+from dkl_ae.patterns import (
+    Descan,
+    DetectorGeometry,
+    Patterns,
+    find_reference,
+    load_reference,
+    save_reference,
+    with_descan,
+)
 from dkl_ae.scalarizers import scalarize
 from tests.support.discs import REFERENCE, disc
 
@@ -145,7 +153,7 @@ def test_a_reference_survives_its_file(tmp_path) -> None:
     vacuum = random.poisson(disc(counts=1e5)) + random.normal(10, 1, (64, 64))
     vacuum[3, 3] = 5000
     reference = dataclasses.replace(
-        find_reference(vacuum, (2.5, 2.4), 2.0, geometry=Geometry(12.0, True)),
+        find_reference(vacuum, (2.5, 2.4), 2.0, geometry=DetectorGeometry(12.0, True)),
         descan=Descan((0.1, 0.2, 0.3), (0.0, 0.1, 0.2)),
         lattice_mrad=((1.0, 20.0), (18.0, 2.0)),
         saturation=60_000.0,
@@ -160,8 +168,8 @@ def test_a_vacuum_pattern_is_a_reference_too(tmp_path) -> None:
     numpy.save(tmp_path / "vacuum.npy", disc())
     read = load_reference(tmp_path / "vacuum.npy", (2.5, 2.5), 1.0)
     assert read.centre == REFERENCE.centre
-    turned = load_reference(tmp_path / "vacuum.npy", (2.5, 2.5), 1.0, Geometry(30.0))
-    assert turned.geometry == Geometry(30.0)
+    turned = load_reference(tmp_path / "vacuum.npy", (2.5, 2.5), 1.0, DetectorGeometry(30.0))
+    assert turned.geometry == DetectorGeometry(30.0)
 
 
 def test_a_beam_that_fills_the_detector_is_not_taken_for_the_cameras_level() -> None:
@@ -173,7 +181,7 @@ def test_a_beam_that_fills_the_detector_is_not_taken_for_the_cameras_level() -> 
 
 
 def test_a_transposed_detector_is_mirrored_and_turned_by_minus_90_degrees() -> None:
-    to_scan = Geometry(rotation_deg=-90, mirrored=True).to_scan
+    to_scan = DetectorGeometry(rotation_deg=-90, mirrored=True).to_scan
     numpy.testing.assert_allclose(to_scan, [[0, 1], [1, 0]], atol=1e-12)
 
 
@@ -197,4 +205,4 @@ def test_a_file_that_is_no_reference_is_refused_in_one_sentence(tmp_path, conten
 )
 def test_a_geometry_that_no_detector_has_is_refused(geometry, sentence) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Geometry(**geometry)
+        DetectorGeometry(**geometry)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.patterns import Geometry, Patterns, find_reference
+from dkl_ae.patterns import DetectorGeometry, Patterns, find_reference
 from dkl_ae.scalarizers import scalarize, with_undeformed
 
 CENTRE = (63.2, 64.1)
@@ -76,7 +76,7 @@ def test_vacuum_has_no_spacing_but_a_count_of_discs() -> None:
 
 
 def test_the_lattice_turns_with_the_detector() -> None:
-    geometry = Geometry(rotation_deg=30.0)
+    geometry = DetectorGeometry(rotation_deg=30.0)
     turned = dataclasses.replace(UNDEFORMED, geometry=geometry)
     found = scalarize(crystal(), turned)
     assert found["lattice_rotation"].value == pytest.approx(math.radians(30 - 60), abs=0.01) or found[

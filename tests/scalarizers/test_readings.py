@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.patterns import Geometry, Patterns, find_reference
+from dkl_ae.patterns import DetectorGeometry, Patterns, find_reference
 from dkl_ae.scalarizers import CENTRE_OF_MASS, SCALARIZERS, VIRTUAL_DETECTORS, read, scalarize
 from dkl_ae.scalarizers.centre_of_mass import magnitude_excess
 from tests.support.discs import REFERENCE, disc
@@ -71,7 +71,7 @@ def test_turning_the_pattern_by_a_right_angle_turns_the_centre_of_mass(pattern) 
 @given(patterns, st.floats(-180, 180), st.booleans())
 def test_the_detectors_geometry_turns_and_mirrors_the_centre_of_mass(pattern, rotation, mirrored) -> None:
     plain = readings(pattern)
-    geometry = Geometry(rotation_deg=rotation, mirrored=mirrored)
+    geometry = DetectorGeometry(rotation_deg=rotation, mirrored=mirrored)
     seen = readings(pattern, find_reference(disc(), (2.5, 2.5), geometry=geometry))
     x = -plain["com_x"].value if mirrored else plain["com_x"].value
     turned = complex(x, plain["com_y"].value) * numpy.exp(1j * math.radians(rotation))
@@ -273,6 +273,6 @@ def test_an_ellipse_is_read_as_the_circle_it_should_be() -> None:
     along = x * math.cos(direction) + y * math.sin(direction)
     across = -x * math.sin(direction) + y * math.cos(direction)
     ellipse = 1e3 * (numpy.hypot(along / long, across / short) <= 1)
-    reference = find_reference(ellipse, (2.5, 2.5), geometry=Geometry(ellipticity=1.2, long_axis_deg=30))
+    reference = find_reference(ellipse, (2.5, 2.5), geometry=DetectorGeometry(ellipticity=1.2, long_axis_deg=30))
     assert readings(ellipse, reference)["bf"].value > 0.98
     assert readings(ellipse, find_reference(ellipse, (2.5, 2.5)))["bf"].value < 0.95

@@ -7,7 +7,7 @@ import dataclasses
 import numpy
 import pytest
 
-from dkl_ae.simulation import Camera, Geometry, Optics
+from dkl_ae.simulation import Camera, CameraGeometry, Optics
 
 SHAPE = (64, 64)
 
@@ -71,12 +71,12 @@ def test_no_pixel_reads_more_than_it_holds() -> None:
         (lambda: Camera(dark_counts_per_s=-1), r"dark counts per s is -1"),
         (lambda: Camera(readout_noise_counts=float("nan")), r"readout noise counts is nan"),
         (lambda: Camera(dead_fraction=0.6, hot_fraction=0.6), r"0.6 are dead and 0.6 are hot"),
-        (lambda: Geometry(pixels=63), r"63 pixels"),
-        (lambda: Geometry(mrad_per_pixel=0.0), r"pixel is 0 mrad"),
-        (lambda: Geometry(ellipticity=3), r"ellipticity is 3"),
-        (lambda: Geometry(rotation_deg=float("inf")), r"rotation is inf degrees"),
-        (lambda: Geometry(offset_mrad=(0.0, float("nan"))), r"beam's offset is nan mrad"),
-        (lambda: Geometry(descan_mrad_per_nm=((0, float("nan")), (0, 0))), r"descan is nan mrad/nm"),
+        (lambda: CameraGeometry(pixels=63), r"63 pixels"),
+        (lambda: CameraGeometry(mrad_per_pixel=0.0), r"pixel is 0 mrad"),
+        (lambda: CameraGeometry(ellipticity=3), r"ellipticity is 3"),
+        (lambda: CameraGeometry(rotation_deg=float("inf")), r"rotation is inf degrees"),
+        (lambda: CameraGeometry(offset_mrad=(0.0, float("nan"))), r"beam's offset is nan mrad"),
+        (lambda: CameraGeometry(descan_mrad_per_nm=((0, float("nan")), (0, 0))), r"descan is nan mrad/nm"),
         (lambda: Optics(convergence_mrad=-1), r"convergence angle is -1 mrad"),
         (lambda: Optics(high_tension_v=float("nan")), r"high tension is nan V"),
         (lambda: Optics(defocus_nm=float("inf")), r"defocus is inf nm"),
@@ -93,6 +93,6 @@ def test_errors_are_one_sentence_with_the_value(make, message) -> None:  # type:
 
 
 def test_the_distortion_keeps_areas() -> None:
-    for geometry in (Geometry(rotation_deg=33), Geometry(ellipticity=1.4, ellipse_axis_deg=12)):
+    for geometry in (CameraGeometry(rotation_deg=33), CameraGeometry(ellipticity=1.4, ellipse_axis_deg=12)):
         assert numpy.linalg.det(geometry.distortion) == pytest.approx(1)
         assert dataclasses.replace(geometry, rotation_deg=0).distortion is not None

@@ -8,7 +8,7 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dkl_ae.simulation import Geometry, ImageSimulator, Optics, PatternSimulator, Specimen, graphene_with_silicon
+from dkl_ae.simulation import CameraGeometry, ImageSimulator, Optics, PatternSimulator, Specimen, graphene_with_silicon
 from dkl_ae.simulation.presets import CARBON, SILICON
 from tests.support.recorded_patterns import DATA, GRAPHENE
 from tests.support.specimens import com, few_atoms
@@ -21,7 +21,7 @@ def silicon() -> PatternSimulator:
 
 @pytest.mark.parametrize(("pixels", "mrad"), [(64, 2.5), (96, 1.5), (32, 3.0), (256, 0.4)])
 def test_vacuum_pattern_is_a_centred_disc_of_unit_sum(pixels: int, mrad: float) -> None:
-    simulator = PatternSimulator(few_atoms(), geometry=Geometry(pixels, mrad))
+    simulator = PatternSimulator(few_atoms(), geometry=CameraGeometry(pixels, mrad))
     pattern = simulator.pattern(0.3, 1.7)
     assert pattern.shape == (pixels, pixels)
     assert pattern.sum() == pytest.approx(1, abs=1e-5)
@@ -175,7 +175,7 @@ def test_thick_specimens_are_sliced_unless_told_otherwise() -> None:
 def test_rotation_turns_the_deflection_and_nothing_else(rotation: float, y_nm: float, x_nm: float) -> None:
     atoms = few_atoms((1.0, 1.02, SILICON), (1.1, 0.9, CARBON))
     straight = com(PatternSimulator(atoms), y_nm, x_nm)
-    turned = com(PatternSimulator(atoms, geometry=Geometry(rotation_deg=rotation)), y_nm, x_nm)
+    turned = com(PatternSimulator(atoms, geometry=CameraGeometry(rotation_deg=rotation)), y_nm, x_nm)
     angle = numpy.radians(rotation)
     y, x = straight
     expected = numpy.cos(angle) * y + numpy.sin(angle) * x, numpy.cos(angle) * x - numpy.sin(angle) * y
@@ -185,7 +185,7 @@ def test_rotation_turns_the_deflection_and_nothing_else(rotation: float, y_nm: f
 @pytest.mark.parametrize("axis_deg", [0, 40, 90])
 def test_ellipticity_stretches_the_disc_along_its_axis(axis_deg: float) -> None:
     ratio = 1.2
-    geometry = Geometry(128, 1.0, ellipticity=ratio, ellipse_axis_deg=axis_deg)
+    geometry = CameraGeometry(128, 1.0, ellipticity=ratio, ellipse_axis_deg=axis_deg)
     pattern = PatternSimulator(few_atoms(), geometry=geometry).pattern(1.0, 1.0)
     assert pattern.sum() == pytest.approx(1, abs=1e-4)
     y, x = numpy.indices(pattern.shape) - 63.5
@@ -201,7 +201,7 @@ def test_ellipticity_stretches_the_disc_along_its_axis(axis_deg: float) -> None:
 @settings(max_examples=20, deadline=None)
 def test_descan_moves_the_pattern_with_the_probe(y_nm: float, x_nm: float) -> None:
     matrix = ((3.0, -1.0), (0.5, 2.0))
-    geometry = Geometry(64, 2.5, descan_mrad_per_nm=matrix)
+    geometry = CameraGeometry(64, 2.5, descan_mrad_per_nm=matrix)
     shift = com(PatternSimulator(few_atoms(), geometry=geometry), y_nm, x_nm)
     numpy.testing.assert_allclose(shift, numpy.array(matrix) @ [y_nm - 1, x_nm - 1], atol=0.01)
 
@@ -209,7 +209,7 @@ def test_descan_moves_the_pattern_with_the_probe(y_nm: float, x_nm: float) -> No
 @given(y_mrad=st.floats(-8, 8), x_mrad=st.floats(-8, 8))
 @settings(max_examples=20, deadline=None)
 def test_the_beam_falls_where_its_offset_says(y_mrad: float, x_mrad: float) -> None:
-    geometry = Geometry(offset_mrad=(y_mrad, x_mrad))
+    geometry = CameraGeometry(offset_mrad=(y_mrad, x_mrad))
     pattern = PatternSimulator(few_atoms(), geometry=geometry).pattern(1.0, 1.0)
     y, x = numpy.indices(pattern.shape)
     seen = (pattern * y).sum() / pattern.sum(), (pattern * x).sum() / pattern.sum()
@@ -220,7 +220,7 @@ def test_the_beam_falls_where_its_offset_says(y_mrad: float, x_mrad: float) -> N
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: PatternSimulator(few_atoms(), geometry=Geometry(mrad_per_pixel=0.9)), r"ends at 27.9 mrad"),
+        (lambda: PatternSimulator(few_atoms(), geometry=CameraGeometry(mrad_per_pixel=0.9)), r"ends at 27.9 mrad"),
         (lambda: PatternSimulator(few_atoms(), slice_angstrom=-1), r"slice is -1 angstrom"),
     ],
 )

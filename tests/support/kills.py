@@ -17,7 +17,7 @@ import numpy
 import numpy.typing
 
 from dkl_ae.session import Session, open_session
-from dkl_ae.simulation import Geometry, VirtualColumn, graphene_with_silicon
+from dkl_ae.simulation import CameraGeometry, VirtualColumn, graphene_with_silicon
 
 _SIDE = 32
 _STEP_NM = 0.05
@@ -42,7 +42,7 @@ class Kill:
 
 def make_recording(file: pathlib.Path) -> None:
     """Simulated graphene with a silicon atom, 100,000 electrons a pattern."""
-    column = VirtualColumn(graphene_with_silicon(), geometry=Geometry(48, _MRAD_PER_PIXEL))
+    column = VirtualColumn(graphene_with_silicon(), geometry=CameraGeometry(48, _MRAD_PER_PIXEL))
     places = 1.0 + _STEP_NM * numpy.arange(_SIDE)
     y, x = numpy.meshgrid(places, places, indexing="ij")
     with h5py.File(file, "w") as opened:

@@ -11,7 +11,7 @@ import scipy.constants
 from nion.data import Calibration, DataAndMetadata
 from nion.swift.model import DataItem, Graphics
 
-from dkl_ae.patterns import Geometry, Reference
+from dkl_ae.patterns import DetectorGeometry, Reference
 from dkl_ae.records import InstrumentError
 from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.project.reference_overlay import reference_graphics
@@ -83,7 +83,7 @@ def test_your_scalarizers_can_drive_and_one_that_fails_costs_only_its_reading(si
     run_to_end(simulator, handler)
     listener.close()
     assert handler.message.value == "Finished: 4 points measured."
-    sentence = "Never: never failed (RuntimeError: it was never finished): fix it in ."
+    sentence = "Never: never failed (RuntimeError: it was never finished): fix it in yours.py."
     assert told.count(sentence) == 1
     items = items_of(simulator)
     rows = dict(zip(columns_of(items), numpy.array(items["measurements"].xdata.data).T, strict=True))
@@ -218,7 +218,7 @@ def test_the_rest_is_drawn_on_the_detector_as_it_lies() -> None:
         counts=1.0,
         counts_per_electron=1.0,
         mask_radius=math.inf,
-        geometry=Geometry(-90.0, mirrored=True),
+        geometry=DetectorGeometry(-90.0, mirrored=True),
     )
     disc, rest = reference_graphics(reference)
     assert disc.center.as_tuple() == (0.5, 0.5)

@@ -36,7 +36,7 @@ _RING_SAMPLES = 48
 
 
 @dataclasses.dataclass(frozen=True)
-class Geometry:
+class DiscGeometry:
     """How angles lie on the detector."""
 
     shape: tuple[int, int]
@@ -47,11 +47,11 @@ class Geometry:
     radius_mrad: float
     """Radius of every disc: the convergence angle."""
 
-    def coarser(self, radius_px: float) -> tuple[Geometry, tuple[int, int]]:
+    def coarser(self, radius_px: float) -> tuple[DiscGeometry, tuple[int, int]]:
         """With as many pixels summed along each axis as leave a disc this radius in pixels, and how many those are."""
         binning = tuple(max(1, int(self.radius_mrad / pixel / radius_px)) for pixel in self.mrad_per_pixel)
         rows, columns = binning
-        summed = Geometry(
+        summed = DiscGeometry(
             (self.shape[0] // rows, self.shape[1] // columns),
             ((self.centre[0] + 0.5) / rows - 0.5, (self.centre[1] + 0.5) / columns - 0.5),
             (self.mrad_per_pixel[0] * rows, self.mrad_per_pixel[1] * columns),
@@ -101,7 +101,7 @@ class _Search:
     """Pixels in which a disc is the only one."""
 
 
-def central_radius(geometry: Geometry) -> float:
+def central_radius(geometry: DiscGeometry) -> float:
     """Radius in mrad inside which pixels belong to the central disc and its edge.
 
     The central disc holds ten thousand times the electrons of a diffracted disc: without this mask its edge
@@ -132,7 +132,7 @@ def significance(counted: FloatArray, background: FloatArray) -> FloatArray:
 
 
 @functools.lru_cache(maxsize=4)
-def _search(geometry: Geometry) -> _Search:
+def _search(geometry: DiscGeometry) -> _Search:
     radius, pixel = geometry.radius_mrad, geometry.mrad_per_pixel
     distance = numpy.hypot(geometry.y[:, numpy.newaxis], geometry.x)
     clear = distance > central_radius(geometry)
@@ -165,7 +165,7 @@ def _search(geometry: Geometry) -> _Search:
     )
 
 
-def _rings(geometry: Geometry, distance: FloatArray, allowed: BoolArray) -> tuple[IntArray, IntArray]:
+def _rings(geometry: DiscGeometry, distance: FloatArray, allowed: BoolArray) -> tuple[IntArray, IntArray]:
     """Places spread round each ring on which any are allowed, shape (rings, samples), and the ring of each pixel."""
     angle = numpy.arctan2(geometry.y[:, numpy.newaxis], geometry.x).ravel()
     ring = (distance / max(geometry.mrad_per_pixel)).astype(numpy.intp)
@@ -189,7 +189,7 @@ def _correlate(
     return result
 
 
-def find_discs(electrons: FloatArray, geometry: Geometry, read_noise_e: float) -> FloatArray:
+def find_discs(electrons: FloatArray, geometry: DiscGeometry, read_noise_e: float) -> FloatArray:
     """Find the discs of the convergence angle that stand out of the background.
 
     The sum of electrons in a disc is the matched filter for discs that are uniform over a low background. The

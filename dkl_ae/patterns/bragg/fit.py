@@ -8,7 +8,7 @@ import functools
 import numpy
 import numpy.typing
 
-from dkl_ae.patterns.bragg.discs import LEAST_BACKGROUND, Geometry, central_radius, disc_profile, significance
+from dkl_ae.patterns.bragg.discs import LEAST_BACKGROUND, DiscGeometry, central_radius, disc_profile, significance
 from dkl_ae.patterns.bragg.lattice import first_order
 from dkl_ae.records import BoolArray, FloatArray, IntArray
 
@@ -89,7 +89,7 @@ class _Model:
 
 
 def fit_lattices(
-    electrons: FloatArray, geometry: Geometry, read_noise_e: float, starts: list[FloatArray]
+    electrons: FloatArray, geometry: DiscGeometry, read_noise_e: float, starts: list[FloatArray]
 ) -> tuple[list[FittedLattice], float]:
     """Fit the vectors of each lattice by Fisher scoring; also the log likelihood by which discs are better than a halo.
 
@@ -132,7 +132,7 @@ def fit_lattices(
     return lattices, _evidence(electrons, discs, model, levels, geometry, read_noise_e)
 
 
-def _first_order_discs(electrons: FloatArray, geometry: Geometry, vectors: FloatArray) -> _Discs:
+def _first_order_discs(electrons: FloatArray, geometry: DiscGeometry, vectors: FloatArray) -> _Discs:
     """Those with their centre on the detector: of less than half a disc, the edge that is left misleads."""
     orders = [first_order(own) for own in vectors]
     lattice = numpy.repeat(numpy.arange(len(vectors)), [len(nodes) for nodes in orders])
@@ -170,7 +170,7 @@ def _higher_order(vectors: FloatArray) -> FloatArray:
 
 
 @functools.lru_cache(maxsize=4)
-def _box(geometry: Geometry) -> IntArray:
+def _box(geometry: DiscGeometry) -> IntArray:
     """Row and column, from that of its centre, of the pixels of a disc and its rim: shape (2, pixels)."""
     reach = (1 + _RIM) * geometry.radius_mrad + max(geometry.mrad_per_pixel)
     half = [int(reach / pixel) + 1 for pixel in geometry.mrad_per_pixel]
@@ -180,7 +180,7 @@ def _box(geometry: Geometry) -> IntArray:
     return within
 
 
-def _start_levels(discs: _Discs, geometry: Geometry, vectors: FloatArray) -> FloatArray:
+def _start_levels(discs: _Discs, geometry: DiscGeometry, vectors: FloatArray) -> FloatArray:
     """Electrons a pixel of each disc and of its background, shape (discs, 2)."""
     centres = discs.centres(vectors)
     distance = numpy.hypot(discs.y - centres[:, :1], discs.x - centres[:, 1:])
@@ -189,7 +189,9 @@ def _start_levels(discs: _Discs, geometry: Geometry, vectors: FloatArray) -> Flo
     return numpy.stack([numpy.maximum(mean, _NOTHING), numpy.zeros_like(mean)], axis=1)
 
 
-def _model(discs: _Discs, geometry: Geometry, vectors: FloatArray, levels: FloatArray, edge_mrad: FloatArray) -> _Model:
+def _model(
+    discs: _Discs, geometry: DiscGeometry, vectors: FloatArray, levels: FloatArray, edge_mrad: FloatArray
+) -> _Model:
     centres = discs.centres(vectors)
     y, x = discs.y - centres[:, :1], discs.x - centres[:, 1:]
     distance = numpy.maximum(numpy.sqrt(y**2 + x**2), _NOTHING)
@@ -261,7 +263,7 @@ def _position_sigma(discs: _Discs, covariance: FloatArray) -> FloatArray:
     return sigma
 
 
-def _found(discs: _Discs, model: _Model, geometry: Geometry, read_noise_e: float) -> BoolArray:
+def _found(discs: _Discs, model: _Model, geometry: DiscGeometry, read_noise_e: float) -> BoolArray:
     """Which discs stand above the background of their rims and what their neighbours spill."""
     disc = (model.distance <= geometry.radius_mrad) * discs.used
     rim = (model.distance > geometry.radius_mrad + max(geometry.mrad_per_pixel)) * discs.used
@@ -278,7 +280,7 @@ def _found(discs: _Discs, model: _Model, geometry: Geometry, read_noise_e: float
 
 
 def _evidence(
-    electrons: FloatArray, discs: _Discs, model: _Model, levels: FloatArray, geometry: Geometry, read_noise_e: float
+    electrons: FloatArray, discs: _Discs, model: _Model, levels: FloatArray, geometry: DiscGeometry, read_noise_e: float
 ) -> float:
     """Log likelihood by which discs explain the counts better than a halo, the mean of each ring about the centre.
 
@@ -295,7 +297,7 @@ def _evidence(
 
 
 @functools.lru_cache(maxsize=4)
-def _rings(geometry: Geometry) -> tuple[IntArray, FloatArray]:
+def _rings(geometry: DiscGeometry) -> tuple[IntArray, FloatArray]:
     """Ring about the centre of each pixel, flat, and how many pixels each ring has."""
     ring = (
         (numpy.hypot(geometry.y[:, numpy.newaxis], geometry.x) / max(geometry.mrad_per_pixel))

@@ -7,7 +7,7 @@ import math
 import numpy
 import numpy.typing
 
-from dkl_ae.patterns.bragg.discs import Geometry
+from dkl_ae.patterns.bragg.discs import DiscGeometry
 from dkl_ae.records import FloatArray, IntArray
 
 LEAST_SHARED = 3
@@ -61,7 +61,7 @@ def symmetry_order(vectors: FloatArray) -> int:
     return 6 if abs(angle - 60) < 5 else 4 if abs(angle - 90) < 5 else 2
 
 
-def find_lattices(discs: FloatArray, geometry: Geometry) -> list[FloatArray]:
+def find_lattices(discs: FloatArray, geometry: DiscGeometry) -> list[FloatArray]:
     """Reduced vectors of the lattice that explains most discs and of a second layer of it; none where none does.
 
     discs: positions (y, x), shape (n, 2) mrad, the innermost first.

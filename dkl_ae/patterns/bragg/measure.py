@@ -9,7 +9,7 @@ import math
 import numpy
 import numpy.typing
 
-from dkl_ae.patterns.bragg.discs import Geometry, find_discs, summed
+from dkl_ae.patterns.bragg.discs import DiscGeometry, find_discs, summed
 from dkl_ae.patterns.bragg.fit import FittedLattice, fit_lattices
 from dkl_ae.patterns.bragg.lattice import find_lattices, first_order, reduced, symmetry_order
 from dkl_ae.records import FloatArray
@@ -92,7 +92,7 @@ def measure_lattice(
     Where two layers of a crystal lie on each other the vectors are those with more electrons in their discs, and the
     spacing is the mean of both, each with the weight of its counting statistics.
     """
-    geometry = Geometry(
+    geometry = DiscGeometry(
         (electrons.shape[0], electrons.shape[1]),
         (float(centre[0]), float(centre[1])),
         (float(mrad_per_pixel[0]), float(mrad_per_pixel[1])),
