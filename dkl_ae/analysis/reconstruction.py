@@ -21,7 +21,7 @@ import numpy.typing
 
 from dkl_ae.analysis.scalarized_maps import Map, Request, scalarize_recording
 from dkl_ae.experiment import Experiment, Maps, Plan, deep_kernel_for
-from dkl_ae.patterns import Reference, described
+from dkl_ae.patterns import Reference, reference_as_dict
 from dkl_ae.recordings import Recording, recorded_reference
 from dkl_ae.records import (
     BoolArray,
@@ -329,7 +329,7 @@ def write_reconstructed(file: pathlib.Path, made: Reconstructed) -> None:
         opened.attrs["random_seed"] = made.settings.random_seed
         if made.electrons is not None:
             opened.attrs["electrons"] = made.electrons
-        opened.attrs["reference"] = json.dumps(described(made.reference))
+        opened.attrs["reference"] = json.dumps(reference_as_dict(made.reference))
         for reconstruction in made.reconstructions:
             scalarizer = reconstruction.scalarizer
             group = opened.create_group(scalarizer.name, track_order=True)

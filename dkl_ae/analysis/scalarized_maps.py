@@ -17,7 +17,7 @@ import numpy
 import numpy.typing
 import threadpoolctl
 
-from dkl_ae.patterns import PatternMemory, Patterns, Reference, described
+from dkl_ae.patterns import PatternMemory, Patterns, Reference, reference_as_dict
 from dkl_ae.recordings import Chunk, Recording, ReferenceChoice, chunks_of, open_recording, recorded_reference
 from dkl_ae.records import (
     DEFAULT_ELECTRONS,
@@ -341,7 +341,7 @@ def write_maps(
         opened.attrs["recording"] = str(request.file.name)
         opened.attrs["program"] = program_version()
         opened.attrs["nm_per_pixel"] = recording.nm_per_pixel
-        opened.attrs["reference"] = json.dumps(described(reference))
+        opened.attrs["reference"] = json.dumps(reference_as_dict(reference))
         if recording.is_noise_free:
             opened.attrs["electrons"] = request.electrons
         if reference.pattern is not None:

@@ -15,7 +15,7 @@ from dkl_ae.patterns.reference import (
     radii,
     scan_angles,
 )
-from dkl_ae.patterns.reference_file import described, load_reference, restored_reference, save_reference
+from dkl_ae.patterns.reference_file import load_reference, reference_as_dict, reference_from_dict, save_reference
 
 __all__ = [
     "COMPONENT_OF",
@@ -30,12 +30,12 @@ __all__ = [
     "PatternMemory",
     "Patterns",
     "Reference",
-    "described",
     "find_reference",
     "load_array",
     "load_reference",
     "radii",
-    "restored_reference",
+    "reference_as_dict",
+    "reference_from_dict",
     "save_reference",
     "scan_angles",
     "strain",

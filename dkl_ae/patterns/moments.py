@@ -118,9 +118,9 @@ def sums(counts: numpy.typing.NDArray[numpy.number], reference: Reference) -> Fl
 def moments(added: FloatArray, reference: Reference, positions: FloatArray | None = None) -> Moments:
     """What the sums of `sums` mean.
 
-    positions: shape (n, 2), see `Reference.rest_at`.
+    positions: shape (n, 2), see `Reference.zero_at`.
     """
-    rest_y, rest_x = reference.rest_at(positions)
+    zero_y, zero_x = reference.zero_at(positions)
     total, disc = added[:, :2].T
     ones = weights(reference).geometric
     noise = reference.read_noise_electrons**2
@@ -145,8 +145,8 @@ def moments(added: FloatArray, reference: Reference, positions: FloatArray | Non
         return Moments(
             total=total,
             disc=disc,
-            y=y - rest_y,
-            x=x - rest_x,
+            y=y - zero_y,
+            x=x - zero_x,
             variance_y=numpy.maximum(variance_y, 0),
             variance_x=numpy.maximum(variance_x, 0),
             covariance=covariance,

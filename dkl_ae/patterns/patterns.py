@@ -186,7 +186,7 @@ class Arms:
 
 
 def with_descan(reference: Reference, counts: numpy.typing.ArrayLike, positions: FloatArray, order: int) -> Reference:
-    """The reference, and how the beam's rest wanders over the scan, fitted to patterns in which nothing deflects it.
+    """The reference, and how its zero wanders over the scan, fitted to patterns in which nothing deflects the beam.
 
     counts, positions: see `Patterns`. Patterns without the beam are left out.
 
@@ -197,5 +197,5 @@ def with_descan(reference: Reference, counts: numpy.typing.ArrayLike, positions:
     there = numpy.ones(len(patterns), numpy.bool_)
     there[list(patterns.reasons)] = False
     y, x = positions[there].T
-    rest_y, rest_x = reference.rest_mrad
-    return dataclasses.replace(reference, descan=fit_descan(y, x, m.y[there] + rest_y, m.x[there] + rest_x, order))
+    zero_y, zero_x = reference.zero_mrad
+    return dataclasses.replace(reference, descan=fit_descan(y, x, m.y[there] + zero_y, m.x[there] + zero_x, order))

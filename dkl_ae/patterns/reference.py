@@ -83,20 +83,20 @@ class DetectorGeometry:
 
 @dataclasses.dataclass(frozen=True)
 class Descan:
-    """How the resting place of the beam on the detector wanders over the scan."""
+    """How the undeflected centre of mass on the detector wanders over the scan."""
 
     y_mrad: tuple[float, ...]
     x_mrad: tuple[float, ...]
     """Coefficients of 1, v, u and, where there are six, v^2, vu, u^2; v and u are the position along y and x as
     fractions of the scan, from its centre."""
 
-    def rest_mrad(self, y: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def zero_mrad(self, y: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Centre of mass of the undeflected beam along (y, x) at positions, which are fractions of the scan."""
         terms = _terms(y, x, len(self.y_mrad))
         return terms @ numpy.array(self.y_mrad), terms @ numpy.array(self.x_mrad)
 
 
-def fit_descan(y: FloatArray, x: FloatArray, rest_y_mrad: FloatArray, rest_x_mrad: FloatArray, order: int) -> Descan:
+def fit_descan(y: FloatArray, x: FloatArray, zero_y_mrad: FloatArray, zero_x_mrad: FloatArray, order: int) -> Descan:
     """Fit a plane (order 1) or a quadratic (order 2) to centres of mass where nothing deflects the beam.
 
     y, x: positions, shape (n,), fractions of the scan.
@@ -110,7 +110,7 @@ def fit_descan(y: FloatArray, x: FloatArray, rest_y_mrad: FloatArray, rest_x_mra
             f"The descan cannot be fitted to {len(y)} places that lie as they do: give {count} or more, spread over "
             "both directions of the scan."
         )
-    solution = numpy.linalg.lstsq(terms, numpy.stack([rest_y_mrad, rest_x_mrad], axis=1))[0]
+    solution = numpy.linalg.lstsq(terms, numpy.stack([zero_y_mrad, zero_x_mrad], axis=1))[0]
     return Descan(tuple(map(float, solution[:, 0])), tuple(map(float, solution[:, 1])))
 
 
@@ -130,7 +130,7 @@ class Reference:
     """Centre of the disc in pixels, along ky and kx."""
     radius_mrad: float
     """Radius of the disc: the convergence angle."""
-    rest_mrad: tuple[float, float]
+    zero_mrad: tuple[float, float]
     """Centre of mass of the reference pattern itself, along the scan's y and x, relative to `centre`, through the same
     mask as every reading; it is what a reading of zero means."""
     counts: float
@@ -172,14 +172,14 @@ class Reference:
         """Whether patterns with pixels of these angles were taken at the same camera length."""
         return bool(numpy.allclose(mrad_per_pixel, self.mrad_per_pixel, rtol=_SAME_CALIBRATION))
 
-    def rest_at(self, positions: FloatArray | None) -> tuple[FloatArray | float, FloatArray | float]:
+    def zero_at(self, positions: FloatArray | None) -> tuple[FloatArray | float, FloatArray | float]:
         """Centre of mass of the undeflected beam along the scan's (y, x), mrad.
 
         positions: shape (n, 2), the probe's (y, x) as fractions of the scan; None where it is not known.
         """
         if self.descan is None or positions is None:
-            return self.rest_mrad
-        return self.descan.rest_mrad(positions[:, 0], positions[:, 1])
+            return self.zero_mrad
+        return self.descan.zero_mrad(positions[:, 0], positions[:, 1])
 
 
 def find_reference(
@@ -223,7 +223,7 @@ def find_reference(
         mrad_per_pixel=mrad_per_pixel,
         centre=centre,
         radius_mrad=math.sqrt(area * mrad_per_pixel[0] * mrad_per_pixel[1] / math.pi),
-        rest_mrad=(0.0, 0.0),
+        zero_mrad=(0.0, 0.0),
         counts=0.0,
         counts_per_electron=counts_per_electron,
         bad_pixels=bad if bad.any() else None,
@@ -245,8 +245,8 @@ def find_reference(
     )
     y, x = scan_angles(reference)
     inside = numpy.where(in_mask(reference), counts, 0.0)
-    rest = float((inside * y).sum() / inside.sum()), float((inside * x).sum() / inside.sum())
-    return dataclasses.replace(reference, rest_mrad=rest)
+    zero = float((inside * y).sum() / inside.sum()), float((inside * x).sum() / inside.sum())
+    return dataclasses.replace(reference, zero_mrad=zero)
 
 
 def angles(reference: Reference) -> tuple[FloatArray, FloatArray]:

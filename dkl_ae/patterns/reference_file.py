@@ -17,7 +17,7 @@ _ARRAYS: typing.Final = ("dark", "bad_pixels", "pattern")
 _FORMAT: typing.Final = "dkl-ae reference 1"
 
 
-def described(reference: Reference) -> dict[str, typing.Any]:
+def reference_as_dict(reference: Reference) -> dict[str, typing.Any]:
     """Everything but the arrays, as JSON takes it."""
     without_arrays = dataclasses.replace(reference, dark=None, bad_pixels=None, pattern=None)
     return {name: value for name, value in dataclasses.asdict(without_arrays).items() if name not in _ARRAYS}
@@ -26,7 +26,7 @@ def described(reference: Reference) -> dict[str, typing.Any]:
 def save_reference(reference: Reference, file: pathlib.Path) -> None:
     """Write a reference as a NumPy archive (.npz); raises OSError when it cannot be written."""
     arrays = {name: value for name in _ARRAYS if (value := getattr(reference, name)) is not None}
-    header = json.dumps({"format": _FORMAT, **described(reference)})
+    header = json.dumps({"format": _FORMAT, **reference_as_dict(reference)})
     with file.open("wb") as stream:
         numpy.savez_compressed(stream, reference=numpy.array(header), **arrays)
 
@@ -60,13 +60,15 @@ def load_reference(
         ) from error
 
 
-def restored_reference(header: typing.Mapping[str, typing.Any], arrays: typing.Mapping[str, typing.Any]) -> Reference:
-    """A reference from what `described` said of it, and its arrays by name.
+def reference_from_dict(header: typing.Mapping[str, typing.Any], arrays: typing.Mapping[str, typing.Any]) -> Reference:
+    """A reference from what `reference_as_dict` gave, and its arrays by name.
 
     Raises KeyError or TypeError for what is no description.
     """
     given = dict(header)
-    given |= {name: tuple(given[name]) for name in ("shape", "mrad_per_pixel", "centre", "rest_mrad")}
+    if "rest_mrad" in given:  # its name in files of earlier versions
+        given["zero_mrad"] = given.pop("rest_mrad")
+    given |= {name: tuple(given[name]) for name in ("shape", "mrad_per_pixel", "centre", "zero_mrad")}
     given["geometry"] = DetectorGeometry(**given["geometry"])
     if given["descan"] is not None:
         given["descan"] = Descan(**{name: tuple(value) for name, value in given["descan"].items()})
@@ -79,4 +81,4 @@ def _from_archive(archive: typing.Any) -> Reference:
     header = json.loads(str(archive["reference"]))
     if header.pop("format") != _FORMAT:
         raise UserError("it is of another version")
-    return restored_reference(header, archive)
+    return reference_from_dict(header, archive)

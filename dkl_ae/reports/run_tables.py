@@ -9,7 +9,7 @@ import math
 import typing
 from collections.abc import Mapping
 
-from dkl_ae.patterns import described
+from dkl_ae.patterns import reference_as_dict
 from dkl_ae.reports.page import Table
 from dkl_ae.reports.run_maps import aim
 from dkl_ae.session import Happened, Session
@@ -27,7 +27,7 @@ def origin_table(session: Session) -> Table:
 
 def reference_table(session: Session) -> Table:
     """What the patterns were read against; without rows where there was no reference."""
-    return _named("reference", {} if session.reference is None else described(session.reference))
+    return _named("reference", {} if session.reference is None else reference_as_dict(session.reference))
 
 
 def unread_table(session: Session) -> Table:

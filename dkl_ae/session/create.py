@@ -13,7 +13,7 @@ import numpy
 import numpy.typing
 
 from dkl_ae.experiment import Plan
-from dkl_ae.patterns import described
+from dkl_ae.patterns import reference_as_dict
 from dkl_ae.records import software_versions
 from dkl_ae.run import Event, PointMeasured, ReferenceFound, SurveyAcquired
 from dkl_ae.scalarizers import ENDS
@@ -92,7 +92,7 @@ def _add_survey(opened: h5py.File, event: SurveyAcquired) -> None:
 
 def _add_reference(opened: h5py.File, event: ReferenceFound) -> None:
     group = opened.create_group("reference")
-    group.attrs["reference"] = json.dumps(described(event.reference))
+    group.attrs["reference"] = json.dumps(reference_as_dict(event.reference))
     for name in ("pattern", "dark", "bad_pixels"):
         if (array := getattr(event.reference, name)) is not None:
             group[name] = array

@@ -20,7 +20,7 @@ import numpy.typing
 
 from dkl_ae.experiment import Checkpoint, Maps, Plan
 from dkl_ae.instruments import Frame
-from dkl_ae.patterns import Patterns, Reference, restored_reference
+from dkl_ae.patterns import Patterns, Reference, reference_from_dict
 from dkl_ae.records import AnyArray, FloatArray, IntArray, Measurement, Position, Reading, Survey, Symmetry, UserError
 from dkl_ae.run import Dose, Outcome
 from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, ScalarizerResult
@@ -410,7 +410,7 @@ def _reference(opened: h5py.File) -> tuple[Reference | None, FloatArray | None, 
         return None, None, None
     group = opened["reference"]
     arrays = {name: group[name][()] for name in ("pattern", "dark", "bad_pixels") if name in group}
-    reference = restored_reference(json.loads(group.attrs["reference"]), arrays)
+    reference = reference_from_dict(json.loads(group.attrs["reference"]), arrays)
     return reference, group["mean_exposure"][:], _dose(group)
 
 

@@ -115,11 +115,11 @@ def test_the_reference_comes_from_where_it_is_chosen(file, choice, reads_vacuum_
 
 def test_a_saved_reference_is_taken(file, tmp_path) -> None:
     recording = open_recording(file)
-    saved = dataclasses.replace(recorded_reference(recording, ReferenceChoice(), 1.0), rest_mrad=(1.0, 2.0))
+    saved = dataclasses.replace(recorded_reference(recording, ReferenceChoice(), 1.0), zero_mrad=(1.0, 2.0))
     save_reference(saved, tmp_path / "reference.npz")
-    assert load_reference(tmp_path / "reference.npz", (1.0, 1.0), 1.0).rest_mrad == (1.0, 2.0)
+    assert load_reference(tmp_path / "reference.npz", (1.0, 1.0), 1.0).zero_mrad == (1.0, 2.0)
     taken = recorded_reference(recording, ReferenceChoice(str(tmp_path / "reference.npz")), 1.0)
-    assert taken.rest_mrad == (1.0, 2.0)
+    assert taken.zero_mrad == (1.0, 2.0)
     recording.close()
 
 

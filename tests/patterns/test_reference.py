@@ -14,6 +14,8 @@ from dkl_ae.patterns import (
     Patterns,
     find_reference,
     load_reference,
+    reference_as_dict,
+    reference_from_dict,
     save_reference,
     with_descan,
 )
@@ -130,7 +132,7 @@ def test_a_descan_of_the_fitted_order_is_taken_away(y_mrad, x_mrad, count) -> No
     wander = Descan(tuple(y_mrad[:count]), tuple(x_mrad[:count]))
     places = numpy.stack(numpy.meshgrid([0.1, 0.4, 0.9], [0.05, 0.6, 0.95], indexing="ij"), axis=-1).reshape(-1, 2)
     wide = dataclasses.replace(REFERENCE, mask_radius=1.6)
-    rest = zip(*wander.rest_mrad(places[:, 0], places[:, 1]), strict=True)
+    rest = zip(*wander.zero_mrad(places[:, 0], places[:, 1]), strict=True)
     frames = numpy.stack([disc((31 + y / 2.5, 32.5 + x / 2.5)) for y, x in rest])
     reference = with_descan(wide, frames, places, {3: 1, 6: 2}[count])
     seen = Patterns(frames, reference, positions=places).moments
@@ -206,3 +208,10 @@ def test_a_file_that_is_no_reference_is_refused_in_one_sentence(tmp_path, conten
 def test_a_geometry_that_no_detector_has_is_refused(geometry, sentence) -> None:
     with pytest.raises(ValueError, match=sentence):
         DetectorGeometry(**geometry)
+
+
+def test_a_reference_of_an_earlier_version_is_read() -> None:
+    reference = find_reference(disc(), (2.5, 2.5))
+    earlier = reference_as_dict(reference)
+    earlier["rest_mrad"] = earlier.pop("zero_mrad")
+    assert reference_from_dict(earlier, {}).zero_mrad == reference.zero_mrad

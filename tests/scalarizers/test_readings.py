@@ -102,7 +102,7 @@ def test_a_mask_of_the_whole_detector_is_no_mask(pattern) -> None:
     reference = find_reference(disc(), (2.5, 2.5), mask=(0.0, math.inf))
     rows, columns = numpy.indices(pattern.shape)
     for name, axis, centre, rest in (("com_y", rows, 31.0, 0), ("com_x", columns, 32.5, 1)):
-        moment = 2.5 * ((axis * pattern).sum() / pattern.sum() - reference.centre[rest]) - reference.rest_mrad[rest]
+        moment = 2.5 * ((axis * pattern).sum() / pattern.sum() - reference.centre[rest]) - reference.zero_mrad[rest]
         assert reference.centre[rest] == pytest.approx(centre, abs=1e-9)
         assert value(name, pattern, reference) == pytest.approx(moment, abs=1e-5)
 
@@ -112,10 +112,10 @@ def test_a_ring_sees_what_the_disc_within_it_does_not(pattern) -> None:
     """Masks that meet share out the first moment."""
     added = numpy.zeros(3)
     for inner, outer in ((0.0, 0.79), (0.79, 1.3)):
-        reference = dataclasses.replace(REFERENCE, mask_inner=inner, mask_radius=outer, rest_mrad=(0.0, 0.0))
+        reference = dataclasses.replace(REFERENCE, mask_inner=inner, mask_radius=outer, zero_mrad=(0.0, 0.0))
         m = Patterns(pattern[numpy.newaxis], reference).moments
         added += m.disc[0], m.disc[0] * m.y[0], m.disc[0] * m.x[0]
-    reference = dataclasses.replace(REFERENCE, mask_radius=1.3, rest_mrad=(0.0, 0.0))
+    reference = dataclasses.replace(REFERENCE, mask_radius=1.3, zero_mrad=(0.0, 0.0))
     whole = Patterns(pattern[numpy.newaxis], reference).moments
     assert added[0] == pytest.approx(whole.disc[0])
     assert added[1:] / added[0] == pytest.approx([whole.y[0], whole.x[0]], abs=1e-4)
@@ -167,7 +167,7 @@ def test_the_centre_of_mass_of_simulated_graphene_is_the_truth_within_counting_n
 def test_centres_of_mass_are_those_of_py4dstem_and_libertem(graphene, peers) -> None:
     """To 1e-4 of their spread."""
     reference = dataclasses.replace(
-        REFERENCE, centre=(32.25, 31.75), rest_mrad=(0.0, 0.0), radius_mrad=30.0, mask_radius=math.inf
+        REFERENCE, centre=(32.25, 31.75), zero_mrad=(0.0, 0.0), radius_mrad=30.0, mask_radius=math.inf
     )
     stack = graphene["counts"].reshape(-1, 64, 64)
     whole = Patterns(stack, reference).moments

@@ -198,7 +198,7 @@ def test_the_reference_shows_disc_mask_and_rest(simulator, open_panel) -> None:
     assert along_y.convert_to_calibrated_value(disc.center.y * side) == pytest.approx(0, abs=1e-9)
     place = [along_y.convert_to_calibrated_value(rest.position.y * side)]
     place += [along_x.convert_to_calibrated_value(rest.position.x * side)]
-    assert place == pytest.approx(reference["rest_mrad"])
+    assert place == pytest.approx(reference["zero_mrad"])
     # What is drawn round the disc is round it: half the level is crossed at its edge.
     pattern = item.data / item.data.max()
     y, x = ((numpy.indices(pattern.shape) + 0.5) / side) - numpy.array(disc.center.as_tuple()).reshape(2, 1, 1)
@@ -214,7 +214,7 @@ def test_the_rest_is_drawn_on_the_detector_as_it_lies() -> None:
         mrad_per_pixel=(2.0, 4.0),
         centre=(31.5, 15.5),
         radius_mrad=30.0,
-        rest_mrad=(8.0, 12.0),
+        zero_mrad=(8.0, 12.0),
         counts=1.0,
         counts_per_electron=1.0,
         mask_radius=math.inf,

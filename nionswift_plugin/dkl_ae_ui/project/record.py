@@ -9,7 +9,7 @@ import numpy
 from nion.data import Calibration, DataAndMetadata
 
 from dkl_ae.experiment import Maps, Plan
-from dkl_ae.patterns import Reference, described
+from dkl_ae.patterns import Reference, reference_as_dict
 from dkl_ae.records import AnyArray, Measurement, Patches
 from dkl_ae.run import LeftRun, PointMeasured
 from dkl_ae.scalarizers import ENDS
@@ -124,7 +124,7 @@ class RunRecord:
 
     def _draw_reference(self, reference: Reference, pattern: AnyArray) -> None:
         picture = pattern_picture(pattern.astype(numpy.float32), reference, "reference", "Reference pattern")
-        about = {**self._run.of(self._plan), "reference": described(reference)}
+        about = {**self._run.of(self._plan), "reference": reference_as_dict(reference)}
         self._items.add(picture.role, picture.title, picture.xdata(about))
         display_item = self._items.display_item(picture.role)
         for graphic in reference_graphics(reference):

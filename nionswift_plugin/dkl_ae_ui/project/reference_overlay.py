@@ -26,7 +26,7 @@ def reference_graphics(reference: Reference) -> list[Graphics.Graphic]:
     # Two labels would hide each other: Swift puts them above the circles, which are a few pixels apart.
     graphics[-1].label = "bright-field disc, in its mask" if masked else "bright-field disc"
     rest = Graphics.PointGraphic()
-    rest.position = _place(reference, *_on_detector(reference, reference.rest_mrad))
+    rest.position = _place(reference, *_on_detector(reference, reference.zero_mrad))
     rest.label = "rest"
     return [_locked(graphic) for graphic in [*graphics, rest]]
 
