@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy
 import torch
 
-from dkl_ae.benchmarks.published import CYCLES, PublishedWay
+from dkl_ae.benchmarks.published import CYCLES, AtomAIDKL
 from dkl_ae.experiment import Belief, choose, score
 from dkl_ae.model.deep_kernel import GROWTH_BEFORE_TRAINING, DeepKernel, single_threaded_torch
 from dkl_ae.records import FloatArray, IntArray, Patches, Survey, Symmetry, centred_size
@@ -94,7 +94,7 @@ def _row(patches: Patches, n: int, patch: int, device: str) -> Row:
 
 def _published_ms(patches: Patches, candidates: IntArray, values: FloatArray, device: str) -> float:
     with single_threaded_torch():
-        published = PublishedWay(patches.features, device)
+        published = AtomAIDKL(patches.features, device)
         seconds = published.fit(candidates, values, TIMED_CYCLES) * CYCLES
         return 1e3 * seconds + _milliseconds(published.predict)
 

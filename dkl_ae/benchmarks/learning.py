@@ -18,7 +18,7 @@ import scipy.stats
 
 from dkl_ae.benchmarks import pictures
 from dkl_ae.benchmarks.recorded import Target, targets
-from dkl_ae.benchmarks.results import Chased, Learned, Quality, Results, points_until, replaced
+from dkl_ae.benchmarks.results import Quality, RegressionResult, Results, SearchResult, points_until, replaced
 from dkl_ae.benchmarks.ways import WAYS
 from dkl_ae.experiment import Belief, choose, score
 from dkl_ae.model import Posterior
@@ -36,15 +36,17 @@ WITHOUT_MODEL = ("random", "grid")
 """Ways to choose points that learn nothing."""
 
 
-def learned(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[Learned]:
+def regression_results(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[RegressionResult]:
+    """How well a way predicts the map from random points: for every fraction of FRACTIONS and every seed."""
     for fraction, seed in itertools.product(FRACTIONS, range(seeds)):
         count = max(round(fraction * patches.count), 2)
         measured = numpy.random.default_rng(seed).choice(patches.count, count, replace=False)
         prediction = WAYS[way](patches, target, seed).learn(measured, count)
-        yield Learned(file, target.name, way, count, fraction, seed, quality(prediction, target, measured))
+        yield RegressionResult(file, target.name, way, count, fraction, seed, quality(prediction, target, measured))
 
 
-def chased(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[Chased]:
+def search_results(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[SearchResult]:
+    """How soon a way finds the best 1 % of the candidates, for every seed."""
     best = target.truth >= numpy.quantile(target.truth, 0.99)
     for seed in range(seeds):
         at_50 = None
@@ -56,10 +58,11 @@ def chased(file: str, patches: Patches, target: Target, way: str, seeds: int) ->
             measured, at_50 = _chosen(patches, target, way, seed)
         largest = numpy.maximum.accumulate(target.truth[measured]) / target.truth.max()
         found = numpy.cumsum(best[measured]).tolist()
-        yield Chased(file, target.name, way, seed, int(best.sum()), found, largest.tolist(), at_50)
+        yield SearchResult(file, target.name, way, seed, int(best.sum()), found, largest.tolist(), at_50)
 
 
 def quality(prediction: Posterior, target: Target, measured: IntArray) -> Quality:
+    """Of a map that was predicted from the candidates `measured`, at all others."""
     unseen = numpy.ones(target.truth.size, bool)
     unseen[measured] = False
     error, sigma, truth = (array[unseen] for array in (prediction.mean - target.truth, prediction.sigma, target.truth))
@@ -123,24 +126,24 @@ def learning_report(
         yield f"{file.name}, {patches.count} candidates, {seeds} seed{'s' if seeds > 1 else ''}"
         for way, target in itertools.product(ways, all_targets):
             if way in WAYS:
-                rows = list(learned(file.stem, patches, target, way, seeds))
+                rows = list(regression_results(file.stem, patches, target, way, seeds))
                 results.learned[:] = replaced(results.learned, rows)
-                yield from _learned_lines(rows)
+                yield from _regression_lines(rows)
             if target.name == DRIVING:
-                chases = list(chased(file.stem, patches, target, way, seeds))
-                results.chased[:] = replaced(results.chased, chases)
-                yield _chased_line(chases)
+                searches = list(search_results(file.stem, patches, target, way, seeds))
+                results.chased[:] = replaced(results.chased, searches)
+                yield _search_line(searches)
             results.write(out)
         if out is not None:
             pictures.save(results, out)
 
 
-def _learned_lines(rows: Sequence[Learned]) -> Iterator[str]:
+def _regression_lines(rows: Sequence[RegressionResult]) -> Iterator[str]:
     for points, group in itertools.groupby(rows, lambda row: row.points):
         yield f"  {rows[0].way:22} {rows[0].target:14} {points:4} random   {_text([row.quality for row in group])}"
 
 
-def _chased_line(rows: Sequence[Chased]) -> str:
+def _search_line(rows: Sequence[SearchResult]) -> str:
     first, half = (numpy.median([points_until(row, share) for row in rows]) for share in (0.0, 0.5))
     found = numpy.median([row.found[-1] for row in rows])
     line = (

@@ -8,16 +8,16 @@ import typing
 import numpy
 
 if typing.TYPE_CHECKING:
-    from dkl_ae.benchmarks.results import Chased, Learned, Results
+    from dkl_ae.benchmarks.results import RegressionResult, Results, SearchResult
 
 
 def save(results: Results, folder: pathlib.Path) -> None:
-    """One picture a file: R2 and coverage against the number of random points, and what a chase found."""
+    """One picture a file: R2 and coverage against the number of random points, and what a search for the best found."""
     # The windowless canvas, not pyplot: pyplot would choose a backend for the whole process.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    all_rows: list[Learned | Chased] = [*results.learned, *results.chased]
+    all_rows: list[RegressionResult | SearchResult] = [*results.learned, *results.chased]
     ways = list(dict.fromkeys(row.way for row in all_rows))
     for file in dict.fromkeys(row.file for row in all_rows):
         names = list(dict.fromkeys(row.target for row in results.learned if row.file == file))
@@ -40,10 +40,10 @@ def save(results: Results, folder: pathlib.Path) -> None:
         axes[0, 0].set_ylabel("R2 of the map")
         axes[1, 0].set_ylabel("covered by 95 % intervals")
         for number, way in enumerate(ways):
-            chases = [row for row in results.chased if (row.file, row.way) == (file, way)]
-            if chases:
-                found = numpy.median([numpy.array(row.found) / row.best_of for row in chases], axis=0)
-                largest = numpy.median([row.largest for row in chases], axis=0)
+            searches = [row for row in results.chased if (row.file, row.way) == (file, way)]
+            if searches:
+                found = numpy.median([numpy.array(row.found) / row.best_of for row in searches], axis=0)
+                largest = numpy.median([row.largest for row in searches], axis=0)
                 steps = numpy.arange(1, len(found) + 1)
                 axes[2, 0].plot(steps, found, color=f"C{number}", label=way)
                 axes[2, 1].plot(steps, largest, color=f"C{number}", label=way)

@@ -45,7 +45,7 @@ class _Model(gpytorch.models.ExactGP):  # type: ignore[misc]
         return gpytorch.distributions.MultivariateNormal(self.mean_module(latent), self.covar_module(latent))
 
 
-class PublishedWay:
+class AtomAIDKL:
     """One fit from scratch, and the map.
 
     features: shape (candidates, pixels).

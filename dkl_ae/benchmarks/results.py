@@ -23,7 +23,7 @@ class Quality:
 
 
 @dataclasses.dataclass(frozen=True)
-class Learned:
+class RegressionResult:
     """From points at random places."""
 
     file: str
@@ -36,7 +36,7 @@ class Learned:
 
 
 @dataclasses.dataclass(frozen=True)
-class Chased:
+class SearchResult:
     """Points chosen by expected improvement after ten at random places."""
 
     file: str
@@ -55,8 +55,8 @@ class Chased:
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    learned: list[Learned]
-    chased: list[Chased]
+    learned: list[RegressionResult]
+    chased: list[SearchResult]
 
     @classmethod
     def read(cls, folder: pathlib.Path | None) -> Results:
@@ -66,8 +66,11 @@ class Results:
             return cls([], [])
         stored = json.loads(file.read_text(encoding="utf-8"))
         return cls(
-            [Learned(**{**row, "quality": Quality(**row["quality"])}) for row in stored["learned"]],
-            [Chased(**{**row, "quality": row["quality"] and Quality(**row["quality"])}) for row in stored["chased"]],
+            [RegressionResult(**{**row, "quality": Quality(**row["quality"])}) for row in stored["learned"]],
+            [
+                SearchResult(**{**row, "quality": row["quality"] and Quality(**row["quality"])})
+                for row in stored["chased"]
+            ],
         )
 
     def write(self, folder: pathlib.Path | None) -> None:
@@ -78,7 +81,7 @@ class Results:
         (folder / "learning.json").write_text(text, encoding="utf-8")
 
 
-Row = typing.TypeVar("Row", Learned, Chased)
+Row = typing.TypeVar("Row", RegressionResult, SearchResult)
 
 
 def replaced(kept: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
@@ -87,7 +90,7 @@ def replaced(kept: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
     return [row for row in kept if (row.file, row.target, row.way) not in same] + list(rows)
 
 
-def points_until(row: Chased, share: float) -> float:
+def points_until(row: SearchResult, share: float) -> float:
     """How many points it took to find a share of the best 1 %, at least one; infinity when it was not found."""
     wanted = max(math.ceil(share * row.best_of), 1)
     return next((count for count, found in enumerate(row.found, 1) if found >= wanted), math.inf)

@@ -9,7 +9,7 @@ import numpy
 import scipy.linalg
 import scipy.optimize
 
-from dkl_ae.benchmarks.published import PublishedWay
+from dkl_ae.benchmarks.published import AtomAIDKL
 from dkl_ae.benchmarks.recorded import Target
 from dkl_ae.model import ExactGP, Posterior, interval_scale, rescaled
 from dkl_ae.model.deep_kernel import DeepKernel
@@ -46,7 +46,7 @@ class Published:
 
     def __init__(self, patches: Patches, target: Target) -> None:
         self._target = target
-        self._model = PublishedWay(patches.features, interpolated=False)
+        self._model = AtomAIDKL(patches.features, interpolated=False)
 
     def learn(self, measured: IntArray, random: int) -> Posterior:
         self._model.fit(measured, self._target.values[measured])

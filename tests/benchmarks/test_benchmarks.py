@@ -13,7 +13,7 @@ import numpy
 import pytest
 
 from dkl_ae.benchmarks import engine, learning, recorded
-from dkl_ae.benchmarks.published import PublishedWay
+from dkl_ae.benchmarks.published import AtomAIDKL
 from dkl_ae.commands import cli
 
 
@@ -21,7 +21,7 @@ from dkl_ae.commands import cli
 def test_the_published_way_learns(interpolated: bool) -> None:
     features = numpy.random.default_rng(0).normal(size=(120, 9)).astype(numpy.float32)
     values = features[:, 0].astype(float)
-    published = PublishedWay(features, interpolated=interpolated)
+    published = AtomAIDKL(features, interpolated=interpolated)
     published.fit(numpy.arange(60), values[:60], cycles=60)
     prediction = published.predict()
     assert numpy.corrcoef(prediction.mean[60:], values[60:])[0, 1] > 0.7
@@ -84,7 +84,7 @@ def test_learning_keeps_the_results_of_each_way(tmp_path: pathlib.Path, monkeypa
 
 
 def test_points_until_a_share_of_the_best_is_found() -> None:
-    row = learning.Chased("set", "abf", "random", 0, 4, [0, 0, 1, 1, 2, 3], [1.0] * 6, None)
+    row = learning.SearchResult("set", "abf", "random", 0, 4, [0, 0, 1, 1, 2, 3], [1.0] * 6, None)
     assert [learning.points_until(row, share) for share in (0.0, 0.25, 0.5, 1.0)] == [3, 3, 5, math.inf]
 
 
