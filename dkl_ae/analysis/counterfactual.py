@@ -13,6 +13,7 @@ import numpy.typing
 from dkl_ae.analysis.steps import step_of
 from dkl_ae.experiment import Experiment, MakeSurrogate, Maps, Plan, deep_kernel_for
 from dkl_ae.records import Patches, Proposal
+from dkl_ae.run import model_text
 from dkl_ae.session import Session
 from dkl_ae.settings import LARGEST, VALUE
 
@@ -61,7 +62,7 @@ def view_by(session: Session, number: int, scalarizer: str, make_surrogate: Make
     # Finished, or nothing left that is far enough from what was measured.
     with contextlib.suppress(ValueError):
         upcoming = experiment.ask()
-    return View(plan, number, experiment.maps, upcoming, experiment.explanation)
+    return View(plan, number, experiment.maps, upcoming, model_text(experiment.explanation))
 
 
 def plan_by(session: Session, number: int, scalarizer: str) -> Plan:

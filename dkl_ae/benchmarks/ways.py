@@ -25,14 +25,14 @@ class Way(typing.Protocol):
 class Ours:
     """The deep kernel, with its intervals widened as in a run."""
 
-    def __init__(self, patches: Patches, target: Target, seed: int, embedding: str) -> None:
+    def __init__(self, patches: Patches, target: Target, seed: int, kernel_input: str) -> None:
         self._target = target
         self._model = DeepKernel(
             patches.features,
             patch_size=patches.size,
             seed=seed,
             symmetry=target.symmetry,
-            embedding=embedding,
+            kernel_input=kernel_input,
             device="cpu",
         )
 

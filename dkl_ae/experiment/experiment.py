@@ -15,7 +15,15 @@ import numpy.typing
 from dkl_ae.experiment.acquisition import ACQUISITIONS, NEVER, Belief, choose, exploration, score, worth
 from dkl_ae.experiment.objective import Objective
 from dkl_ae.experiment.plan import Plan
-from dkl_ae.model import Posterior, Surrogate, interval_scale, rescaled
+from dkl_ae.model import (
+    Explains,
+    Posterior,
+    Surrogate,
+    Trainable,
+    VarianceFractions,
+    interval_scale,
+    rescaled,
+)
 from dkl_ae.records import (
     FloatArray,
     IntArray,
@@ -59,6 +67,16 @@ class Checkpoint:
     """Likewise, by name."""
 
 
+@dataclasses.dataclass(frozen=True)
+class ModelSummary:
+    """What the model says of itself."""
+
+    fractions: VarianceFractions | None
+    """Which of its parts explain the readings; None of a model that has no such parts. Of an angle: its cosine's."""
+    interval_scale: float
+    """By what factor its intervals had to be widened."""
+
+
 class Experiment:
     """The ask/tell state of one run.
 
@@ -70,8 +88,9 @@ class Experiment:
     acquisition function then acts on the cosine of its difference from the angle sought, which is the direction +x for
     the largest and -x for the smallest.
 
-    make_surrogate: features of all candidates, shape (candidates, patch_size ** 2), a seed, and what the modelled
-        number does when the specimen is turned or mirrored -> a surrogate.
+    make_surrogate: features of all candidates, shape (candidates, patch_size ** 2), which of the modelled numbers it is
+        for (of an angle 0 is the cosine and 1 the sine), and what that does when the specimen is turned or mirrored ->
+        a surrogate.
 
     Raises UserError when there are fewer candidates than points to measure, or no room for the seeds.
     """
@@ -110,7 +129,7 @@ class Experiment:
         self._objective = Objective.of(plan)
         symmetries = [Symmetry.X, Symmetry.Y] if self._scalarizer.circular else [self._scalarizer.symmetry]
         self._surrogates = [
-            self._make_surrogate(self.patches.features, plan.random_seed + component, symmetry)
+            self._make_surrogate(self.patches.features, component, symmetry)
             for component, symmetry in enumerate(symmetries)
         ]
 
@@ -145,11 +164,18 @@ class Experiment:
         return self._checkpoint
 
     @property
-    def explanation(self) -> str:
-        """Which part of the model speaks, and how far its intervals had to be widened; empty until it has learned."""
+    def explanation(self) -> ModelSummary | None:
+        """None until the model has learned."""
         if self._maps is None:
-            return ""
-        return f"{self._surrogates[0].explanation}; intervals x {max(self._interval_scales):.2f}"
+            return None
+        first = self._surrogates[0]
+        fractions = first.variance_fractions() if isinstance(first, Explains) else None
+        return ModelSummary(fractions, max(self._interval_scales))
+
+    @property
+    def surrogates(self) -> tuple[Surrogate, ...]:
+        """Of the number that is modelled, or of an angle's cosine and sine."""
+        return tuple(self._surrogates)
 
     def ask(self) -> Proposal:
         """The next place to measure; the same until something is told.
@@ -200,7 +226,8 @@ class Experiment:
         if checkpoint is not None and learned:
             parts = zip(self._surrogates, checkpoint.parameters, checkpoint.trainings, strict=True)
             for surrogate, parameters, trainings in parts:
-                surrogate.restore(parameters, trainings)
+                if isinstance(surrogate, Trainable):
+                    surrogate.restore(parameters, trainings)
         if learned and (checkpoint is not None or not self._awaits_seeds):
             self._upcoming = []
             self._learn()
@@ -318,9 +345,9 @@ class Experiment:
         )
 
     def _keep_checkpoint(self) -> None:
-        trainings = tuple(surrogate.trainings for surrogate in self._surrogates)
+        trainings = tuple(s.trainings if isinstance(s, Trainable) else 0 for s in self._surrogates)
         if self._checkpoint is None or trainings != self._checkpoint.trainings:
-            parameters = tuple(surrogate.parameters() for surrogate in self._surrogates)
+            parameters = tuple(s.parameters() if isinstance(s, Trainable) else {} for s in self._surrogates)
             self._checkpoint = Checkpoint(len(self._measurements), trainings, parameters)
 
     def _go_on_at_random(self) -> None:

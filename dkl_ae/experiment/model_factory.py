@@ -12,26 +12,29 @@ from dkl_ae.records import Symmetry
 
 if typing.TYPE_CHECKING:
     from dkl_ae.model.deep_kernel import DeepKernel
-    from dkl_ae.model.saved_model import Knowledge
+    from dkl_ae.model.saved_model import SavedModel
 
 
 def deep_kernel_for(
     plan: Plan,
     features: numpy.typing.NDArray[numpy.float32],
-    seed: int,
+    component: int,
     symmetry: Symmetry,
-    earlier: Knowledge | None = None,
+    saved_model: SavedModel | None = None,
 ) -> DeepKernel:
-    """See `dkl_ae.model.deep_kernel.DeepKernel`; after the plan it has the arguments of `MakeSurrogate`."""
+    """See `dkl_ae.model.deep_kernel.DeepKernel`; after the plan it has the arguments of `MakeSurrogate`.
+
+    saved_model: what it starts from.
+    """
     # torch takes seconds to import: neither the panel nor a command may wait for it before it is needed.
     from dkl_ae.model.deep_kernel import DeepKernel
 
     return DeepKernel(
         features,
         patch_size=plan.patch_size,
-        seed=seed,
+        seed=plan.random_seed + component,
         symmetry=symmetry,
-        embedding=plan.embedding,
-        earlier=earlier,
+        kernel_input=plan.embedding,
+        transferred=saved_model.components[component] if saved_model else None,
         device=plan.device,
     )

@@ -5,6 +5,15 @@ Whatever needs torch has a face of its own: `dkl_ae.model.deep_kernel`, `dkl_ae.
 
 from dkl_ae.model.exact_gp import ExactGP
 from dkl_ae.model.interval_calibration import interval_scale, rescaled
-from dkl_ae.model.surrogate import Posterior, Surrogate
+from dkl_ae.model.surrogate import Explains, Posterior, Surrogate, Trainable, VarianceFractions
 
-__all__ = ["ExactGP", "Posterior", "Surrogate", "interval_scale", "rescaled"]
+__all__ = [
+    "ExactGP",
+    "Explains",
+    "Posterior",
+    "Surrogate",
+    "Trainable",
+    "VarianceFractions",
+    "interval_scale",
+    "rescaled",
+]

@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import pickle
 import typing
+from collections.abc import Mapping
 
 import numpy
 import numpy.typing
@@ -16,16 +17,17 @@ from dkl_ae.records import FloatArray, UserError
 
 FORMAT = "dkl-ae model"
 VERSION = 1
-_SAME_PIXEL = 0.05
+_PIXEL_SIZE_TOLERANCE = 0.05
 """Pixel sizes that differ by less than this fraction show the same structures."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Knowledge:
-    """Of one modelled number."""
+class ModelState:
+    """What the model of one number has learned."""
 
-    embedding: str
-    basis: PatchPCA
+    kernel_input: str
+    """See `dkl_ae.settings.KernelInput`."""
+    pca: PatchPCA
     parameters: dict[str, torch.Tensor]
     """State of `dkl_ae.model.deep_kernel.kernel.DeepKernelModel`."""
     features: numpy.typing.NDArray[numpy.float32]
@@ -33,17 +35,18 @@ class Knowledge:
     values: FloatArray
     """Shape (n,): what was read there, in the reading's unit."""
     sigmas: FloatArray
-    """Likewise, one standard deviation."""
+    """Shape (n,): the error of each value, one standard deviation, in the same unit."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Pretrained:
-    """Of one scalarizer: of an angle, two modelled numbers."""
+class SavedModel:
+    """What the model of a scalarizer has learned."""
 
     scalarizer: str
     patch_size: int
     pixel_size_nm: float
-    parts: tuple[Knowledge, ...]
+    components: tuple[ModelState, ...]
+    """One, or those of an angle's cosine and sine."""
 
     def require_scalarizer(self, scalarizer: str, patch_size: int) -> None:
         """Raises UserError, one sentence, when a run with these cannot start from this."""
@@ -60,7 +63,7 @@ class Pretrained:
 
     def require_pixel_size(self, pixel_size_nm: float) -> None:
         """Raises UserError, one sentence, when the pixels of a survey have another size."""
-        if abs(pixel_size_nm / self.pixel_size_nm - 1) > _SAME_PIXEL:
+        if abs(pixel_size_nm / self.pixel_size_nm - 1) > _PIXEL_SIZE_TOLERANCE:
             raise UserError(
                 f"The saved model was trained on pixels of {self.pixel_size_nm:.4g} nm but the survey has "
                 f"{pixel_size_nm:.4g} nm: scan with the same pixel size or choose another model."
@@ -68,12 +71,19 @@ class Pretrained:
 
     def save(self, file: pathlib.Path) -> None:
         """Raises OSError when it cannot be written."""
-        content = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(self)}
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "scalarizer": self.scalarizer,
+            "patch_size": self.patch_size,
+            "pixel_size_nm": self.pixel_size_nm,
+            "parts": [_content(component) for component in self.components],
+        }
         with file.open("wb") as stream:
             torch.save(_as_tensors(content), stream)
 
     @classmethod
-    def load(cls, file: pathlib.Path) -> Pretrained:
+    def load(cls, file: pathlib.Path) -> SavedModel:
         """Read a file; nothing in it is executed, whatever it holds.
 
         Raises UserError, one sentence, when it is not there or is no model.
@@ -89,20 +99,32 @@ class Pretrained:
             raise UserError(f"{file} is not a saved model: choose another.")
         if content["version"] > VERSION:
             raise UserError(f"{file} was saved by a newer version of dkl-ae: update it, or choose another model.")
-        parts = tuple(
-            Knowledge(
-                embedding=part["embedding"],
-                basis=PatchPCA(
-                    part["basis"]["mean"].numpy(), part["basis"]["directions"].numpy(), part["basis"]["norm"]
-                ),
-                parameters=part["parameters"],
-                features=part["features"].numpy(),
-                values=part["values"].numpy(),
-                sigmas=part["sigmas"].numpy(),
-            )
-            for part in content["parts"]
-        )
-        return cls(content["scalarizer"], content["patch_size"], content["pixel_size_nm"], parts)
+        components = tuple(_state(part) for part in content["parts"])
+        return cls(content["scalarizer"], content["patch_size"], content["pixel_size_nm"], components)
+
+
+def _content(state: ModelState) -> dict[str, typing.Any]:
+    """A state by the names that it has in a file."""
+    return {
+        "embedding": state.kernel_input,
+        "basis": dataclasses.asdict(state.pca),
+        "parameters": state.parameters,
+        "features": state.features,
+        "values": state.values,
+        "sigmas": state.sigmas,
+    }
+
+
+def _state(part: Mapping[str, typing.Any]) -> ModelState:
+    pca = part["basis"]
+    return ModelState(
+        kernel_input=part["embedding"],
+        pca=PatchPCA(pca["mean"].numpy(), pca["directions"].numpy(), pca["norm"]),
+        parameters=part["parameters"],
+        features=part["features"].numpy(),
+        values=part["values"].numpy(),
+        sigmas=part["sigmas"].numpy(),
+    )
 
 
 def _as_tensors(content: typing.Any) -> typing.Any:

@@ -21,6 +21,25 @@ class Posterior:
     """Shape (candidates,): one standard deviation, without measurement noise."""
 
 
+@dataclasses.dataclass(frozen=True)
+class VarianceFractions:
+    """What a model has learned to explain the readings by, over all candidates; all between 0 and 1.
+
+    All but the network's are fractions of the readings' prior variance, and are 1 together.
+    """
+
+    local: float
+    """Structure that is alike in a patch's turned and mirrored images."""
+    trend: float
+    """What grows with the distance from the mean patch."""
+    symmetry_breaking: float
+    """What differs between a patch and its turned and mirrored images."""
+    residual_noise: float
+    """What patches do not tell."""
+    network: float
+    """The part of the distances between patches that the network's features have."""
+
+
 class Surrogate(typing.Protocol):
     """Learns from what was measured; knows the patches of all candidates from the start."""
 
@@ -37,28 +56,37 @@ class Surrogate(typing.Protocol):
         """The values of some of the fitted measurements, and what each would be predicted to read without it, noise
         included; arrays of shape (rows,)."""
 
-    def covariance(self, left: IntArray, right: IntArray) -> FloatArray:
-        """Covariance of what is believed of two sets of candidates, shape (left, right), without what their patches do
-        not tell."""
+    def covariance(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        """Covariance of what is believed of two sets of candidates, shape (rows, columns), without what their patches
+        do not tell."""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences for the operator about what went wrong and was worked around in the last fit."""
+
+
+@typing.runtime_checkable
+class Trainable(typing.Protocol):
+    """A surrogate whose parameters are learned, and can be taken from another one."""
 
     @property
     def trainings(self) -> int:
         """How often its parameters were learned so far."""
 
     def parameters(self) -> dict[str, FloatArray]:
-        """What was learned, by name; empty for a model that learns no parameters."""
+        """What was learned, by name."""
 
     def restore(self, parameters: Mapping[str, FloatArray], trainings: int) -> None:
         """Take what another model of the same candidates had learned after so many trainings: the next fit takes these
         parameters instead of training."""
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Sentences for the operator about what went wrong and was worked around in the last fit."""
 
-    @property
-    def explanation(self) -> str:
-        """Which parts of the model explain the readings, for the operator."""
+@typing.runtime_checkable
+class Explains(typing.Protocol):
+    """A surrogate that says which of its parts explain the readings."""
+
+    def variance_fractions(self) -> VarianceFractions | None:
+        """None before anything was learned."""
 
 
 def left_out(values: FloatArray, columns: FloatArray, whitened: FloatArray) -> Posterior:

@@ -19,6 +19,7 @@ from dkl_ae.run.events import (
 from dkl_ae.run.pattern_reader import Reader
 from dkl_ae.run.run_recorder import NotKeptError
 from dkl_ae.run.runner import Runner
+from dkl_ae.run.texts import model_text
 
 __all__ = [
     "Dose",
@@ -38,4 +39,5 @@ __all__ = [
     "StepCompleted",
     "StepTimes",
     "SurveyAcquired",
+    "model_text",
 ]

@@ -9,7 +9,7 @@ import pathlib
 import numpy
 import numpy.typing
 
-from dkl_ae.experiment import Checkpoint, Maps, Plan
+from dkl_ae.experiment import Checkpoint, Maps, ModelSummary, Plan
 from dkl_ae.instruments import Frame
 from dkl_ae.patterns import Reference
 from dkl_ae.records import ELEMENTARY_CHARGE_C, Measurement, Proposal, Survey
@@ -98,8 +98,8 @@ class StepCompleted:
     best: Measurement | None
     dose: Dose
     times: StepTimes
-    explanation: str
-    """Which part of the model speaks; empty before it has learned."""
+    explanation: ModelSummary | None
+    """What the model says of itself; None before it has learned."""
     notices: tuple[str, ...]
     checkpoint: Checkpoint | None = None
     """What the model has learned, when it was trained in this step."""

@@ -58,8 +58,7 @@ from dkl_ae.scalarizers import ENDS
 from dkl_ae.settings import FILE
 
 if typing.TYPE_CHECKING:
-    from dkl_ae.model.deep_kernel import DeepKernel
-    from dkl_ae.model.saved_model import Pretrained
+    from dkl_ae.model.saved_model import SavedModel
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +101,7 @@ class Runner:
         self._go = threading.Event()
         self._go.set()
         self._dose = Dose()
-        self._models: list[DeepKernel] = []
-        self._earlier: Pretrained | None = None
+        self._saved_model: SavedModel | None = None
         self._survey: Survey | None = None
         self._experiment: Experiment | None = None
         self._to_follow: Plan | None = None
@@ -233,30 +231,38 @@ class Runner:
         """What the run's patterns are read against, with the lattice that was met; None before there is one."""
         return self._reader.reference if self._reader is not None else None
 
-    def pretrained(self) -> Pretrained | None:
+    def pretrained(self) -> SavedModel | None:
         """What the run's model has learned, for others to start from, once the run has ended; None when it has not
         learned."""
-        from dkl_ae.model.saved_model import Pretrained
+        from dkl_ae.model.deep_kernel import DeepKernel
+        from dkl_ae.model.saved_model import SavedModel
 
-        if self._survey is None or not self._models or not all(model.explanation for model in self._models):
+        if self._survey is None or self._experiment is None:
             return None
-        return Pretrained(
+        learned = [
+            surrogate.state()
+            for surrogate in self._experiment.surrogates
+            if isinstance(surrogate, DeepKernel) and surrogate.variance_fractions() is not None
+        ]
+        if len(learned) < len(self._experiment.surrogates):
+            return None
+        return SavedModel(
             scalarizer=self._plan.scalarizer,
             patch_size=self._plan.patch_size,
             pixel_size_nm=self._survey.pixel_size_nm,
-            parts=tuple(model.knowledge() for model in self._models),
+            components=tuple(learned),
         )
 
     def _run(self) -> None:
         if self._plan.pretrained:
-            self._earlier = self._load(pathlib.Path(self._plan.pretrained))
+            self._saved_model = self._load(pathlib.Path(self._plan.pretrained))
         if self._plan.reference == FILE:
             # The camera's calibration is not known yet, but whether the file can be read is, at no dose.
             load_reference(pathlib.Path(self._plan.reference_file), (1.0, 1.0), 1.0)
         self._instrument.prepare()
         survey = self._survey = self._acquire_survey()
-        if self._earlier is not None:
-            self._earlier.require_pixel_size(survey.pixel_size_nm)
+        if self._saved_model is not None:
+            self._saved_model.require_pixel_size(survey.pixel_size_nm)
         _require_room_for_cross(self._plan, survey)
         patches = Patches(survey, self._plan.patch_size)
         experiment = self._experiment = Experiment(self._plan, patches, self._make_surrogate)
@@ -321,7 +327,7 @@ class Runner:
         self._dose = left.dose if left.measurements else self._dose
         experiment.recall(left.measurements, left.checkpoint, left.followed, left.followed_since)
         if left.followed is not None:
-            self._plan, self._earlier = left.followed, None
+            self._plan, self._saved_model = left.followed, None
         self._record(RunResumed(self._plan, left, experiment.maps, experiment.checkpoint, self._dose))
 
     def _acquire_survey(self) -> Survey:
@@ -369,7 +375,7 @@ class Runner:
 
     def _follow(self, experiment: Experiment, plan: Plan, *, after_run: bool) -> None:
         self._plan = plan
-        self._models, self._earlier = [], None
+        self._saved_model = None
         experiment.drive_by(plan)
         self._record(DriverChanged(plan, experiment.maps, experiment.best, after_run))
 
@@ -407,18 +413,17 @@ class Runner:
         if self._stop.is_set():
             raise StopRequestedError
 
-    def _deep_kernel(self, features: numpy.typing.NDArray[numpy.float32], seed: int, symmetry: Symmetry) -> Surrogate:
-        earlier = self._earlier.parts[len(self._models)] if self._earlier else None
-        model = deep_kernel_for(self._plan, features, seed, symmetry, earlier)
-        self._models.append(model)
-        return model
+    def _deep_kernel(
+        self, features: numpy.typing.NDArray[numpy.float32], component: int, symmetry: Symmetry
+    ) -> Surrogate:
+        return deep_kernel_for(self._plan, features, component, symmetry, self._saved_model)
 
-    def _load(self, file: pathlib.Path) -> Pretrained:
-        from dkl_ae.model.saved_model import Pretrained
+    def _load(self, file: pathlib.Path) -> SavedModel:
+        from dkl_ae.model.saved_model import SavedModel
 
-        earlier = Pretrained.load(file)
-        earlier.require_scalarizer(self._plan.scalarizer, self._plan.patch_size)
-        return earlier
+        saved_model = SavedModel.load(file)
+        saved_model.require_scalarizer(self._plan.scalarizer, self._plan.patch_size)
+        return saved_model
 
 
 def _require_room_for_cross(plan: Plan, survey: Survey) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from dkl_ae.experiment import Plan
 from dkl_ae.records import Measurement, Origin, Position, Proposal, Reading
-from dkl_ae.run import Dose, StepCompleted, StepTimes
+from dkl_ae.run import Dose, StepCompleted, StepTimes, model_text
 
 FORMAT: typing.Final = "dkl-ae session"
 VERSION: typing.Final = 1
@@ -126,7 +126,9 @@ STEPS: typing.Final[Sequence[StepColumn]] = (
     StepColumn("scalarizer_s", "s", "Reading the pattern.", of=lambda event: event.times.scalarizer),
     StepColumn("model_s", "s", "Fitting, predicting and choosing.", of=lambda event: event.times.model),
     StepColumn("recorder_s", "s", "Keeping the pattern.", of=lambda event: event.times.recorder),
-    StepColumn("explanation", "", "Which part of the model spoke.", "S200", lambda e: e.explanation.encode()[:200]),
+    StepColumn(
+        "explanation", "", "What the model said of itself.", "S200", lambda e: model_text(e.explanation).encode()[:200]
+    ),
 )
 
 

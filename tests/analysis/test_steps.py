@@ -26,7 +26,7 @@ from dkl_ae.analysis import (
 )
 from dkl_ae.experiment import Experiment
 from dkl_ae.records import Origin, Patches, Position
-from dkl_ae.run import Event, PointMeasured, Runner, StepCompleted
+from dkl_ae.run import Event, PointMeasured, Runner, StepCompleted, model_text
 from dkl_ae.session import Session, SessionWriter, open_session
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE
 from tests.support.kept_runs import QUICK_PLAN, SWITCHED_AFTER, kept_run
@@ -62,7 +62,7 @@ def test_a_step_is_what_the_run_told_of_it(run) -> None:
         assert step.driver.name == ("com_magnitude" if point.step <= SWITCHED_AFTER else "abf")
         assert repr(step.reading) == repr(point.measurement.readings[step.driver.name])
         assert (step.dose, step.times) == (completed.dose, completed.times)
-        assert step.model == completed.explanation
+        assert step.model == model_text(completed.explanation)
 
 
 def test_the_surprise_is_how_many_deviations_the_reading_was_off(session) -> None:
@@ -141,7 +141,7 @@ def test_the_view_then_is_what_the_run_showed(run) -> None:
         if event.maps is None:
             assert view is None
             continue
-        assert (view.measured, view.model) == (event.step, event.explanation)
+        assert (view.measured, view.model) == (event.step, model_text(event.explanation))
         # What was changed to after a step has not made its maps.
         assert view.plan.scalarizer == ("com_magnitude" if event.step <= SWITCHED_AFTER else "abf")
         for name in ("prediction", "uncertainty", "acquisition"):
@@ -181,7 +181,7 @@ def test_another_drivers_view_is_as_if_it_had_driven_from_the_start(session, num
     for subject in (straight, switched):
         for name in ("prediction", "uncertainty", "acquisition"):
             numpy.testing.assert_array_equal(getattr(view.maps, name), getattr(subject.maps, name))
-    assert (view.measured, view.model, view.plan.scalarizer) == (number, straight.explanation, "bf")
+    assert (view.measured, view.model, view.plan.scalarizer) == (number, model_text(straight.explanation), "bf")
     assert view.upcoming == (None if number == session.count else switched.ask())
 
 

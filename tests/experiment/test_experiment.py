@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dkl_ae.experiment import ACQUISITIONS, Experiment, Plan
+from dkl_ae.experiment import ACQUISITIONS, Experiment, ModelSummary, Plan
 from dkl_ae.model import ExactGP, Posterior
-from dkl_ae.records import Measurement, Origin, Patches, Proposal, Reading, Survey, Symmetry
+from dkl_ae.records import Measurement, Origin, Patches, Proposal, Reading, Survey
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE
 from dkl_ae.settings.choices import GOALS
@@ -152,8 +152,8 @@ class Blurred(NearestNeighbour):
     def predict(self) -> Posterior:
         return Posterior(numpy.zeros(len(self._features)), numpy.ones(len(self._features)))
 
-    def covariance(self, left: numpy.ndarray, right: numpy.ndarray) -> numpy.ndarray:
-        return numpy.exp(-((self._features[left] - self._features[right].T) ** 2) / 0.02)
+    def covariance(self, rows: numpy.ndarray, columns: numpy.ndarray) -> numpy.ndarray:
+        return numpy.exp(-((self._features[rows] - self._features[columns].T) ** 2) / 0.02)
 
 
 def test_a_batch_spreads_over_what_is_unknown() -> None:
@@ -175,7 +175,7 @@ def test_a_batch_is_what_one_by_one_would_be_if_all_were_read_as_predicted() -> 
     paths = []
     for batch in (1, 12):
         plan = Plan(patch_size=3, seed_points=2, steps=12, batch_size=batch, acquisition="maximum_uncertainty")
-        subject = Experiment(plan, patches, lambda features, seed, symmetry: ExactGP(points, length=3.0))
+        subject = Experiment(plan, patches, lambda features, component, symmetry: ExactGP(points, length=3.0))
         path = []
         while not subject.finished:
             path.append(subject.ask().candidate)
@@ -215,12 +215,12 @@ def test_the_angle_sought_is_the_best(goal, value, best) -> None:
     assert subject.best.readings["com_angle"].value == best
 
 
-def test_it_says_which_part_of_the_model_speaks() -> None:
+def test_it_says_how_far_intervals_are_widened_once_it_has_learned() -> None:
     subject = experiment(Plan(patch_size=5, seed_points=2, steps=1))
-    assert subject.explanation == ""
+    assert subject.explanation is None
     for value in (1.0, 2.0):
         subject.tell(measurement(subject, subject.ask(), value))
-    assert subject.explanation == "the nearest neighbour; intervals x 1.00"
+    assert subject.explanation == ModelSummary(fractions=None, interval_scale=1.0)
 
 
 def test_seeds_that_find_no_room_are_refused() -> None:
@@ -231,7 +231,7 @@ def test_seeds_that_find_no_room_are_refused() -> None:
 class Guess(NearestNeighbour):
     """Believes anything."""
 
-    def __init__(self, features: numpy.ndarray, seed: int, symmetry: Symmetry) -> None:
+    def __init__(self, features: numpy.ndarray, seed: int) -> None:
         self._count, self._random = len(features), numpy.random.default_rng(seed)
 
     def fit(self, candidates: numpy.ndarray, values: numpy.ndarray, sigmas: numpy.ndarray) -> None:
@@ -240,8 +240,8 @@ class Guess(NearestNeighbour):
     def predict(self) -> Posterior:
         return Posterior(self._random.normal(size=self._count), self._random.random(self._count) + 1e-3)
 
-    def covariance(self, left: numpy.ndarray, right: numpy.ndarray) -> numpy.ndarray:
-        return numpy.zeros((left.size, right.size))
+    def covariance(self, rows: numpy.ndarray, columns: numpy.ndarray) -> numpy.ndarray:
+        return numpy.zeros((rows.size, columns.size))
 
 
 def propose(count: int, seed: int) -> None:
@@ -262,7 +262,8 @@ def propose(count: int, seed: int) -> None:
             least_spacing_nm=float(random.choice([0.0, 0.15])),
             random_seed=proposals,
         )
-        subject = Experiment(plan, patches, Guess)
+        guess = Guess(patches.features, plan.random_seed)
+        subject = Experiment(plan, patches, lambda features, component, symmetry, guess=guess: guess)
         forbidden = numpy.zeros(patches.count, bool)
         while not subject.finished and not forbidden.all():
             proposal = subject.ask()

@@ -80,7 +80,10 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
     swift.screenshot("running")
     swift.wait_for("panel.idle.value")
     assert swift.evaluate("panel.message.value") == "Finished: 20 points measured."
-    assert re.fullmatch(r"Model: local \d+ %, trend .*; intervals x \d.\d\d", swift.evaluate("panel.model_text.value"))
+    assert re.fullmatch(
+        r"Model: Variance: local structure \d+ %, brightness trend .*\. Error bars x \d.\d\d",
+        swift.evaluate("panel.model_text.value"),
+    )
     swift.screenshot("finished")
     (saved,) = swift.call(RUNS)
     assert set(saved) == ROLES | {"run", "plan"}

@@ -1,5 +1,6 @@
 """Laws of the deep kernel. A torch without a GPU is enough."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import gpytorch
@@ -10,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkl_ae.model import ExactGP, Posterior
-from dkl_ae.model.deep_kernel import DeepKernel, kernel
-from dkl_ae.model.deep_kernel import facade as deep_kernel
+from dkl_ae.model.deep_kernel import DeepKernel, conditioning, kernel, single_threaded_torch, standardization, training
 from dkl_ae.model.descriptors import network, pca
 from dkl_ae.model.descriptors.network import LEARNED_FEATURES, LearnedFeatures
 from dkl_ae.model.descriptors.pca import COMPONENTS, pca_coordinates
@@ -34,23 +34,23 @@ def untrained(patch: pytest.MonkeyPatch) -> None:
     """Leave every parameter as it starts, and the network silent."""
     patch.setattr(network, "INITIAL_WEIGHT", 0.0)
     for name in ("CYCLES_COLD", "CYCLES_WARM"):
-        patch.setattr(deep_kernel, name, 0)
+        patch.setattr(training, name, 0)
 
 
 def exact(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -> ExactGP:
     """The exact GP with the hyperparameters that the model has, in the unit of the readings."""
-    centre, scale = model._centre, model._scale
-    parts = model._model
+    centre, scale = model.standardization.centre, model.standardization.scale
+    parts = model.model
     process = ExactGP(
         base_of(symmetry),
         signs=numpy.array([element.sign for element in symmetry_operations(symmetry, SIZE)]),
-        free_scale=parts.free_kernel.outputscale.item() * scale**2,
+        symmetry_breaking_scale=parts.symmetry_breaking_kernel.outputscale.item() * scale**2,
         length=parts.local_kernel.base_kernel.lengthscale.item(),
         output_scale=parts.local_kernel.outputscale.item() * scale**2,
         linear=parts.linear_kernel.variance.item() * scale**2,
         quadratic=parts.quadratic_kernel.variance.item() * scale**2,
         mean=parts.mean_module.constant.item() * scale + centre,
-        noise=(parts.likelihood.second_noise.item() + deep_kernel.MIN_NOISE) * scale**2,
+        noise=(parts.likelihood.second_noise.item() + standardization.MIN_NOISE) * scale**2,
     )
     process.fit(data.candidates, data.values, data.sigmas)
     return process
@@ -58,7 +58,7 @@ def exact(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -
 
 def oracle(model: DeepKernel, data: Data, symmetry: Symmetry = Symmetry.SCALAR) -> Posterior:
     posterior = exact(model, data, symmetry).predict()
-    misfit = model._model.likelihood.second_noise.item() * model._scale**2
+    misfit = model.model.likelihood.second_noise.item() * model.standardization.scale**2
     return Posterior(posterior.mean, numpy.sqrt(posterior.sigma**2 + misfit))
 
 
@@ -106,21 +106,22 @@ def test_covariance_of_beliefs_and_what_is_left_out_are_those_of_the_exact_gp(da
         assert_equal(predicted, process.leave_one_out(rows)[1], 1e-6)
 
 
-@pytest.mark.parametrize("embedding_name", ["combined", "patches", "network"])
-def test_each_part_can_be_forced_and_says_its_share(embedding_name) -> None:
+@pytest.mark.parametrize("kernel_input", ["combined", "patches", "network"])
+def test_each_part_can_be_forced_and_says_its_share(kernel_input) -> None:
     model = DeepKernel(
-        PATCHES.features, patch_size=SIZE, seed=0, symmetry=Symmetry.SCALAR, embedding=embedding_name, device="cpu"
+        PATCHES.features, patch_size=SIZE, seed=0, symmetry=Symmetry.SCALAR, kernel_input=kernel_input, device="cpu"
     )
-    assert model.explanation == ""
+    assert model.variance_fractions() is None
     data = measured(60)
     prediction = fit(model, data)
     assert_sound(prediction)
     assert numpy.corrcoef(prediction.mean, TRUTH)[0, 1] > 0.5
-    shares = dict(part.rsplit(" ", 2)[:2] for part in model.explanation.split(", "))
-    assert list(shares) == ["local", "trend", "asymmetric", "unexplained", "network"]
-    assert sum(float(share) for name, share in shares.items() if name != "network") == pytest.approx(100, abs=2)
-    network = float(shares["network"])
-    assert {"combined": 0 <= network < 100, "patches": network == 0, "network": network == 100}[embedding_name]
+    fractions = dataclasses.asdict(model.variance_fractions())
+    assert list(fractions) == ["local", "trend", "symmetry_breaking", "residual_noise", "network"]
+    assert all(0 <= fraction <= 1 for fraction in fractions.values())
+    network = fractions.pop("network")
+    assert sum(fractions.values()) == pytest.approx(1)
+    assert {"combined": network < 1, "patches": network == 0, "network": network == pytest.approx(1)}[kernel_input]
 
 
 def test_what_patches_do_not_tell_is_in_the_uncertainty() -> None:
@@ -152,8 +153,8 @@ def test_the_network_earns_its_place_where_distances_do_not_suffice() -> None:
 def test_covariance_and_evidence_are_those_of_gpytorch(data) -> None:
     model = deep_kernel_of()
     fit(model, data)
-    parts = model._model
-    base = model._base[:, data.candidates]
+    parts = model.model
+    base = model.patches.coordinates[:, data.candidates]
     targets, known = torch.as_tensor(data.values), torch.as_tensor(data.sigmas**2)
     with torch.no_grad():
         prior = parts.forward(base)
@@ -174,7 +175,7 @@ def test_covariance_and_evidence_are_those_of_gpytorch(data) -> None:
 
 
 def test_it_is_defined_by_gpytorch() -> None:
-    assert isinstance(deep_kernel_of()._model, gpytorch.models.ExactGP)
+    assert isinstance(deep_kernel_of().model, gpytorch.models.ExactGP)
 
 
 # The embedding
@@ -286,8 +287,8 @@ def test_noisier_readings_are_believed_less(monkeypatch) -> None:
 @given(st.integers(21, 29), st.integers(1, 8), st.sampled_from(list(Symmetry)))
 def test_appended_measurements_equal_a_solution_from_scratch(start, steps, symmetry) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deep_kernel, "GROWTH_BEFORE_TRAINING", 100.0)
-        patch.setattr(deep_kernel, "SURPRISE", 1e9)
+        patch.setattr(training, "GROWTH_BEFORE_TRAINING", 100.0)
+        patch.setattr(training, "SURPRISE", 1e9)
         data = measured(start + steps)
         model = deep_kernel_of(symmetry=symmetry)
         fit(model, data.first(start))
@@ -296,11 +297,12 @@ def test_appended_measurements_equal_a_solution_from_scratch(start, steps, symme
             if count % 2:
                 model.predict()
         appended = fit(model, data)
-        assert model._trainings == 1
-        assert model._data is not None
-        model._solution = model._solve(model._data)
+        assert model.trainings == 1
+        anew = conditioning.Conditioned(model.model, model.patches.coordinates, model.targets)
+        mean, variance = anew.map()
+        sigma = (variance + model.model.likelihood.second_noise).sqrt()
         # The map's parts are kept in single precision.
-        assert_equal(appended, model.predict(), 1e-5)
+        assert_equal(appended, model.standardization.posterior(mean.numpy(), sigma.detach().numpy()), 1e-5)
 
 
 def test_training_waits_for_more_data_or_a_surprise() -> None:
@@ -308,13 +310,13 @@ def test_training_waits_for_more_data_or_a_surprise() -> None:
     fit(model, data.first(50))
     fit(model, data.first(51))
     fit(model, data.first(54))
-    assert model._trainings == 1
+    assert model.trainings == 1
     fit(model, data.first(56))
-    assert model._trainings == 2
+    assert model.trainings == 2
     values = data.values.copy()
     values[56] += 50
     fit(model, Data(data.candidates[:57], values[:57], data.sigmas[:57]))
-    assert model._trainings == 3
+    assert model.trainings == 3
 
 
 def test_other_data_are_never_taken_for_more_of_the_same() -> None:
@@ -325,7 +327,19 @@ def test_other_data_are_never_taken_for_more_of_the_same() -> None:
         changed = {name: getattr(data, name).copy() for name in ("candidates", "values", "sigmas")}
         changed[change][3] += 1
         fit(model, Data(**changed))
-        assert model._trainings == 2
+        assert model.trainings == 2
+
+
+def test_restored_parameters_are_taken_instead_of_a_training_whatever_was_fitted_before() -> None:
+    data = measured(31)
+    learned = deep_kernel_of(seed=1)
+    fit(learned, data)
+    models = [deep_kernel_of(), deep_kernel_of()]
+    fit(models[0], data.first(30))
+    for model in models:
+        model.restore(learned.parameters(), learned.trainings)
+        assert_equal(fit(model, data), learned.predict(), 0)
+        assert model.trainings == learned.trainings
 
 
 # Symmetry
@@ -360,7 +374,7 @@ def test_a_symmetry_that_does_not_hold_is_given_up() -> None:
     model = deep_kernel_of(symmetry=Symmetry.SCALAR)
     error = numpy.mean((fit(model, data).mean - truth) ** 2) / truth.var()
     assert error < 0.1
-    assert model._model.free_kernel.outputscale > model._model.local_kernel.outputscale
+    assert model.model.symmetry_breaking_kernel.outputscale > model.model.local_kernel.outputscale
 
 
 # Determinism, and the state of others
@@ -412,7 +426,7 @@ def test_it_leaves_the_state_of_torch_and_numpy_alone() -> None:
 
 @pytest.mark.usefixtures("two_threads")
 def test_the_number_of_threads_is_restored_after_a_failure() -> None:
-    with pytest.raises(RuntimeError, match="disk"), deep_kernel.single_threaded_torch():
+    with pytest.raises(RuntimeError, match="disk"), single_threaded_torch():
         raise RuntimeError("disk")
     assert torch.get_num_threads() == 2
 
@@ -483,7 +497,7 @@ def test_nothing_can_be_predicted_before_a_fit() -> None:
 
 def test_more_jitter_rescues_a_singular_covariance() -> None:
     matrix = torch.ones(4, 4, dtype=torch.float64) - 1e-7 * torch.eye(4, dtype=torch.float64)
-    factor = deep_kernel.safe_cholesky(matrix, torch.zeros(4, dtype=torch.float64))
+    factor = kernel.safe_cholesky(matrix, torch.zeros(4, dtype=torch.float64))
     torch.testing.assert_close(factor @ factor.T, matrix, rtol=0, atol=1e-4)
 
 
@@ -491,7 +505,7 @@ def test_a_failed_training_keeps_the_last_good_model(monkeypatch) -> None:
     model = deep_kernel_of()
     data = measured(20)
     fit(model, data.first(19))
-    before = {name: value.clone() for name, value in model._model.state_dict().items()}
+    before = {name: value.clone() for name, value in model.model.state_dict().items()}
 
     def ruin(model, *_arguments) -> torch.Tensor:
         with torch.no_grad():
@@ -499,14 +513,14 @@ def test_a_failed_training_keeps_the_last_good_model(monkeypatch) -> None:
                 parameter.fill_(torch.nan)
         raise torch.linalg.LinAlgError("not positive definite")
 
-    monkeypatch.setattr(deep_kernel, "negative_log_posterior", ruin)
-    monkeypatch.setattr(deep_kernel, "GROWTH_BEFORE_TRAINING", 1.0)
+    monkeypatch.setattr(training, "negative_log_posterior", ruin)
+    monkeypatch.setattr(training, "GROWTH_BEFORE_TRAINING", 1.0)
     prediction = fit(model, data)
     assert_sound(prediction)
     assert model.notices == (
         "The model could not be trained on the last measurement: its last good settings are used.",
     )
-    for name, value in model._model.state_dict().items():
+    for name, value in model.model.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
     assert prediction.mean[data.candidates[19]] == pytest.approx(data.values[19], abs=1), "the data are the new ones"
 
@@ -518,7 +532,7 @@ def test_a_failed_training_keeps_the_last_good_model(monkeypatch) -> None:
 def test_a_measurement_that_cannot_be_appended_brings_a_training(monkeypatch) -> None:
     model, data = deep_kernel_of(), measured(31)
     fit(model, data.first(30))
-    honest, calls = deep_kernel.safe_cholesky, []
+    honest, calls = conditioning.safe_cholesky, []
 
     def once_singular(*arguments) -> torch.Tensor:
         calls.append(1)
@@ -526,9 +540,9 @@ def test_a_measurement_that_cannot_be_appended_brings_a_training(monkeypatch) ->
             raise torch.linalg.LinAlgError("not positive definite")
         return honest(*arguments)
 
-    monkeypatch.setattr(deep_kernel, "safe_cholesky", once_singular)
+    monkeypatch.setattr(conditioning, "safe_cholesky", once_singular)
     assert_sound(fit(model, data))
-    assert model._trainings == 2
+    assert model.trainings == 2
     assert not model.notices
 
 
@@ -545,16 +559,16 @@ def test_parameters_ruined_by_the_last_training_step_are_taken_back(monkeypatch)
             return loss
 
     monkeypatch.setattr(torch.optim, "LBFGS", Ruinous)
-    monkeypatch.setattr(deep_kernel, "GROWTH_BEFORE_TRAINING", 1.0)
+    monkeypatch.setattr(training, "GROWTH_BEFORE_TRAINING", 1.0)
     assert_sound(fit(model, data))
     assert len(model.notices) == 1
 
 
-@pytest.mark.parametrize("name", ["negative_log_posterior", "prior_variance"])
-def test_without_gpu_memory_it_continues_on_the_cpu(monkeypatch, name) -> None:
+@pytest.mark.parametrize(("module", "name"), [(training, "negative_log_posterior"), (conditioning, "prior_variance")])
+def test_without_gpu_memory_it_continues_on_the_cpu(monkeypatch, module, name) -> None:
     """The error is made up: `negative_log_posterior` stands for a fit, `prior_variance` for a prediction."""
     expected = fit(deep_kernel_of(), measured(10))
-    honest = getattr(deep_kernel, name)
+    honest = getattr(module, name)
     calls = []
 
     def once_out_of_memory(*arguments) -> torch.Tensor:
@@ -563,11 +577,11 @@ def test_without_gpu_memory_it_continues_on_the_cpu(monkeypatch, name) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return honest(*arguments)
 
-    monkeypatch.setattr(deep_kernel, name, once_out_of_memory)
+    monkeypatch.setattr(module, name, once_out_of_memory)
     model = deep_kernel_of()
     prediction = fit(model, measured(10))
     assert model.notices == ("The GPU is out of memory: the model continues on the CPU.",)
-    assert model.device_name == "CPU"
+    assert model.patches.coordinates.device.type == "cpu"
     numpy.testing.assert_array_equal(prediction.mean, expected.mean)
 
 
@@ -578,11 +592,11 @@ def test_without_gpu_memory_it_continues_on_the_cpu(monkeypatch, name) -> None:
 def test_without_a_gpu_asking_for_it_is_an_error_and_automatic_takes_the_cpu() -> None:
     with pytest.raises(ValueError, match="No CUDA GPU was found: choose CPU"):
         DeepKernel(PATCHES.features, patch_size=SIZE, seed=0, device="gpu")
-    assert DeepKernel(PATCHES.features, patch_size=SIZE, seed=0).device_name == "CPU"
+    assert DeepKernel(PATCHES.features, patch_size=SIZE, seed=0).patches.coordinates.device.type == "cpu"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 def test_gpu_and_cpu_agree() -> None:
     model = DeepKernel(PATCHES.features, patch_size=SIZE, seed=0, device="gpu")
-    assert model.device_name == "GPU"
+    assert model.patches.coordinates.is_cuda
     assert_equal(fit(model, measured(30)), fit(deep_kernel_of(), measured(30)), 1e-3)

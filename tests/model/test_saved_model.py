@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkl_ae.model.deep_kernel import DeepKernel
-from dkl_ae.model.saved_model import VERSION, Knowledge, Pretrained
+from dkl_ae.model.saved_model import VERSION, ModelState, SavedModel
 from dkl_ae.records import Symmetry
 from tests.support.lattice import PATCHES, SIZE, TRUTH, assert_equal, fit, measured
 
@@ -25,22 +25,22 @@ def trained(count: int = 40, symmetry: Symmetry = Symmetry.SCALAR) -> DeepKernel
     return model
 
 
-def started_from(knowledge: Knowledge, features: numpy.ndarray = PATCHES.features) -> DeepKernel:
-    return DeepKernel(features, patch_size=SIZE, seed=0, symmetry=Symmetry.SCALAR, earlier=knowledge, device="cpu")
+def started_from(state: ModelState, features: numpy.ndarray = PATCHES.features) -> DeepKernel:
+    return DeepKernel(features, patch_size=SIZE, seed=0, symmetry=Symmetry.SCALAR, transferred=state, device="cpu")
 
 
-def saved(file: pathlib.Path, **changes: Any) -> Pretrained:
-    pretrained = Pretrained("com_magnitude", SIZE, 0.02, (trained().knowledge(),))
-    pretrained = dataclasses.replace(pretrained, **changes)
-    pretrained.save(file)
-    return pretrained
+def saved(file: pathlib.Path, **changes: Any) -> SavedModel:
+    model = SavedModel("com_magnitude", SIZE, 0.02, (trained().state(),))
+    model = dataclasses.replace(model, **changes)
+    model.save(file)
+    return model
 
 
 NOTHING = numpy.empty(0, int), numpy.empty(0), numpy.empty(0)
 
 
 def test_what_was_learned_predicts_before_anything_is_measured() -> None:
-    model = started_from(trained().knowledge())
+    model = started_from(trained().state())
     model.fit(*NOTHING)
     prediction = model.predict()
     error = prediction.mean - TRUTH
@@ -51,7 +51,7 @@ def test_what_was_learned_predicts_before_anything_is_measured() -> None:
 def test_it_sees_another_survey_with_the_same_eyes() -> None:
     """Patches that both surveys hold are predicted alike, whatever else is there."""
     part = PATCHES.features[100:]
-    whole, cut = (started_from(trained().knowledge(), features) for features in (PATCHES.features, part))
+    whole, cut = (started_from(trained().state(), features) for features in (PATCHES.features, part))
     for model in (whole, cut):
         model.fit(*NOTHING)
     numpy.testing.assert_allclose(cut.predict().mean, whole.predict().mean[100:], atol=1e-9)
@@ -59,8 +59,8 @@ def test_it_sees_another_survey_with_the_same_eyes() -> None:
 
 def test_own_measurements_are_learned_on_top() -> None:
     """What it was told before was wrong: ten own readings bring it round there, though the earlier ones were many."""
-    knowledge = trained(60).knowledge()
-    wrong = dataclasses.replace(knowledge, values=knowledge.values + 5)
+    state = trained(60).state()
+    wrong = dataclasses.replace(state, values=state.values + 5)
     model, data = started_from(wrong), measured(30, seed=7)
     model.fit(*NOTHING)
     before = numpy.abs(model.predict().mean - TRUTH)[data.candidates].mean()
@@ -71,7 +71,7 @@ def test_own_measurements_are_learned_on_top() -> None:
 @settings(max_examples=5)
 @given(st.integers(5, 20))
 def test_rows_and_candidates_are_its_own(count) -> None:
-    model, data = started_from(trained().knowledge()), measured(count, seed=3)
+    model, data = started_from(trained().state()), measured(count, seed=3)
     prediction = fit(model, data)
     assert prediction.mean.shape == (PATCHES.count,)
     values, predicted = model.leave_one_out(numpy.arange(count))
@@ -82,23 +82,48 @@ def test_rows_and_candidates_are_its_own(count) -> None:
 
 def test_a_file_says_what_was_saved(tmp_path) -> None:
     file = tmp_path / "graphene.dklmodel"
-    kept, read = saved(file), Pretrained.load(file)
+    kept, read = saved(file), SavedModel.load(file)
     assert (read.scalarizer, read.patch_size, read.pixel_size_nm) == ("com_magnitude", SIZE, 0.02)
-    first, second = started_from(kept.parts[0]), started_from(read.parts[0])
+    first, second = started_from(kept.components[0]), started_from(read.components[0])
     data = measured(12, seed=1)
     assert_equal(fit(first, data), fit(second, data), 0)
 
 
+def test_a_file_of_the_first_version_is_read() -> None:
+    """Its parameters have the names of that time; its reading was learned as it would be today."""
+    file = pathlib.Path(__file__).parents[1] / "data" / "model-1.dklmodel"
+    (state,) = SavedModel.load(file).components
+    model = started_from(state)
+    assert "free_kernel.raw_outputscale" in state.parameters
+    assert model.parameters()["symmetry_breaking_kernel.raw_outputscale"] == pytest.approx(
+        state.parameters["free_kernel.raw_outputscale"].numpy()
+    )
+    model.fit(*NOTHING)
+    assert numpy.corrcoef(model.predict().mean, TRUTH)[0, 1] > 0.5
+
+
+def test_parameters_of_the_first_version_are_restored() -> None:
+    """As a session's checkpoint has them."""
+    model = trained()
+    parameters = {
+        name.replace("symmetry_breaking_kernel", "free_kernel"): value for name, value in model.parameters().items()
+    }
+    assert set(parameters) != set(model.parameters())
+    again = DeepKernel(PATCHES.features, patch_size=SIZE, seed=1, symmetry=Symmetry.SCALAR, device="cpu")
+    again.restore(parameters, model.trainings)
+    assert_equal(fit(again, measured(40)), model.predict(), 0)
+
+
 def test_what_was_learned_from_a_start_can_be_saved_again() -> None:
-    model = started_from(trained(20).knowledge())
+    model = started_from(trained(20).state())
     fit(model, measured(15, seed=4))
-    assert len(model.knowledge().values) == 35
+    assert len(model.state().values) == 35
 
 
 def test_nothing_learned_cannot_be_saved() -> None:
     model = DeepKernel(PATCHES.features, patch_size=SIZE, seed=0, device="cpu")
     with pytest.raises(RuntimeError, match="has learned nothing yet"):
-        model.knowledge()
+        model.state()
 
 
 class Evil:
@@ -120,18 +145,18 @@ def test_a_file_that_is_no_model_is_refused_in_one_sentence_and_never_executed(c
     else:
         file.write_bytes(content)
     with pytest.raises(ValueError, match=r"is not a saved model(, or is damaged)?: choose another\.$"):
-        Pretrained.load(file)
+        SavedModel.load(file)
     assert not pathlib.Path("evil").exists()
 
 
 def test_a_file_that_is_not_there_or_too_new_is_refused(tmp_path, monkeypatch) -> None:
     with pytest.raises(ValueError, match=r"cannot be read \(No such file or directory\): choose another"):
-        Pretrained.load(tmp_path / "none.dklmodel")
+        SavedModel.load(tmp_path / "none.dklmodel")
     monkeypatch.setattr("dkl_ae.model.saved_model.VERSION", VERSION + 1)
     saved(tmp_path / "new.dklmodel")
     monkeypatch.undo()
     with pytest.raises(ValueError, match="saved by a newer version of dkl-ae"):
-        Pretrained.load(tmp_path / "new.dklmodel")
+        SavedModel.load(tmp_path / "new.dklmodel")
 
 
 def test_a_model_that_does_not_fit_the_run_is_refused(tmp_path) -> None:

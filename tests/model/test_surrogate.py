@@ -134,7 +134,7 @@ def test_it_is_the_conditional_of_a_joint_normal(data, settings) -> None:
     prediction = process.predict()
     new = next(c for c in range(CANDIDATES) if c not in data.candidates)
     everything = numpy.array([*data.candidates, new])
-    covariance = process._covariance(everything, everything)
+    covariance = process.prior_covariance(everything, everything)
     covariance[:-1, :-1] += numpy.diag(data.sigmas**2 + settings.noise)
     value = prediction.mean[new] + 0.7 * prediction.sigma[new]
     joint = multivariate_normal(numpy.full(len(everything), settings.mean), covariance, allow_singular=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy
 
 from dkl_ae.model import Posterior
-from dkl_ae.model.exact_gp import Untrained
 from dkl_ae.records import Symmetry
 
 
-class NearestNeighbour(Untrained):
+class NearestNeighbour:
     """The least surrogate that learns: the value of the nearest measured patch, its distance as sigma."""
 
-    def __init__(self, features: numpy.ndarray, seed: int, symmetry: Symmetry) -> None:
+    def __init__(self, features: numpy.ndarray, component: int, symmetry: Symmetry) -> None:
         self._features = features.astype(float)
 
     def fit(self, candidates: numpy.ndarray, values: numpy.ndarray, sigmas: numpy.ndarray) -> None:
@@ -28,9 +27,8 @@ class NearestNeighbour(Untrained):
     def leave_one_out(self, rows: numpy.ndarray) -> tuple[numpy.ndarray, Posterior]:
         return self._values[rows], Posterior(self._values[rows], numpy.ones(rows.size))
 
-    def covariance(self, left: numpy.ndarray, right: numpy.ndarray) -> numpy.ndarray:
+    def covariance(self, rows: numpy.ndarray, columns: numpy.ndarray) -> numpy.ndarray:
         sigma = self.predict().sigma
-        return sigma[left][:, None] * sigma[right] * (left[:, None] == right)
+        return sigma[rows][:, None] * sigma[columns] * (rows[:, None] == columns)
 
     notices: tuple[str, ...] = ()
-    explanation = "the nearest neighbour"

@@ -244,7 +244,7 @@ def test_another_scalarizers_maps_are_shown_when_they_are_learned(
     settle(swift, handler)
     assert_maps(swift, view_by(session, 9, "bf", NearestNeighbour))
     assert shown(swift)["prediction"].title == "Prediction of Virtual BF, step 9"
-    assert handler.model_text.value.startswith("Model: the nearest neighbour; intervals x ")
+    assert handler.model_text.value.startswith("Model: Error bars x ")
     assert shown(swift)["prediction"].intensity_calibration.units == "fraction of the beam"
     numpy.testing.assert_array_equal(shown(swift)["readings"].data[0], session.readings["bf"][0])
     choose_maps(handler, "bragg_spacing")

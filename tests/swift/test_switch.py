@@ -7,7 +7,7 @@ from typing import Any
 import numpy
 import pytest
 
-from dkl_ae.model.saved_model import Pretrained
+from dkl_ae.model.saved_model import SavedModel
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from tests.support.panel_runs import ROLES, columns_of, items_of, measured, run_to_end, run_to_step
 from tests.swift.conftest import pump
@@ -111,7 +111,7 @@ def test_a_run_that_has_ended_is_seen_by_another_scalarizer(simulator, open_pane
         numpy.testing.assert_array_equal(items[role].data, image)
         assert items[role].metadata[METADATA_KEY]["plan"]["scalarizer"] == "com_magnitude"
     handler.save_model(tmp_path / "abf")
-    assert Pretrained.load(tmp_path / "abf.dklmodel").scalarizer == "abf"
+    assert SavedModel.load(tmp_path / "abf.dklmodel").scalarizer == "abf"
     run_to_end(simulator, handler)
     assert handler.message.value == "Finished: 6 points measured."
 

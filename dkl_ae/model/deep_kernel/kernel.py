@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import math
 import typing
+from collections.abc import Mapping
 
 import gpytorch
 import torch
 
 from dkl_ae.model.descriptors.network import LearnedFeatures
+from dkl_ae.model.surrogate import VarianceFractions
 
 WEIGHT_PRECISION = 3.0
 """Precision of the Gaussian prior on the network's weights: with less the network overfits few points."""
+
+
+_FORMER_PREFIXES = {"free_kernel.": "symmetry_breaking_kernel."}
+"""Of parameters in files of before 0.1.0."""
 
 
 class ImageKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
@@ -87,18 +93,18 @@ class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
         self.local_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(1.0, 1.0))
         self.linear_kernel = gpytorch.kernels.LinearKernel(variance_prior=_around(0.1, 1.0))
         self.quadratic_kernel = QuadraticKernel(variance_prior=_around(0.3, 1.0))
-        self.free_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(0.03, 1.0))
-        as_it_is = torch.eye(len(signs), dtype=torch.float64)[0] * len(signs)
+        self.symmetry_breaking_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(0.03, 1.0))
+        identity_weights = torch.eye(len(signs), dtype=torch.float64)[0] * len(signs)
         self.covar_module = ImageKernel(
             self.local_kernel + self.linear_kernel + self.quadratic_kernel, signs
-        ) + ImageKernel(self.free_kernel, as_it_is)
+        ) + ImageKernel(self.symmetry_breaking_kernel, identity_weights)
         likelihood.second_noise_covar.register_prior("noise_prior", _around(1e-2, 2.0), lambda noise: noise.noise)
         self.to(torch.float64)
         self.local_kernel.outputscale = 1.0
         self.local_kernel.base_kernel.lengthscale = 0.6
         self.linear_kernel.variance = 0.1
         self.quadratic_kernel.variance = 0.3
-        self.free_kernel.outputscale = 0.03
+        self.symmetry_breaking_kernel.outputscale = 0.03
         likelihood.second_noise = 1e-2
 
     def forward(self, base: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
@@ -106,6 +112,19 @@ class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
         latent = self.embedding(base)
         flat = latent.transpose(0, 1).flatten(1)
         return gpytorch.distributions.MultivariateNormal(self.mean_module(flat), self.covar_module(flat))
+
+
+_Value = typing.TypeVar("_Value")
+
+
+def by_present_names(parameters: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Parameters that were saved, by the names that `DeepKernelModel` has for them today."""
+    renamed = dict(parameters)
+    for former, present in _FORMER_PREFIXES.items():
+        for name in parameters:
+            if name.startswith(former):
+                renamed[present + name.removeprefix(former)] = renamed.pop(name)
+    return renamed
 
 
 def _around(mode: float, spread: float) -> gpytorch.priors.LogNormalPrior:
@@ -129,20 +148,21 @@ def prior_variance(model: DeepKernelModel, latent: torch.Tensor) -> torch.Tensor
     return _of_products(model, (latent[0] * latent).sum(-1), squares[0], squares)
 
 
-def prior_shares(model: DeepKernelModel, latent: torch.Tensor) -> dict[str, float]:
-    """Shares of the prior variance of readings over some latent points, which are 1 together; and the share of the
-    points' mean square that the network's features have.
-    """
+def variance_fractions(model: DeepKernelModel, latent: torch.Tensor) -> VarianceFractions:
+    """Fractions of the prior variance of readings over some latent points."""
     squares = latent[0].square().sum(-1).mean().item()
-    parts = {
-        "local": model.local_kernel.outputscale.item(),
-        "trend": (model.linear_kernel.variance.item() + model.quadratic_kernel.variance.item()) * squares,
-        "asymmetric": model.free_kernel.outputscale.item(),
-        "unexplained": model.likelihood.second_noise.item(),
-    }
-    total = sum(parts.values())
-    learned = typing.cast(LearnedFeatures, model.embedding).learned_share(latent)
-    return {name: part / total for name, part in parts.items()} | {"network": learned}
+    local = model.local_kernel.outputscale.item()
+    trend = (model.linear_kernel.variance.item() + model.quadratic_kernel.variance.item()) * squares
+    symmetry_breaking = model.symmetry_breaking_kernel.outputscale.item()
+    noise = model.likelihood.second_noise.item()
+    total = local + trend + symmetry_breaking + noise
+    return VarianceFractions(
+        local=local / total,
+        trend=trend / total,
+        symmetry_breaking=symmetry_breaking / total,
+        residual_noise=noise / total,
+        network=typing.cast(LearnedFeatures, model.embedding).learned_share(latent),
+    )
 
 
 def _of_products(
@@ -155,8 +175,12 @@ def _of_products(
     scale = math.sqrt(3) / model.local_kernel.base_kernel.lengthscale.squeeze()
     # The root has no gradient at zero.
     distance = (own_squares + squares - 2 * products).clamp_min(1e-15).sqrt() * scale
-    as_it_is = torch.nn.functional.pad(model.free_kernel.outputscale.reshape(1), (0, len(share) - 1))
-    local = torch.tensordot(model.local_kernel.outputscale * share + as_it_is, (1 + distance) * torch.exp(-distance), 1)
+    identity_weights = torch.nn.functional.pad(
+        model.symmetry_breaking_kernel.outputscale.reshape(1), (0, len(share) - 1)
+    )
+    local = torch.tensordot(
+        model.local_kernel.outputscale * share + identity_weights, (1 + distance) * torch.exp(-distance), 1
+    )
     linear = torch.tensordot(model.linear_kernel.variance.squeeze() * share, products, 1)
     # Images have one norm.
     quadratic = torch.tensordot(model.quadratic_kernel.variance * share, products.square(), 1)

@@ -29,6 +29,7 @@ from dkl_ae.run import (
     RunResumed,
     StepCompleted,
     SurveyAcquired,
+    model_text,
 )
 from dkl_ae.scalarizers import COMPOSITE
 from dkl_ae.settings import VALUE
@@ -42,7 +43,7 @@ from nionswift_plugin.dkl_ae_ui.run_panel.settings import Settings, remembered_t
 from nionswift_plugin.dkl_ae_ui.run_panel.view import build_view
 
 if typing.TYPE_CHECKING:
-    from dkl_ae.model.saved_model import Pretrained
+    from dkl_ae.model.saved_model import SavedModel
 
 PANEL_TITLE = "Automated Experiment"
 _STORAGE_KEY = "dkl-ae/settings"
@@ -71,7 +72,7 @@ class Handler(Declarative.Handler):
         self._latest: Reading | None = None
         self._survey: Survey | None = None
         self._reference: Reference | None = None
-        self._pretrained: Pretrained | None = None
+        self._pretrained: SavedModel | None = None
         self._watchers: list[Callable[[Event], None]] = []
         stored = window.ui.get_persistent_string(_STORAGE_KEY, "")
         self._form = Form(remembered_texts(stored))
@@ -316,7 +317,8 @@ class Handler(Declarative.Handler):
         self.time_text.value = (
             f"{(times.camera + times.scalarizer) * 1000:.0f} ms measuring, {times.model * 1000:.0f} ms model"
         )
-        self.model_text.value = f"Model: {event.explanation}" if event.explanation else ""
+        text = model_text(event.explanation)
+        self.model_text.value = f"Model: {text}" if text else ""
         self._show_dose(event.dose)
         self._show_best(event.best)
         for notice in event.notices:

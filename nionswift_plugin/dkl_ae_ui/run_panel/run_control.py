@@ -26,7 +26,7 @@ from nionswift_plugin.dkl_ae_ui.project.session_files import new_session_file
 from nionswift_plugin.dkl_ae_ui.run_panel.settings import ACQUIRE_SURVEY, USE_SELECTED_SURVEY, Settings
 
 if typing.TYPE_CHECKING:
-    from dkl_ae.model.saved_model import Pretrained
+    from dkl_ae.model.saved_model import SavedModel
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class RunControl:
         """See `Runner.reference`."""
         return self._runner.reference
 
-    def pretrained(self) -> Pretrained | None:
+    def pretrained(self) -> SavedModel | None:
         """See `Runner.pretrained`."""
         return self._runner.pretrained()
 
