@@ -1,10 +1,13 @@
-# make demo: the main job. make test: every test. Both set themselves up in .venv.
+# make demo: the main job. make test: every test. make test-all: every test, and the laws of chance tried as often as
+# before a release (an hour). All set themselves up in .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# As many processes as cores; a test file stays whole, and so do all tests with a window: see tests/conftest.py.
+PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test test-all lint clean
 
 install: $(INSTALLED)
 
@@ -18,7 +21,10 @@ demo: install
 	$(BIN)/dkl-ae demo
 
 test: install lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-all: install lint
+	$(BIN)/python -m pytest $(PARALLEL) --exhaustive
 
 lint: install
 	$(BIN)/ruff check .

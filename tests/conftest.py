@@ -1,5 +1,7 @@
 """Settings shared by all tests."""
 
+from __future__ import annotations
+
 import os
 
 # Two busy cores crawl when every small matrix product starts its own threads.
@@ -14,6 +16,36 @@ from tests.support.recorded_patterns import DATA, GRAPHENE
 # Shared machines stall at random: a deadline would fail a test for its neighbours' work.
 settings.register_profile("dkl-ae", deadline=None, max_examples=50)
 settings.load_profile("dkl-ae")
+
+LONGEST_FIRST = ("gui", "swift", "commands")
+"""Folders that take longest: begun last, they would keep one core busy while the others have nothing left to do."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--exhaustive", action="store_true", help="try the laws marked exhaustive as often as before a release"
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"exhaustive: {'yes' if config.getoption('exhaustive') else 'no'}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With pytest-xdist: a file's tests share its fixtures, and windows do not take the keyboard from one another."""
+    place = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.parent.name, len(place)))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            group = "window" if item.get_closest_marker("gui") else item.nodeid.partition("::")[0]
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> int:
+    """How often a test marked exhaustive(ordinary=..., full=...) tries its law."""
+    mark = request.node.get_closest_marker("exhaustive")
+    return int(mark.kwargs["full" if request.config.getoption("exhaustive") else "ordinary"])
 
 
 @pytest.fixture(scope="session")

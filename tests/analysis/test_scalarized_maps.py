@@ -169,7 +169,6 @@ def test_patterns_that_give_no_number_are_told_of(file, tmp_path) -> None:
     assert "no diffraction here" in said[1]
 
 
-@pytest.mark.slow
 def test_a_cluster_gives_the_same_maps(file, tmp_path) -> None:
     """Two worker processes of a local cluster, reached by its address; with a scalarizer of the user's own."""
     distributed = pytest.importorskip("distributed")

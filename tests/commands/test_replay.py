@@ -467,18 +467,18 @@ def test_ctrl_c_stops_the_run_and_keeps_everything(recording, whole, tmp_path) -
     assert_same_run(session, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive(ordinary=4, full=20)
 @pytest.mark.timeout(1200)
-def test_a_run_that_is_killed_loses_nothing(tmp_path) -> None:
-    """Twenty times, at random instants, in the replayed run and in those that go on with it."""
+def test_a_run_that_is_killed_loses_nothing(tmp_path, times) -> None:
+    """At random instants, in the replayed run and in those that go on with it."""
     recording, whole = tmp_path / "recording.h5", tmp_path / "whole.h5"
     make_recording(recording)
     start_replay(recording, whole, "charge_density").communicate()
     random = numpy.random.default_rng(0)
     killed = 0
-    while killed < 20:
+    while killed < times:
         session = tmp_path / f"{killed}.h5"
-        for kill in killed_again_and_again(recording, session, "charge_density", min(5, 20 - killed), random):
+        for kill in killed_again_and_again(recording, session, "charge_density", min(5, times - killed), random):
             assert (kill.found or 0) >= kill.announced
             killed += 1
         assert_same_run(session, whole)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import random
 import time
@@ -11,14 +10,11 @@ import pytest
 
 from dkl_ae.session import open_session
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(3000)]
-
-KILLS = int(os.environ.get("DKL_AE_KILLS", "1"))
-POINTS = 30 * KILLS + 10
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(3000)]
 
 
-def begin(swift) -> None:
-    swift.type_into("steps_edit", str(POINTS - 10))
+def begin(swift, points: int) -> None:
+    swift.type_into("steps_edit", str(points - 10))
     swift.click("start_button")
     swift.wait_for("not panel.idle.value")
 
@@ -36,26 +32,27 @@ def session_files(project: pathlib.Path) -> list[pathlib.Path]:
     return [file for folder in project.glob("* Sessions") for file in sessions(folder)]
 
 
-def path_of(file: pathlib.Path) -> list[object]:
+def path_of(file: pathlib.Path, points: int) -> list[object]:
     with open_session(file) as session:
-        assert session.count == POINTS
+        assert session.count == points
         columns = [session.columns[name].tolist() for name in ("candidate", "total_exposure_s")]
         return [*columns, *(repr(values.tolist()) for values, _ in session.readings.values())]
 
 
-def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(open_swift, tmp_path) -> None:
-    chance = random.Random(KILLS)
+@pytest.mark.exhaustive(ordinary=1, full=20)
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(open_swift, tmp_path, times) -> None:
+    chance, points = random.Random(times), 30 * times + 10
     swift = open_swift()
-    begin(swift)
-    swift.wait_for(f"panel.message.value == 'Finished: {POINTS} points measured.'", 600)
+    begin(swift, points)
+    swift.wait_for(f"panel.message.value == 'Finished: {points} points measured.'", 600)
     assert swift.quit() == 0
     [whole] = session_files(tmp_path / "project")
 
     lost = []
     swift = open_swift()
-    begin(swift)
-    for number in range(KILLS):
-        before = POINTS * number // (KILLS + 1)
+    begin(swift, points)
+    for number in range(times):
+        before = points * number // (times + 1)
         swift.wait_for(f"int((panel.step_text.value or 'Step 0').split()[1].rstrip(':')) > {before}")
         time.sleep(chance.uniform(0, 0.7))
         least = told(swift)
@@ -67,11 +64,11 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(open_swif
             assert session.losses == ()
         swift = open_swift()
         swift.screenshot("after_a_kill")
-        assert swift.evaluate("panel.session_text.value").endswith(f" of {POINTS} points")
+        assert swift.evaluate("panel.session_text.value").endswith(f" of {points} points")
         swift.click("resume_run_button")
         swift.wait_for("not panel.idle.value")
-    swift.wait_for(f"panel.message.value == 'Finished: {POINTS} points measured.'", 600)
+    swift.wait_for(f"panel.message.value == 'Finished: {points} points measured.'", 600)
     swift.screenshot("resumed")
     assert swift.quit() == 0
-    assert path_of(killed) == path_of(whole)
-    print(f"{KILLS} kills; told but not kept: {max(lost)}")  # noqa: T201
+    assert path_of(killed, points) == path_of(whole, points)
+    print(f"{times} kills; told but not kept: {max(lost)}")  # noqa: T201

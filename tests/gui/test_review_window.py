@@ -11,7 +11,7 @@ from dkl_ae.session import open_session
 from tests.support.kept_runs import SWITCHED_AFTER, kept_run
 from tests.support.surrogates import NearestNeighbour
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytestmark = pytest.mark.gui
 
 REVIEW = "window.find_dock_panel('dkl-ae-review-panel').handler"
 

@@ -7,7 +7,7 @@ import time
 import pytest
 import scipy.constants
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytestmark = pytest.mark.gui
 
 SCAN_PANEL = "scan-control-panel-dkl_ae_scan"
 CAMERA_PANEL = "camera-control-panel-dkl_ae_ronchigram"

@@ -125,7 +125,8 @@ def test_a_start_that_does_not_fit_costs_no_dose(changes, sentence, tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    ("acquisition", "scalarizer"), zip(ACQUISITIONS, itertools.cycle(["com_magnitude", "com_angle"]), strict=False)
+    ("acquisition", "scalarizer"),
+    list(zip(ACQUISITIONS, itertools.cycle(["com_magnitude", "com_angle"]), strict=False)),
 )
 def test_every_acquisition_function_chooses(acquisition, scalarizer) -> None:
     plan = dataclasses.replace(

@@ -84,6 +84,7 @@ def killed(process: subprocess.Popen[str], seconds: float, *, from_first_step: b
             if announced > _SEEDS:
                 has_begun.set()
         has_begun.set()
+        process.stdout.close()
 
     reading = threading.Thread(target=read)
     reading.start()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
-from tests.swift.conftest import pump
+from tests.support.swift_in_process import pump
 
 ROLES = {
     "survey", "path", "prediction", "uncertainty", "acquisition", "pattern", "readings",
@@ -39,8 +39,7 @@ def run_to_end(context: Any, handler: Any) -> None:
 def run_to_step(context: Any, handler: Any, step: int) -> None:
     """Press Start and wait until this many points are measured."""
     handler.start_button.on_clicked()
-    # The panel says "Step 5 of 70".
-    pump(context, lambda: int((handler.step_text.value or "Step 0").split()[1].rstrip(":")) >= step)
+    pump(context, lambda: handler.points_measured >= step)
 
 
 def measured(context: Any) -> int:

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import pathlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-
-def pump(context: Any, until: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    """Be the window's thread until something has happened."""
-    deadline = time.monotonic() + timeout_s
-    while not until():
-        context.document_controller.periodic()
-        time.sleep(0.002)
-        assert time.monotonic() < deadline, "it did not happen in time"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.project.reference_overlay import reference_graphics
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from tests.support.panel_runs import ROLES, columns_of, items_of, measured, record_survey, run_to_end, select
-from tests.swift.conftest import pump
+from tests.support.swift_in_process import pump
 
 pytestmark = pytest.mark.swift
 

@@ -45,7 +45,6 @@ def run(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
-@pytest.mark.slow
 def test_the_demo_without_a_display_saves_a_project_that_opens_again(tmp_path) -> None:
     done = run(tmp_path, "-m", "dkl_ae.commands.cli", "demo", "--folder", "out")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -28,7 +28,7 @@ from nionswift_plugin.dkl_ae_ui.review_panel.displays import GROUP
 from tests.support.kept_runs import QUICK_PLAN, SWITCHED_AFTER, kept_run
 from tests.support.panel_runs import items_of, run_to_end, select
 from tests.support.surrogates import NearestNeighbour
-from tests.swift.conftest import pump
+from tests.support.swift_in_process import pump
 
 pytestmark = pytest.mark.swift
 

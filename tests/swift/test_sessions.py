@@ -15,7 +15,7 @@ from nionswift_plugin.dkl_ae_ui.project.measurement_table import measurement_row
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from nionswift_plugin.dkl_ae_ui.project.session_files import last_unfinished, new_session_file, sessions_folder
 from tests.support.panel_runs import items_of, measured, run_to_end, run_to_step
-from tests.swift.conftest import pump
+from tests.support.swift_in_process import pump
 
 pytestmark = pytest.mark.swift
 

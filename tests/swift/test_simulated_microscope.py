@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import copy
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
@@ -21,6 +19,7 @@ from nion.utils import Geometry, Registry
 from dkl_ae.simulation import Specimen, VirtualColumn
 from dkl_ae.simulation.presets import CARBON, SILICON
 from nionswift_plugin.dkl_ae_usim import configuration, scan
+from tests.support.swift_in_process import in_thread, pattern_at, record, survey
 
 pytestmark = pytest.mark.swift
 
@@ -42,46 +41,6 @@ def microscope(tmp_path: Any) -> Iterator[Any]:
     microscope = configuration.MicroscopeConfiguration(VirtualColumn(two_atoms()), configuration_location=str(tmp_path))
     with AcquisitionTestContext.AcquisitionTestContext(microscope, is_app=True) as context:
         yield context
-
-
-def in_thread(context: Any, function: Callable[[], Any], timeout_s: float = 20) -> Any:
-    """Run in a worker while this thread is Swift's UI thread."""
-    with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        future = executor.submit(function)
-        end = time.monotonic() + timeout_s
-        while not future.done():
-            assert time.monotonic() < end, "the acquisition hangs"
-            context.document_controller.periodic()
-            time.sleep(0.002)
-    return future.result()
-
-
-def survey(context: Any, **changes: Any) -> numpy.ndarray:
-    """Record a survey, and make it what probe positions refer to."""
-    parameters = context.scan_hardware_source.get_frame_parameters(0)
-    for name, value in changes.items():
-        setattr(parameters, name, value)
-    context.scan_hardware_source.set_current_frame_parameters(parameters)
-    frames = in_thread(context, lambda: context.scan_hardware_source.record_immediate(parameters))
-    return frames[0].data.copy()
-
-
-def record(context: Any, exposure_ms: float = 1) -> Any:
-    camera = context.camera_hardware_source
-
-    def acquire() -> Any:
-        while camera.is_recording:
-            time.sleep(0.001)
-        parameters = camera.get_frame_parameters(0)
-        parameters.exposure_ms = exposure_ms
-        return camera.start_recording(frame_parameters=parameters).grab_xdatas(timeout=5)
-
-    return in_thread(context, acquire)[0]
-
-
-def pattern_at(context: Any, y: float, x: float, exposure_ms: float = 1) -> numpy.ndarray:
-    context.instrument.set_probe_position(Geometry.FloatPoint(y=y, x=x))
-    return record(context, exposure_ms).data.astype(float)
 
 
 def detector_angles(pixels: int) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -36,8 +36,7 @@ from nionswift_plugin.dkl_ae_kit import SIMULATOR_ID
 from nionswift_plugin.dkl_ae_usim import configuration
 from nionswift_plugin.dkl_ae_usim.panel import simulator_panel
 from nionswift_plugin.dkl_ae_usim.settings import REAL_CAMERA, SimulatorSettings
-from tests.swift.conftest import pump
-from tests.swift.test_simulated_microscope import in_thread, pattern_at, record, survey
+from tests.support.swift_in_process import in_thread, pattern_at, pump, record, survey
 
 pytestmark = pytest.mark.swift
 

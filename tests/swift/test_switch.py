@@ -10,7 +10,7 @@ import pytest
 from dkl_ae.model.saved_model import SavedModel
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from tests.support.panel_runs import ROLES, columns_of, items_of, measured, run_to_end, run_to_step
-from tests.swift.conftest import pump
+from tests.support.swift_in_process import pump
 
 pytestmark = pytest.mark.swift
 

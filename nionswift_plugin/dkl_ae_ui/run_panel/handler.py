@@ -70,6 +70,8 @@ class Handler(Declarative.Handler):
         """Of the scalarizers that read its patterns, by name."""
         self._troubles = Troubles(self._labels)
         self._latest: Reading | None = None
+        self.points_measured = 0
+        """By the run so far: what the panel says of them is said."""
         self._survey: Survey | None = None
         self._reference: Reference | None = None
         self._pretrained: SavedModel | None = None
@@ -152,6 +154,7 @@ class Handler(Declarative.Handler):
         self._labels = {name: scalarizer.label for name, scalarizer in plan.scalarizers.items()}
         self._troubles = Troubles(self._labels)
         self.progress.value = 0
+        self.points_measured = 0
         for text in (self.step_text, self.time_text, self.dose_text, self.best_text, self.model_text):
             text.value = ""
         self._tell(self._run.notice or ("Acquiring the survey..." if session is None else "Taking up the last run..."))
@@ -295,7 +298,8 @@ class Handler(Declarative.Handler):
         if event.left.reference is not None:
             self._reference = event.left.reference.reference
         self._show_dose(event.dose)
-        self.progress.value = round(100 * len(event.left.measurements) / event.plan.points)
+        self.points_measured = len(event.left.measurements)
+        self.progress.value = round(100 * self.points_measured / event.plan.points)
         self._tell(
             f"Going on after {len(event.left.measurements)} points, on the survey of then: if the specimen has moved "
             "since, stop and start a new run."
@@ -323,6 +327,7 @@ class Handler(Declarative.Handler):
         self._show_best(event.best)
         for notice in event.notices:
             self._tell(notice)
+        self.points_measured = event.step
 
     def _show_best(self, best: Measurement | None) -> None:
         if best is None or self._survey is None or self._followed is None:

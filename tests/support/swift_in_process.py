@@ -1,0 +1,63 @@
+"""Nion Swift in this process: the test is its window's thread, and the user of its microscope."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+from nion.utils import Geometry
+
+SHORTLY_S = 0.002
+"""How long the other threads have between two looks."""
+
+
+def pump(context: Any, until: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """Be the window's thread until something has happened."""
+    assert happens(context, until, timeout_s), "it did not happen in time"
+
+
+def happens(context: Any, what: Callable[[], bool], within_s: float) -> bool:
+    """Be the window's thread until something has happened, or the time is over; whether it has."""
+    deadline = time.monotonic() + within_s
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        context.document_controller.periodic()
+        time.sleep(SHORTLY_S)
+    return True
+
+
+def in_thread(context: Any, function: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+    """Run in a worker while this thread is the window's."""
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        future = executor.submit(function)
+        pump(context, future.done, timeout_s)
+    return future.result()
+
+
+def survey(context: Any, **changes: Any) -> numpy.ndarray:
+    """Record a survey, and make it what probe positions refer to."""
+    parameters = context.scan_hardware_source.get_frame_parameters(0)
+    for name, value in changes.items():
+        setattr(parameters, name, value)
+    context.scan_hardware_source.set_current_frame_parameters(parameters)
+    frames = in_thread(context, lambda: context.scan_hardware_source.record_immediate(parameters))
+    return frames[0].data.copy()
+
+
+def record(context: Any, exposure_ms: float = 1) -> Any:
+    """Expose one pattern at the parked probe, once the camera is free."""
+    camera = context.camera_hardware_source
+    pump(context, lambda: not camera.is_recording)
+    parameters = camera.get_frame_parameters(0)
+    parameters.exposure_ms = exposure_ms
+    task = camera.start_recording(frame_parameters=parameters)
+    return in_thread(context, lambda: task.grab_xdatas(timeout=60))[0]
+
+
+def pattern_at(context: Any, y: float, x: float, exposure_ms: float = 1) -> numpy.ndarray:
+    context.instrument.set_probe_position(Geometry.FloatPoint(y=y, x=x))
+    return record(context, exposure_ms).data.astype(float)
