@@ -7,14 +7,16 @@ step's parts over all seeds, in milliseconds, and the time that the window's thr
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import statistics
 import tempfile
 
 import numpy
 
+from dkl_ae.analysis import step_of
 from dkl_ae.records import FloatArray, Patches
-from dkl_ae.run import Event, PointMeasured, StepCompleted, SurveyAcquired
+from dkl_ae.session import Session, open_session
 from dkl_ae.simulation import ImageSimulator, graphene_with_silicon
 from nionswift_plugin.dkl_ae_kit import SIMULATOR_ID
 from nionswift_plugin.dkl_ae_ui.launcher.headless import open_swift
@@ -34,37 +36,36 @@ def true_map(side: int) -> FloatArray:
 
 
 def main() -> None:
-    runs: list[list[Event]] = []
     window_ms = []
-    with tempfile.TemporaryDirectory() as folder, open_swift(ensure_project(pathlib.Path(folder))) as swift:
+    with contextlib.ExitStack() as at_end:
+        folder = at_end.enter_context(tempfile.TemporaryDirectory())
+        swift = at_end.enter_context(open_swift(ensure_project(pathlib.Path(folder))))
+        runs: list[Session] = []
         handler = PANEL.find(swift.window).handler
-        handler.watch(lambda event: runs[-1].append(event))  # noqa: PLW0108 -- runs grows
         handler.set_text("instrument_id", SIMULATOR_ID)
         handler.set_text("device", "cpu")
         for seed in SEEDS:
-            runs.append([])
             handler.set_text("random_seed", str(seed))
             handler.start_clicked()
             assert handler._run is not None, handler.message.value
+            assert handler.session_file is not None
             tasks = handler._run.recorder.tasks
             swift.pump(lambda: bool(handler.idle.value), 600)
             window_ms.append((1e3 * tasks.busy_s / 70, 1e3 * tasks.longest_stretch_s))
-    _print_found(runs)
-    _print_times(runs)
+            runs.append(at_end.enter_context(open_session(handler.session_file)))
+        _print_found(runs)
+        _print_times(runs)
     for name, values in zip(("mean a step", "longest stretch"), zip(*window_ms, strict=True), strict=True):
         print(f"window's thread, {name:16} {statistics.median(values):6.1f} ms")
 
 
-def _print_found(runs: list[list[Event]]) -> None:
-    surveyed = next(event for event in runs[0] if isinstance(event, SurveyAcquired))
-    truth = true_map(surveyed.survey.shape[0])
-    patches = Patches(surveyed.survey, surveyed.plan.patch_size)
-    margin = surveyed.plan.patch_size // 2
-    inside = truth[margin : margin + patches.grid[0], margin : margin + patches.grid[1]]
+def _print_found(runs: list[Session]) -> None:
+    truth = true_map(runs[0].survey.shape[0])
+    inside = Patches(runs[0].survey, runs[0].plan.patch_size).inside(truth)
     print("seed  of the model's points on the top 10 %, on the top 1 %, of")
     shares = []
-    for seed, events in zip(SEEDS, runs, strict=True):
-        proposals = [event.measurement.proposal for event in events if isinstance(event, PointMeasured)]
+    for seed, session in zip(SEEDS, runs, strict=True):
+        proposals = [measurement.proposal for measurement in session.measurements]
         chosen = [p for p in proposals if p.origin == "model"]
         values = numpy.array([truth[p.row, p.column] for p in chosen])
         top10, top1 = (int((values >= numpy.quantile(inside, q)).sum()) for q in (0.9, 0.99))
@@ -73,8 +74,9 @@ def _print_found(runs: list[list[Event]]) -> None:
     print(f"median on the top 10 %: {statistics.median(shares)} (chance: {0.1 * len(chosen):.0f})")
 
 
-def _print_times(runs: list[list[Event]]) -> None:
-    times = [event.times for events in runs for event in events if isinstance(event, StepCompleted) and event.maps]
+def _print_times(runs: list[Session]) -> None:
+    steps = [step_of(session, number) for session in runs for number in range(1, session.count + 1)]
+    times = [step.times for step in steps if step.times is not None and step.model]
     for part in ("camera", "scalarizer", "model", "recorder"):
         values = [1e3 * getattr(t, part) for t in times]
         print(f"{part:12} median {statistics.median(values):7.2f} ms, 95 % {numpy.quantile(values, 0.95):7.2f} ms")

@@ -3,7 +3,7 @@
 from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR
 from dkl_ae.reports.map_figure import draw_sheet
 from dkl_ae.reports.reconstruction_report import write_reconstruction_report
+from dkl_ae.reports.run_maps import save_overview
 from dkl_ae.reports.run_report import write_report
-from dkl_ae.reports.summary import save_picture
 
-__all__ = ["MODEL_COLOUR", "SEED_COLOUR", "draw_sheet", "save_picture", "write_reconstruction_report", "write_report"]
+__all__ = ["MODEL_COLOUR", "SEED_COLOUR", "draw_sheet", "save_overview", "write_reconstruction_report", "write_report"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pathlib
 import typing
 from collections.abc import Sequence
 
@@ -11,7 +12,15 @@ import numpy
 from dkl_ae.analysis import BEST, View, seeds, sought, stretches, telling_patterns, view_then
 from dkl_ae.experiment import ACQUISITIONS, Plan
 from dkl_ae.records import FloatArray
-from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR, colours_of, new_figure, show_map
+from dkl_ae.reports.drawing import (
+    MODEL_COLOUR,
+    SEED_COLOUR,
+    colours_of,
+    logarithm,
+    new_figure,
+    show_detector,
+    show_map,
+)
 from dkl_ae.reports.page import Picture, counted, quantity
 from dkl_ae.session import Session
 
@@ -29,15 +38,45 @@ def aim(plan: Plan) -> str:
 
 def survey_picture(session: Session) -> Picture:
     """The survey, and every place that was measured, in order."""
+    figure = new_figure(8, 6.8)
+    return Picture("survey", figure, _show_survey(session, figure.subplots()))
+
+
+def save_overview(session: Session, file: pathlib.Path) -> None:
+    """Save survey and path, the last maps, the last pattern and the readings against the step, as PNG.
+
+    session: of at least one measurement.
+    """
+    figure = new_figure(14, 8.5)
+    axes = figure.subplots(2, 3)
+    _show_survey(session, axes[0, 0])
+    driver = session.followed(session.count).driver
+    view = view_then(session, session.count)
+    for name, place in zip(_MAPS, (axes[0, 1], axes[0, 2], axes[1, 2]), strict=True):
+        place.set_title(f"{name.capitalize()} of {driver.label}", fontsize="medium")
+        if view is not None:
+            _show_maps(session, [place], [view], name)
+    assert session.reference is not None  # nothing is measured before there is one
+    pattern = show_detector(axes[1, 0], logarithm(session.pattern(session.count - 1)), session.reference)
+    axes[1, 0].set_title("Last pattern", fontsize="medium")
+    figure.colorbar(pattern, ax=axes[1, 0], label="log10(1 + counts)", shrink=0.8)
+    values, sigmas = session.readings[driver.name]
+    axes[1, 1].errorbar(numpy.arange(1, session.count + 1), values, yerr=sigmas, fmt=".", color="#444444")
+    axes[1, 1].axvspan(0.5, seeds(session).sum() + 0.5, color=SEED_COLOUR, alpha=0.2, label="at random")
+    axes[1, 1].set(xlabel="step", ylabel=f"{driver.label} ({driver.unit})" if driver.unit else driver.label)
+    axes[1, 1].legend(fontsize="small")
+    figure.savefig(file, dpi=110)
+
+
+def _show_survey(session: Session, axes: typing.Any) -> str:
+    """Draw the survey and the path over it; returns what is seen."""
     survey = session.survey
     height, width = (side * survey.pixel_size_nm for side in survey.shape)
-    figure = new_figure(8, 6.8)
-    axes = figure.subplots()
     axes.imshow(survey.image, extent=(0, width, height, 0), cmap="gray", vmax=numpy.percentile(survey.image, 99))
     axes.set(xlabel="x (nm)", ylabel="y (nm)")
     marks = _mark_path(session, axes) if session.count else "Nothing was measured on it."
     size = f"{width:.3g} x {height:.3g} nm in {survey.shape[1]} x {survey.shape[0]} pixels"
-    return Picture("survey", figure, f"The survey, {size}. {marks}")
+    return f"The survey, {size}. {marks}"
 
 
 def _mark_path(session: Session, axes: typing.Any) -> str:

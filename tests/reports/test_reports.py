@@ -13,6 +13,7 @@ import types
 import xml.etree.ElementTree
 
 import h5py
+import matplotlib.image
 import numpy
 import pytest
 
@@ -20,7 +21,7 @@ from dkl_ae.analysis import shown_steps, stretches, telling_patterns, view_then
 from dkl_ae.commands.cli import main
 from dkl_ae.experiment import Plan
 from dkl_ae.reports import page as page_module
-from dkl_ae.reports import write_report
+from dkl_ae.reports import save_overview, write_report
 from dkl_ae.reports.run_curves import (
     LEAST_FOR_CALIBRATION,
     calibration_picture,
@@ -423,3 +424,11 @@ def test_the_command_reports_beside_the_session(files, tmp_path, capsys) -> None
     page = tmp_path / "run-report" / "report.html"
     assert capsys.readouterr().out == f"Saved the report {page}\n"
     assert "The run finished, with 1 measurement of 1." in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["changed", "one", "cut"])
+def test_an_overview_is_one_picture_whatever_the_session_holds(files, tmp_path, name) -> None:
+    with open_session(files[name]) as session:
+        save_overview(session, tmp_path / "overview.png")
+    image = matplotlib.image.imread(tmp_path / "overview.png")
+    assert image.shape[:2] == (935, 1540)

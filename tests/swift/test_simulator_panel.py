@@ -22,7 +22,9 @@ from nion.utils import Geometry, Registry
 from dkl_ae.experiment import Plan
 from dkl_ae.instruments.column_instrument import ColumnInstrument
 from dkl_ae.recordings import open_recording
-from dkl_ae.run import Event, Outcome, PointMeasured, RunEnded, Runner, SurveyAcquired
+from dkl_ae.records import Measurement
+from dkl_ae.run import Event, Outcome, PointMeasured, ReadingsRevised, RunEnded, Runner
+from dkl_ae.session import open_session
 from dkl_ae.simulation import (
     PRESETS,
     Camera,
@@ -282,28 +284,34 @@ def test_a_probe_outside_the_recording_is_said_in_one_sentence(replay: Any, capl
 def test_live_equals_offline(replay: Any, open_panel: Any, recorded_file: pathlib.Path) -> None:
     """A run through the panel, Swift and its devices takes the path, and reads the readings, of the run without
     Swift on the same file."""
-    live: list[Event] = []
     handler = open_panel(replay, seed_points="5", steps="8", patch_size="7", device="cpu", random_seed="11")
-    handler.watch(live.append)
     handler.start_button.on_clicked()
     pump(replay, lambda: handler.idle.value)
     assert handler.message.value == "Finished: 13 points measured."
 
     offline: list[Event] = []
-    plan = next(event.plan for event in live if isinstance(event, SurveyAcquired))
-    assert plan == Plan(seed_points=5, steps=8, patch_size=7, device="cpu", random_seed=11)
-    instrument = ColumnInstrument(ReplayColumn(open_recording(recorded_file), seed=3))
-    ended = Runner(instrument, plan, offline.append).run()
-    assert isinstance(ended, RunEnded)
-    assert ended.outcome is Outcome.FINISHED
+    with open_session(handler.session_file) as live:
+        assert live.plan == Plan(seed_points=5, steps=8, patch_size=7, device="cpu", random_seed=11)
+        instrument = ColumnInstrument(ReplayColumn(open_recording(recorded_file), seed=3))
+        ended = Runner(instrument, live.plan, offline.append).run()
+        assert isinstance(ended, RunEnded)
+        assert ended.outcome is Outcome.FINISHED
 
-    both = [[event for event in events if isinstance(event, PointMeasured)] for events in (live, offline)]
-    for one, other in zip(*both, strict=True):
-        assert one.measurement.proposal.candidate == other.measurement.proposal.candidate
-        numpy.testing.assert_array_equal(one.frame.pattern, other.frame.pattern)
-        for name, reading in one.measurement.readings.items():
-            assert reading.value == pytest.approx(other.measurement.readings[name].value, rel=1e-9, nan_ok=True)
-            assert reading.sigma == pytest.approx(other.measurement.readings[name].sigma, rel=1e-9, nan_ok=True)
+        points = [event for event in offline if isinstance(event, PointMeasured)]
+        assert live.count == len(points) == 13
+        measured: list[Measurement] = []
+        for event in offline:
+            if isinstance(event, PointMeasured):
+                measured.append(event.measurement)
+            elif isinstance(event, ReadingsRevised):
+                measured = list(event.measurements)
+        for index, (point, other) in enumerate(zip(points, measured, strict=True)):
+            measurement = live.measurement(index)
+            assert measurement.proposal.candidate == other.proposal.candidate
+            numpy.testing.assert_array_equal(live.pattern(index), point.frame.pattern)
+            for name, reading in measurement.readings.items():
+                assert reading.value == pytest.approx(other.readings[name].value, rel=1e-9, nan_ok=True)
+                assert reading.sigma == pytest.approx(other.readings[name].sigma, rel=1e-9, nan_ok=True)
 
 
 @pytest.mark.parametrize("ours_first", [False, True])
@@ -318,23 +326,17 @@ def test_beside_another_microscope_each_run_uses_the_devices_of_its_own(
         order = [SIMULATOR_ID, theirs] if ours_first else [theirs, SIMULATOR_ID]
         handler = open_panel(nion_simulator, seed_points="2", steps="0", patch_size="5")
         for name in order:
-            events: list[Event] = []
-            handler.watch(events.append)
             handler.set_text("instrument_id", name)
             handler.start_button.on_clicked()
             pump(nion_simulator, lambda: handler.idle.value)
             assert handler.message.value == "Finished: 2 points measured."
-            shapes = {event.frame.pattern.shape for event in events if isinstance(event, PointMeasured)}
-            survey_nm = next(
-                event.survey.shape[0] * event.survey.pixel_size_nm
-                for event in events
-                if isinstance(event, SurveyAcquired)
-            )
+            with open_session(handler.session_file) as session:
+                shapes = {session.pattern(index).shape for index in range(session.count)}
+                survey_nm = session.survey.shape[0] * session.survey.pixel_size_nm
             if name == SIMULATOR_ID:
                 assert (shapes, survey_nm) == ({(64, 64)}, pytest.approx(4.0))
             else:
                 assert shapes == {(256, 256)}
                 assert survey_nm > 10
-            handler._watchers.clear()
     finally:
         ours.stop()

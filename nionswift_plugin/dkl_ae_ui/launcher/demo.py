@@ -5,8 +5,9 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
-from dkl_ae.reports import save_picture
-from dkl_ae.run import Event, Outcome, PointMeasured, ReferenceFound, RunEnded, StepCompleted, SurveyAcquired
+from dkl_ae.reports import save_overview
+from dkl_ae.run import Outcome
+from dkl_ae.session import open_session
 from nionswift_plugin.dkl_ae_kit import SIMULATOR_ID
 from nionswift_plugin.dkl_ae_ui.launcher import ProgramError
 from nionswift_plugin.dkl_ae_ui.launcher.headless import open_swift
@@ -23,10 +24,8 @@ def run_demo(project: Project, progress: Callable[[int, str], None]) -> pathlib.
 
     Raises ProgramError when the run fails.
     """
-    events: list[Event] = []
     with open_swift(project) as swift:
         handler = PANEL.find(swift.window).handler
-        handler.watch(events.append)
         handler.set_text("instrument_id", SIMULATOR_ID)
         handler.start_clicked()
 
@@ -35,25 +34,12 @@ def run_demo(project: Project, progress: Callable[[int, str], None]) -> pathlib.
             return bool(handler.idle.value)
 
         swift.pump(ended, _TIMEOUT_S)
-        message = handler.message.value or ""
-    if not any(isinstance(event, RunEnded) and event.outcome is Outcome.FINISHED for event in events):
+        file, message = handler.session_file, handler.message.value or ""
+    if file is None:
         raise ProgramError(message)
-    picture = project.folder / "final-maps.png"
-    _save_picture(picture, events)
+    with open_session(file) as session:
+        if session.outcome is not Outcome.FINISHED:
+            raise ProgramError(message)
+        picture = project.folder / "final-maps.png"
+        save_overview(session, picture)
     return picture
-
-
-def _save_picture(file: pathlib.Path, events: list[Event]) -> None:
-    surveyed = next(event for event in events if isinstance(event, SurveyAcquired))
-    referred = next(event for event in events if isinstance(event, ReferenceFound))
-    measured = [event for event in events if isinstance(event, PointMeasured)]
-    completed = [event for event in events if isinstance(event, StepCompleted)]
-    save_picture(
-        file,
-        survey=surveyed.survey,
-        scalarizer=surveyed.plan.driver,
-        measurements=[event.measurement for event in measured],
-        maps=completed[-1].maps,
-        pattern=measured[-1].frame.pattern,
-        reference=referred.reference,
-    )

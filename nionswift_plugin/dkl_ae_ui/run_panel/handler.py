@@ -75,7 +75,6 @@ class Handler(Declarative.Handler):
         self._survey: Survey | None = None
         self._reference: Reference | None = None
         self._pretrained: SavedModel | None = None
-        self._watchers: list[Callable[[Event], None]] = []
         stored = window.ui.get_persistent_string(_STORAGE_KEY, "")
         self._form = Form(remembered_texts(stored))
         # Declarative widgets find what they bind to by attribute name.
@@ -128,9 +127,10 @@ class Handler(Declarative.Handler):
         self._form.set_text(name, text)
         self._check()
 
-    def watch(self, watcher: Callable[[Event], None]) -> None:
-        """Tell someone else of every event of the runs to come, on the window's thread."""
-        self._watchers.append(watcher)
+    @property
+    def session_file(self) -> pathlib.Path | None:
+        """Of the run under way, or of the last one."""
+        return self._run.session if self._run is not None else None
 
     # What the user does.
 
@@ -284,8 +284,6 @@ class Handler(Declarative.Handler):
                 self._show_taken_up(event)
             case RunEnded():
                 self._end(event)
-        for watcher in self._watchers:
-            watcher(event)
 
     def _show_pause(self, event: RunPaused) -> None:
         self._tell((event.reason or "Paused, the beam is blanked.") if event.paused else "Running.")

@@ -75,12 +75,12 @@ class RunControl:
         left, kept = take_up(session) if session is not None else (None, None)
         self.plan = left.plan if left is not None else settings.plan
         start = datetime.datetime.now()
-        file = session or new_session_file(window, self.plan.scalarizer, start)
+        self.session = session or new_session_file(window, self.plan.scalarizer, start)
         title = f"{self.plan.driver.label}, {start:%Y-%m-%d %H:%M:%S}{', resumed' if left is not None else ''}"
-        self.recorder = Recorder(window, self.plan, RunDescription(title, file), self._on_event, on_trouble)
+        self.recorder = Recorder(window, self.plan, RunDescription(title, self.session), self._on_event, on_trouble)
         if kept is None:
             about = {"kind": KIND, "settings": settings.to_texts(), "scan": instrument.scan_settings}
-            kept = SessionWriter(file, self.plan, About(title, about))
+            kept = SessionWriter(self.session, self.plan, About(title, about))
         self._runner = Runner(instrument, self.plan, self.recorder.record, session=kept, left=left)
         self.notice = instrument.notice
         self._thread = threading.Thread(target=self._runner.run, name="dkl-ae run", daemon=True)
