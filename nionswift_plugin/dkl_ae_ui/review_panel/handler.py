@@ -22,7 +22,7 @@ from nionswift_plugin.dkl_ae_ui.review_panel import texts
 from nionswift_plugin.dkl_ae_ui.review_panel.displays import Displays
 from nionswift_plugin.dkl_ae_ui.review_panel.images import Images
 from nionswift_plugin.dkl_ae_ui.review_panel.project_runs import ProjectRun, session_file_of
-from nionswift_plugin.dkl_ae_ui.review_panel.refitting import Answer, Question, Refitting, recalled
+from nionswift_plugin.dkl_ae_ui.review_panel.refitting import MapRequest, MapResult, Refitting, recorded_result
 from nionswift_plugin.dkl_ae_ui.review_panel.reporting import report
 from nionswift_plugin.dkl_ae_ui.review_panel.view import build_view
 
@@ -44,20 +44,20 @@ class Handler(Declarative.Handler):
         """Of the session that is open."""
         self._picked: int | None = None
         """The step whose pattern the user has asked for; None for that of the slider's."""
-        self._answer: Answer | None = None
+        self._result: MapResult | None = None
         """What the model says, or would have said."""
         self._is_due = False
         """Whether the step will be drawn: however far the slider moves meanwhile, once."""
         self._tasks = WindowTasks(window, self._on_failure)
         self._displays = Displays(window)
-        self._refitting = Refitting(lambda answer: self._tasks.add(lambda: self._on_answer(answer)))
+        self._refitting = Refitting(lambda result: self._tasks.add(lambda: self._on_result(result)))
         # Declarative widgets find what they bind to by attribute name.
         self.is_open = Model.PropertyModel[bool](False)
         self.step = Model.PropertyModel[int](1)
         self.step.on_value_changed = lambda number: self._step_changed()
         self.scalarizer_labels = Model.PropertyModel[list[str]]([_AS_IT_WAS])
         self.scalarizer_index = Model.PropertyModel[int](0)
-        self.scalarizer_index.on_value_changed = lambda index: self._ask()
+        self.scalarizer_index.on_value_changed = lambda index: self._request_maps()
         self.title_text = Model.PropertyModel[str]("")
         self.about_text = Model.PropertyModel[str]("")
         self.message_text = Model.PropertyModel[str]("Open the session of a run to go through its steps.")
@@ -78,7 +78,7 @@ class Handler(Declarative.Handler):
     def close(self) -> None:
         # Dropping a listener ends it.
         self._clicks = None
-        self._refitting.ask(None)
+        self._refitting.submit(None)
         self._close_session()
         self._displays.close()
         super().close()
@@ -186,22 +186,22 @@ class Handler(Declarative.Handler):
 
     def _step_changed(self) -> None:
         self._picked = None
-        self._ask()
+        self._request_maps()
 
-    def _ask(self) -> None:
+    def _request_maps(self) -> None:
         """The slider has moved, or other maps are chosen."""
-        question = self._question()
-        self._refitting.ask(question if question is not None and question.scalarizer else None)
+        request = self._map_request()
+        self._refitting.submit(request if request is not None and request.scalarizer else None)
         self._redraw()
 
-    def _question(self) -> Question | None:
+    def _map_request(self) -> MapRequest | None:
         if self._session is None:
             return None
         names = [None, *self._session.plan.scalarizers]
-        return Question(self._session, self._number, names[self.scalarizer_index.value or 0])
+        return MapRequest(self._session, self._number, names[self.scalarizer_index.value or 0])
 
-    def _on_answer(self, answer: Answer) -> None:
-        self._answer = answer
+    def _on_result(self, result: MapResult) -> None:
+        self._result = result
         self._redraw()
 
     def _redraw(self) -> None:
@@ -211,33 +211,33 @@ class Handler(Declarative.Handler):
 
     def _draw(self) -> None:
         self._is_due = False
-        question, images = self._question(), self._images
-        if question is None or images is None:
+        request, images = self._map_request(), self._images
+        if request is None or images is None:
             return
-        if question.scalarizer is None:
-            self._answer = recalled(question)
-        answer = self._answer if self._answer is not None and self._answer.question == question else None
-        view, upcoming = (answer.view, answer.upcoming) if answer is not None else (None, None)
-        number, picked, plan = question.number, self._picked or question.number, question.plan
-        self._describe(question, answer, picked, images.surprises)
+        if request.scalarizer is None:
+            self._result = recorded_result(request)
+        result = self._result if self._result is not None and self._result.request == request else None
+        view, upcoming = (result.view, result.upcoming) if result is not None else (None, None)
+        number, picked, plan = request.number, self._picked or request.number, request.plan
+        self._describe(request, result, picked, images.surprises)
         pictures = [images.path(number, picked, upcoming), images.pattern(picked)]
-        if answer is not None or self._answer is None:
+        if result is not None or self._result is None:
             pictures += images.maps(view)
         pictures += images.curves(number, plan)
         # One after the other, so that the window can do something else in between.
         self._tasks.split(*(functools.partial(self._displays.show, picture) for picture in pictures))
 
-    def _describe(self, question: Question, answer: Answer | None, picked: int, surprises: FloatArray) -> None:
-        session, step = question.session, step_of(question.session, question.number)
+    def _describe(self, request: MapRequest, result: MapResult | None, picked: int, surprises: FloatArray) -> None:
+        session, step = request.session, step_of(request.session, request.number)
         self.step_text.value = f"{step.number} of {session.count}"
-        self.maps_text.value = texts.maps(question, answer)
+        self.maps_text.value = texts.maps(request, result)
         self.chosen_text.value = texts.chosen_by(step)
         self.expected_text.value = texts.expected(step)
         self.read_text.value = texts.read(step)
         self.intervals_text.value = texts.intervals(surprises[: step.number])
         self.dose_text.value = wording.dose(step.dose)
         self.time_text.value = texts.times(step)
-        self.model_text.value = texts.model(answer)
+        self.model_text.value = texts.model(result)
         self.pattern_text.value = texts.pattern(step_of(session, picked))
 
     # Whether the project agrees.
@@ -268,4 +268,4 @@ class Handler(Declarative.Handler):
     def _close_session(self) -> None:
         if self._session is not None:
             self._session.close()
-            self._session = self._images = self._answer = self._picked = None
+            self._session = self._images = self._result = self._picked = None

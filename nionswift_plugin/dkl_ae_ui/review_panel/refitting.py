@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Question:
-    """What did the model say after a step, or would one have said that this scalarizer had driven?"""
+class MapRequest:
+    """For what the model said after a step, or what one would have said that this scalarizer had driven."""
 
     session: Session
     number: int
@@ -33,65 +33,65 @@ class Question:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Answer:
-    question: Question
+class MapResult:
+    request: MapRequest
     view: View | None
     upcoming: Proposal | None
     """Where the model measures next."""
-    trouble: str = ""
+    reason: str = ""
     """Where there is no view: why, in one sentence."""
 
 
 class Refitting:
-    """Answers the latest question about another scalarizer: of those that are asked while it learns only the last is
-    remembered.
+    """Makes the maps of another scalarizer that were requested last: of the requests that come while it learns only the
+    last is remembered.
 
-    on_answer: called in the learning thread.
+    on_result: called in the learning thread.
     """
 
-    def __init__(self, on_answer: Callable[[Answer], None]) -> None:
-        self._on_answer = on_answer
+    def __init__(self, on_result: Callable[[MapResult], None]) -> None:
+        self._on_result = on_result
         self._lock = threading.Lock()
-        self._asked: Question | None = None
+        self._requested: MapRequest | None = None
         self._thread: threading.Thread | None = None
 
-    def ask(self, question: Question | None) -> None:
-        """None to ask nothing more."""
+    def submit(self, request: MapRequest | None) -> None:
+        """None to want nothing more."""
         with self._lock:
-            self._asked = question
-            if question is not None and self._thread is None:
+            self._requested = request
+            if request is not None and self._thread is None:
                 # No daemon: the program would crash if it ended within a training; as it is, closing need not wait.
                 self._thread = threading.Thread(target=self._work, name="dkl-ae review")
                 self._thread.start()
 
-    def _next(self) -> Question | None:
+    def _next(self) -> MapRequest | None:
         with self._lock:
-            question, self._asked = self._asked, None
-            if question is None:
+            request, self._requested = self._requested, None
+            if request is None:
                 self._thread = None
-            return question
+            return request
 
     def _work(self) -> None:
-        while (question := self._next()) is not None:
-            self._on_answer(_learned(question))
+        while (request := self._next()) is not None:
+            self._on_result(_refitted(request))
 
 
-def recalled(question: Question) -> Answer:
-    """Answers at once what was said."""
-    view = view_then(question.session, question.number)
-    upcoming = next_place(question.session, question.number)
-    return Answer(question, view, upcoming, "" if view else "The model had not learned anything yet.")
+def recorded_result(request: MapRequest) -> MapResult:
+    """The maps as they were, at once."""
+    view = view_then(request.session, request.number)
+    upcoming = next_place(request.session, request.number)
+    return MapResult(request, view, upcoming, "" if view else "The model had not learned anything yet.")
 
 
-def _learned(question: Question) -> Answer:
-    assert question.scalarizer is not None
+def _refitted(request: MapRequest) -> MapResult:
+    assert request.scalarizer is not None
     try:
-        view = view_by(question.session, question.number, question.scalarizer)
+        view = view_by(request.session, request.number, request.scalarizer)
     except Exception as error:
-        logger.exception("The model cannot learn from %s.", question.scalarizer)
+        logger.exception("The model cannot learn from %s.", request.scalarizer)
         sentence = f"The model failed ({type(error).__name__}: {error}): see the log, or choose other maps."
-        return Answer(question, None, None, sentence)
+        return MapResult(request, None, None, sentence)
     if view is None:
-        sentence = f"None of its first {question.number} readings is a number: choose a later step, or other maps."
-        return Answer(question, None, None, sentence)
-    return Answer(question, view, view.upcoming)
+        sentence = f"None of its first {request.number} readings is a number: choose a later step, or other maps."
+        return MapResult(request, None, None, sentence)
+    return MapResult(request, view, view.upcoming)

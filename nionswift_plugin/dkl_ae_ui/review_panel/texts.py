@@ -13,7 +13,7 @@ from dkl_ae.records import FloatArray, Origin, Reading
 from dkl_ae.session import Session
 from dkl_ae.settings import LARGEST, SMALLEST
 from nionswift_plugin.dkl_ae_kit import with_error
-from nionswift_plugin.dkl_ae_ui.review_panel.refitting import Answer, Question
+from nionswift_plugin.dkl_ae_ui.review_panel.refitting import MapRequest, MapResult
 
 
 def about_session(session: Session) -> str:
@@ -69,20 +69,20 @@ def times(step: Step) -> str:
     return f"{measuring * 1000:.0f} ms measuring, {step.times.model * 1000:.0f} ms model"
 
 
-def maps(question: Question, answer: Answer | None) -> str:
+def maps(request: MapRequest, result: MapResult | None) -> str:
     """Whose maps are shown, and of when."""
-    if answer is None:
-        return f"Learning what {question.plan.driver.label} would have said after step {question.number}..."
-    view = answer.view
+    if result is None:
+        return f"Learning what {request.plan.driver.label} would have said after step {request.number}..."
+    view = result.view
     if view is None:
-        return answer.trouble
+        return result.reason
     of = f"of {_sought(view.plan)}, after step {view.measured}"
-    return of if view.measured == question.number else f"{of}: those of step {question.number} were not kept"
+    return of if view.measured == request.number else f"{of}: those of step {request.number} were not kept"
 
 
-def model(answer: Answer | None) -> str:
+def model(result: MapResult | None) -> str:
     """What the model whose maps are shown says of itself."""
-    return f"Model: {answer.view.model}" if answer is not None and answer.view is not None else ""
+    return f"Model: {result.view.model}" if result is not None and result.view is not None else ""
 
 
 def pattern(step: Step) -> str:
