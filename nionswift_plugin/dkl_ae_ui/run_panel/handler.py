@@ -7,7 +7,6 @@ import json
 import math
 import pathlib
 import typing
-from collections.abc import Callable
 
 from nion.swift import DocumentController
 from nion.swift.model import Notification
@@ -35,10 +34,11 @@ from dkl_ae.scalarizers import COMPOSITE
 from dkl_ae.settings import VALUE
 from nionswift_plugin.dkl_ae_kit import texts as wording
 from nionswift_plugin.dkl_ae_ui.project.session_files import Unfinished, last_unfinished
+from nionswift_plugin.dkl_ae_ui.run_panel import files
 from nionswift_plugin.dkl_ae_ui.run_panel.form import Form
-from nionswift_plugin.dkl_ae_ui.run_panel.reason_log import Troubles
+from nionswift_plugin.dkl_ae_ui.run_panel.reason_log import ReasonLog
 from nionswift_plugin.dkl_ae_ui.run_panel.run_control import RunControl
-from nionswift_plugin.dkl_ae_ui.run_panel.selection import drawn_mask, drawn_region
+from nionswift_plugin.dkl_ae_ui.run_panel.selection import selected_rectangle, selected_shape
 from nionswift_plugin.dkl_ae_ui.run_panel.settings import Settings, remembered_texts
 from nionswift_plugin.dkl_ae_ui.run_panel.view import build_view
 
@@ -47,11 +47,6 @@ if typing.TYPE_CHECKING:
 
 PANEL_TITLE = "Automated Experiment"
 _STORAGE_KEY = "dkl-ae/settings"
-MODEL_SUFFIX = ".dklmodel"
-REFERENCE_SUFFIX = ".npz"
-_MODEL_FILES = f"Saved models (*{MODEL_SUFFIX});;All files (*.*)"
-_REFERENCE_FILES = f"References (*{REFERENCE_SUFFIX} *.npy);;All files (*.*)"
-_PYTHON_FILES = "Python files (*.py);;All files (*.*)"
 
 
 class Handler(Declarative.Handler):
@@ -68,7 +63,7 @@ class Handler(Declarative.Handler):
         """Its plan, with the scalarizer and the goal that it follows now."""
         self._labels: dict[str, str] = {}
         """Of the scalarizers that read its patterns, by name."""
-        self._troubles = Troubles(self._labels)
+        self._reasons = ReasonLog(self._labels)
         self._latest: Reading | None = None
         self.points_measured = 0
         """By the run so far: what the panel says of them is said."""
@@ -146,13 +141,13 @@ class Handler(Declarative.Handler):
         """Start a run, or go on with a session; whether that could be done."""
         try:
             settings = Settings.from_texts(self._form.texts()) if session is None else Settings()
-            self._run = RunControl(self._window, settings, self._on_event, self._on_trouble, session)
+            self._run = RunControl(self._window, settings, self._on_event, self._on_failure, session)
         except UserError as error:
             self._tell(str(error))
             return False
         self._followed = plan = self._run.plan
         self._labels = {name: scalarizer.label for name, scalarizer in plan.scalarizers.items()}
-        self._troubles = Troubles(self._labels)
+        self._reasons = ReasonLog(self._labels)
         self.progress.value = 0
         self.points_measured = 0
         for text in (self.step_text, self.time_text, self.dose_text, self.best_text, self.model_text):
@@ -187,28 +182,28 @@ class Handler(Declarative.Handler):
         self._enable()
 
     def browse_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        self._browse("pretrained", "Start from a saved model", _MODEL_FILES)
+        self._browse("pretrained", "Start from a saved model", files.MODEL_FILES)
 
     def browse_reference_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        self._browse("reference_file", "Take the reference from a file", _REFERENCE_FILES)
+        self._browse("reference_file", "Take the reference from a file", files.REFERENCE_FILES)
 
     def browse_scalarizers_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        self._browse("scalarizer_file", "Your scalarizers", _PYTHON_FILES)
+        self._browse("scalarizer_file", "Your scalarizers", files.PYTHON_FILES)
 
-    def _browse(self, name: str, title: str, files: str) -> None:
-        chosen, _, _ = self._window.get_file_path_dialog(title, "", files)
+    def _browse(self, name: str, title: str, kinds: str) -> None:
+        chosen, _, _ = self._window.get_file_path_dialog(title, "", kinds)
         if chosen:
             self.set_text(name, str(chosen))
 
     def take_drawn_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         try:
-            self.set_text("reference_region", drawn_region(self._window.selected_display_item))
+            self.set_text("reference_region", selected_rectangle(self._window.selected_display_item))
         except UserError as error:
             self._tell(str(error))
 
     def add_drawn_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         try:
-            mask = drawn_mask(self._window.selected_display_item)
+            mask = selected_shape(self._window.selected_display_item)
         except UserError as error:
             self._tell(str(error))
         else:
@@ -216,35 +211,25 @@ class Handler(Declarative.Handler):
             self.set_text("expression", f"{expression} + {mask}" if expression else mask)
 
     def save_model_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        chosen, _, _ = self._window.get_save_file_path("Save the model", "", _MODEL_FILES)
-        if chosen:
-            self.save_model(pathlib.Path(chosen))
+        if file := files.ask_to_save(self._window, "Save the model", files.MODEL_FILES):
+            self.save_model(file)
 
     def save_model(self, file: pathlib.Path) -> None:
         """Save what the last run's model has learned."""
         if self._pretrained is not None:
-            file = file if file.suffix else file.with_suffix(MODEL_SUFFIX)
-            self._save("model", self._pretrained.save, file, "a later run can start from it")
+            use = "a later run can start from it"
+            self._tell(files.save("model", self._pretrained.save, file, files.MODEL_SUFFIX, use))
 
     def save_reference_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        chosen, _, _ = self._window.get_save_file_path("Save the reference", "", _REFERENCE_FILES)
-        if chosen:
-            self.save_reference(pathlib.Path(chosen))
+        if file := files.ask_to_save(self._window, "Save the reference", files.REFERENCE_FILES):
+            self.save_reference(file)
 
     def save_reference(self, file: pathlib.Path) -> None:
         """Save the last run's reference."""
         if self._reference is not None:
-            file = file if file.suffix else file.with_suffix(REFERENCE_SUFFIX)
-            save = functools.partial(save_reference, self._reference)
-            self._save("reference", save, file, "a later run can take it from the file")
-
-    def _save(self, what: str, save: Callable[[pathlib.Path], None], file: pathlib.Path, use: str) -> None:
-        try:
-            save(file)
-        except OSError as error:
-            self._tell(f"The {what} cannot be saved as {file} ({error.strerror}): choose another place.")
-        else:
-            self._tell(f"Saved {file.name}: {use}.")
+            write = functools.partial(save_reference, self._reference)
+            use = "a later run can take it from the file"
+            self._tell(files.save("reference", write, file, files.REFERENCE_SUFFIX, use))
 
     def _choice_changed(self, name: str, widget: Declarative.UIWidget, current_index: int) -> None:
         self._form.choose(name, current_index)
@@ -308,7 +293,7 @@ class Handler(Declarative.Handler):
         readings = event.measurement.readings
         self.progress.value = round(100 * event.step / self._followed.points)
         self._latest = readings[self._followed.scalarizer]
-        if news := self._troubles.news(readings, self._followed.scalarizer):
+        if news := self._reasons.news(readings, self._followed.scalarizer):
             self._tell(news)
 
     def _show_step(self, event: StepCompleted) -> None:
@@ -370,7 +355,7 @@ class Handler(Declarative.Handler):
                 Notification.Notification("dkl-ae.failed", "\N{WARNING SIGN}", PANEL_TITLE, event.message)
             )
 
-    def _on_trouble(self, sentence: str) -> None:
+    def _on_failure(self, sentence: str) -> None:
         self._tell(sentence)
         self._enable()
 

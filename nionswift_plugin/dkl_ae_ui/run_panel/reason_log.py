@@ -1,4 +1,4 @@
-"""Why readings are no numbers: told to the user once, however often it happens."""
+"""Why readings are undefined: told to the user once, however often it happens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dkl_ae.scalarizers import SCALARIZERS
 _NUMBER = re.compile(r"\d[\d,.]*")
 
 
-class Troubles:
+class ReasonLog:
     """What was told in one run.
 
     labels: of the scalarizers, by name.

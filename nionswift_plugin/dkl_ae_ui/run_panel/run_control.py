@@ -39,7 +39,7 @@ KIND = "swift"
 class RunControl:
     """One run, and what is asked of it once it has ended. Made, used and closed on the window's thread.
 
-    on_event and on_trouble: see Recorder.
+    on_event and on_failure: see Recorder.
     session: file of a session that is to go on; None to begin a run.
 
     Raises UserError, one sentence, when the run cannot start.
@@ -50,7 +50,7 @@ class RunControl:
         window: DocumentController.DocumentController,
         settings: Settings,
         on_event: Callable[[Event], None],
-        on_trouble: Callable[[str], None],
+        on_failure: Callable[[str], None],
         session: pathlib.Path | None = None,
     ) -> None:
         if Registry.get_component(RUN_COMPONENT) is not None:
@@ -69,7 +69,7 @@ class RunControl:
         self.refitting = False
         """Whether the run has ended and its readings are being modelled anew."""
         self._listener = on_event
-        self._on_trouble = on_trouble
+        self._on_failure = on_failure
         self._ended = False
         self._switch: threading.Thread | None = None
         left, kept = take_up(session) if session is not None else (None, None)
@@ -77,7 +77,7 @@ class RunControl:
         start = datetime.datetime.now()
         self.session = session or new_session_file(window, self.plan.scalarizer, start)
         title = f"{self.plan.driver.label}, {start:%Y-%m-%d %H:%M:%S}{', resumed' if left is not None else ''}"
-        self.recorder = Recorder(window, self.plan, RunDescription(title, self.session), self._on_event, on_trouble)
+        self.recorder = Recorder(window, self.plan, RunDescription(title, self.session), self._on_event, on_failure)
         if kept is None:
             about = {"kind": KIND, "settings": settings.to_texts(), "scan": instrument.scan_settings}
             kept = SessionWriter(self.session, self.plan, About(title, about))
@@ -118,7 +118,7 @@ class RunControl:
     def _switch_failed(self, sentence: str) -> None:
         def tell() -> None:
             self.refitting = False
-            self._on_trouble(sentence)
+            self._on_failure(sentence)
 
         self.recorder.tasks.add(tell)
 

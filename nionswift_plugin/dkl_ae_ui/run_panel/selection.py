@@ -15,7 +15,7 @@ from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 _OF_THE_WHOLE_SURVEY = ("survey", "path")
 
 
-def drawn_region(display_item: DisplayItem.DisplayItem | None) -> str:
+def selected_rectangle(display_item: DisplayItem.DisplayItem | None) -> str:
     """The rectangle that is selected on a survey: top, left, height and width as fractions of it.
 
     Raises UserError, one sentence, when there is none.
@@ -38,7 +38,7 @@ def drawn_region(display_item: DisplayItem.DisplayItem | None) -> str:
     return f"{top:g}, {left:g}, {round(bottom - top, 3):g}, {round(right - left, 3):g}"
 
 
-def drawn_mask(display_item: DisplayItem.DisplayItem | None) -> str:
+def selected_shape(display_item: DisplayItem.DisplayItem | None) -> str:
     """The ellipse or rectangle that is selected on a pattern, as an expression has it: along the scan's axes, mrad from
     the disc's centre.
 
