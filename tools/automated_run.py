@@ -61,7 +61,7 @@ def main() -> None:
 
 def _print_found(runs: list[Session]) -> None:
     truth = true_map(runs[0].survey.shape[0])
-    inside = Patches(runs[0].survey, runs[0].plan.patch_size).inside(truth)
+    inside = Patches(runs[0].survey, runs[0].plan.search.patch_size).inside(truth)
     print("seed  of the model's points on the top 10 %, on the top 1 %, of")
     shares = []
     for seed, session in zip(SEEDS, runs, strict=True):

@@ -13,7 +13,6 @@ import time
 
 import numpy
 
-from dkl_ae.experiment import Plan
 from dkl_ae.instruments import Frame
 from dkl_ae.records import (
     DEFAULT_ELECTRONS,
@@ -26,7 +25,9 @@ from dkl_ae.records import (
     Survey,
 )
 from dkl_ae.run import Dose, PointMeasured, SurveyAcquired
+from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import SessionWriter, open_session
+from dkl_ae.settings import make_plan
 
 SIDE = 256
 
@@ -41,14 +42,14 @@ def patterns(count: int) -> list[numpy.typing.NDArray[numpy.uint16]]:
 
 
 def main(count: int) -> None:
-    plan = Plan(seed_points=10, steps=count - 10)
+    plan = make_plan(seed_points=10, model_points=count - 10)
     survey = Survey(numpy.random.default_rng(0).normal(size=(128, 128)), 0.05)
     some = patterns(16)
-    readings = {s.name: Reading(1.0, 0.1, s.unit) for s in plan.scalarizers.values()}
+    readings = {s.name: Reading(1.0, 0.1, s.unit) for s in SCALARIZERS.values()}
     times = []
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "session.h5"
-        writer = SessionWriter(file, plan)
+        writer = SessionWriter(file, plan, SCALARIZERS)
         writer.keep(SurveyAcquired(plan, survey, Dose(0.1, 1e6)))
         for step in range(1, count + 1):
             frame = Frame(some[step % 16], (1.0, 1.0), 1.0, Position(0.5, 0.5), DEFAULT_EXPOSURE_S, float(step))

@@ -8,7 +8,6 @@ from dkl_ae.analysis.numbers import (
     foretold,
     seeds,
     shown_steps,
-    sought,
     stretches,
     telling_patterns,
 )
@@ -47,7 +46,6 @@ __all__ = [
     "share_promised",
     "share_within",
     "shown_steps",
-    "sought",
     "step_of",
     "stretches",
     "surprises",

@@ -5,25 +5,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 
 import numpy
 import numpy.typing
 
 from dkl_ae.analysis.steps import step_of
-from dkl_ae.experiment import Experiment, MakeSurrogate, Maps, Plan, deep_kernel_for
-from dkl_ae.records import Patches, Proposal
+from dkl_ae.experiment import Experiment, Maps, Objective, deep_kernel_for
+from dkl_ae.model import MakeSurrogate
+from dkl_ae.records import Patches, Proposal, UserError
 from dkl_ae.run import model_text
 from dkl_ae.session import Session
-from dkl_ae.settings import LARGEST, VALUE
+from dkl_ae.settings import LARGEST, VALUE, Plan, Value, changed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class View:
     """What a model says, or would have said, after a step."""
 
-    plan: Plan
-    """With the scalarizer and the goal that it follows."""
+    objective: Objective
+    """What it optimizes."""
     measured: int
     """Measurements that the maps rest on."""
     maps: Maps
@@ -40,8 +40,8 @@ def view_then(session: Session, number: int) -> View | None:
         return None
     measured = int(session.map_steps[session.map_steps <= number][-1])
     # What was changed after the maps were made does not count for them.
-    plan = session.followed(measured - 1)
-    return View(plan, measured, maps, next_place(session, number), step_of(session, measured).model)
+    objective = session.objective(measured - 1)
+    return View(objective, measured, maps, next_place(session, number), step_of(session, measured).model)
 
 
 def view_by(session: Session, number: int, scalarizer: str, make_surrogate: MakeSurrogate | None = None) -> View | None:
@@ -54,31 +54,33 @@ def view_by(session: Session, number: int, scalarizer: str, make_surrogate: Make
         return None
     plan = plan_by(session, number, scalarizer)
     experiment = Experiment(
-        plan, Patches(session.survey, plan.patch_size), make_surrogate or functools.partial(deep_kernel_for, plan)
+        plan,
+        session.scalarizers,
+        Patches(session.survey, plan.search.patch_size),
+        make_surrogate or functools.partial(deep_kernel_for, plan),
     )
-    experiment.learn_from(session.measurements[:number])
+    experiment.fit_to(session.measurements[:number])
     assert experiment.maps is not None
     upcoming = None
     # Finished, or nothing left that is far enough from what was measured.
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(UserError):
         upcoming = experiment.ask()
-    return View(plan, number, experiment.maps, upcoming, model_text(experiment.explanation))
+    return View(experiment.objective, number, experiment.maps, upcoming, model_text(experiment.explanation))
 
 
 def plan_by(session: Session, number: int, scalarizer: str) -> Plan:
-    """The plan followed after a step, as it were with another driver and without what it had started from.
+    """The plan as it was after a step, as it were for another scalarizer and without what it had started from.
 
-    A value that was sought has another unit: the largest reading takes its place.
+    A value that was looked for has another unit: the largest reading takes its place.
     """
-    followed = session.followed(number)
-    changes = {"scalarizer": scalarizer, "pretrained": "", "device": "auto"}
-    if scalarizer != followed.scalarizer and followed.goal == VALUE:
+    plan = session.plan_at(number)
+    changes: dict[str, Value] = {"scalarizer": scalarizer, "pretrained": "", "compute_device": "auto"}
+    if scalarizer != plan.objective.scalarizer and plan.objective.goal == VALUE:
         changes["goal"] = LARGEST
-    settings = dataclasses.asdict(followed) | changes
-    if not followed.seed_points:
+    if not plan.search.seed_points:
         # A plan that starts from nothing must have one.
-        settings |= {"seed_points": 1, "steps": followed.steps - 1}
-    return Plan.from_json(json.dumps(settings), followed.scalarizers)
+        changes |= {"seed_points": 1, "model_points": plan.search.model_points - 1}
+    return changed(plan, **changes)
 
 
 def next_place(session: Session, number: int) -> Proposal | None:

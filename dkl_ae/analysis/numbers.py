@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing
 from collections.abc import Sequence
 
@@ -11,7 +10,7 @@ import numpy
 import numpy.typing
 
 from dkl_ae.analysis.steps import surprises
-from dkl_ae.experiment import Objective, Plan
+from dkl_ae.experiment import ChangeObjective, Objective
 from dkl_ae.records import BoolArray, FloatArray, IntArray, Origin, UserError
 from dkl_ae.session import Session
 
@@ -26,7 +25,7 @@ FIRST: typing.Final = "first"
 class Stretch:
     """Measurements in a row that were made for one scalarizer and one goal."""
 
-    plan: Plan
+    objective: Objective
     first: int
     """From 0."""
     end: int
@@ -40,7 +39,7 @@ class Foretold:
     index: IntArray
     """Of the measurements, from 0."""
     surprise: FloatArray
-    """What was read less what was expected, in the driving reading's unit; of an angle the shorter way round."""
+    """What was read less what was expected, in the optimized reading's unit; of an angle the shorter way round."""
     uncertainty: FloatArray
     """Standard deviation of what was expected and of the reading together."""
 
@@ -70,15 +69,6 @@ class DoseShares:
         return self.electrons / self.total_s * self.full_scan_s
 
 
-def sought(plan: Plan) -> float | None:
-    """The reading that is nearest to the goal; None where it is the largest or the smallest there is."""
-    objective = Objective.of(plan)
-    if not plan.driver.circular:
-        return objective.target
-    cosine, sine = objective.weights
-    return math.atan2(sine, cosine)
-
-
 def seeds(session: Session) -> BoolArray:
     """Which measurements were made at random places, shape (count,)."""
     chosen: BoolArray = session.columns["origin"] == Origin.SEED.encode()
@@ -88,9 +78,18 @@ def seeds(session: Session) -> BoolArray:
 def stretches(session: Session) -> tuple[Stretch, ...]:
     """The measurements of a run by what they were made for; one without measurements when there are none."""
     # Of several changes before one measurement the last counts, and none after the last measurement.
-    starts = [0, *sorted({change.measured for change in session.changes if 0 < change.measured < session.count})]
+    starts = [
+        0,
+        *sorted(
+            {
+                measured
+                for measured, command in session.commands
+                if isinstance(command, ChangeObjective) and 0 < measured < session.count
+            }
+        ),
+    ]
     ends = [*starts[1:], session.count]
-    return tuple(Stretch(session.followed(first), first, end) for first, end in zip(starts, ends, strict=True))
+    return tuple(Stretch(session.objective(first), first, end) for first, end in zip(starts, ends, strict=True))
 
 
 def foretold(session: Session, stretch: Stretch) -> Foretold:
@@ -98,7 +97,7 @@ def foretold(session: Session, stretch: Stretch) -> Foretold:
     deviations = surprises(session)
     index = numpy.flatnonzero(numpy.isfinite(deviations[: stretch.end]))
     index = index[index >= stretch.first]
-    sigmas = session.readings[stretch.plan.scalarizer][1]
+    sigmas = session.readings[stretch.objective.scalarizer.name][1]
     uncertainty = numpy.hypot(session.columns["uncertainty"][index], sigmas[index])
     return Foretold(index, deviations[index] * uncertainty, uncertainty)
 
@@ -111,9 +110,9 @@ def telling_patterns(session: Session) -> dict[int, tuple[str, ...]]:
     """
     if session.count == 0:
         return {}
-    plan = session.followed(session.count - 1)
-    readings = plan.driver.without_excess(*session.readings[plan.scalarizer])
-    closeness = numpy.array([Objective.of(plan).closeness(float(reading)) for reading in readings])
+    objective = session.objective(session.count - 1)
+    readings = objective.scalarizer.without_excess(*session.readings[objective.scalarizer.name])
+    closeness = numpy.array([objective.utility(float(reading)) for reading in readings])
     order = numpy.argsort(-closeness, kind="stable")[: numpy.count_nonzero(numpy.isfinite(closeness))]
     found: dict[int, tuple[str, ...]] = {}
     if order.size:

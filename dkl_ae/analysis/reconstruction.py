@@ -20,23 +20,21 @@ import numpy
 import numpy.typing
 
 from dkl_ae.analysis.scalarized_maps import Map, Request, scalarize_recording
-from dkl_ae.experiment import Experiment, Maps, Plan, deep_kernel_for
+from dkl_ae.experiment import deep_kernel_for
+from dkl_ae.model import ReadingModel, Readings
 from dkl_ae.patterns import Reference, reference_as_dict
 from dkl_ae.recordings import Recording, recorded_reference
 from dkl_ae.records import (
     BoolArray,
     FloatArray,
     IntArray,
-    Measurement,
-    Origin,
     Patches,
-    Proposal,
-    Reading,
     Survey,
     UserError,
     program_version,
 )
 from dkl_ae.scalarizers import Scalarizer
+from dkl_ae.settings import make_plan
 from dkl_ae.simulation import ReplayColumn
 
 MOST_LEARNED: typing.Final = 2000
@@ -249,19 +247,7 @@ def _part(request: Request, settings: Settings, source: _Source, scalarizer: Sca
     measured = source.measured(fraction)
     learned = measured[:MOST_LEARNED]
     readings = source.readings[scalarizer.name]
-    plan = Plan(
-        scalarizer.name,
-        request.scalarizer_file,
-        request.expression,
-        patch_size=settings.patch_size,
-        seed_points=len(learned),
-        steps=0,
-        random_seed=settings.random_seed,
-    )
-    experiment = Experiment(plan, source.patches, functools.partial(deep_kernel_for, plan))
-    experiment.learn_from([_measurement(source.patches, int(place), scalarizer, readings) for place in learned])
-    nothing = numpy.full(source.patches.survey.shape, numpy.nan)
-    maps = experiment.maps or Maps(nothing, nothing, nothing)
+    maps = _learned_maps(settings, source.patches, scalarizer, learned, readings)
     quality = None
     if source.truths is not None:
         others = source.order[len(learned) :]
@@ -272,30 +258,46 @@ def _part(request: Request, settings: Settings, source: _Source, scalarizer: Sca
         measured=numpy.where(source.mask(measured), readings.value, numpy.nan),
         places=len(measured),
         learned=int(numpy.isfinite(readings.value[source.mask(learned)]).sum()),
-        prediction=maps.prediction,
-        uncertainty=maps.uncertainty,
+        prediction=maps[0],
+        uncertainty=maps[1],
         quality=quality,
     )
 
 
-def _measurement(patches: Patches, candidate: int, scalarizer: Scalarizer, readings: Map) -> Measurement:
-    row, column = patches.pixel(candidate)
-    place = patches.survey.position(row, column)
-    reading = Reading(float(readings.value[row, column]), float(readings.sigma[row, column]), scalarizer.unit)
-    # A model learns from the reading alone.
-    return Measurement(
-        Proposal(candidate, row, column, Origin.SEED), place, place, {scalarizer.name: reading}, math.nan, math.nan, 0.0
+def _learned_maps(
+    settings: Settings, patches: Patches, scalarizer: Scalarizer, candidates: IntArray, readings: Map
+) -> tuple[FloatArray, FloatArray]:
+    """Prediction and uncertainty over the survey; NaN where nothing could be learned."""
+    pixels = tuple(numpy.array([patches.pixel(int(candidate)) for candidate in candidates]).T)
+    values, sigmas = readings.value[pixels], readings.sigma[pixels]
+    known = Readings(
+        candidates, scalarizer.without_excess(values, sigmas), sigmas, numpy.ones(len(candidates), numpy.bool_)
+    ).known()
+    if not known.values.size:
+        nothing = numpy.full(patches.survey.shape, numpy.nan)
+        return nothing, nothing
+    plan = make_plan(patch_size=settings.patch_size, random_seed=settings.random_seed)
+    model = ReadingModel(
+        patches.features,
+        functools.partial(deep_kernel_for, plan),
+        symmetry=scalarizer.symmetry,
+        circular=scalarizer.circular,
     )
+    prediction = model.fit(known, len(candidates)).prediction
+    return patches.to_map(prediction.mean), patches.to_map(prediction.sigma)
 
 
-def _quality(scalarizer: Scalarizer, maps: Maps, truth: Map, places: BoolArray) -> Quality | None:
+def _quality(
+    scalarizer: Scalarizer, maps: tuple[FloatArray, FloatArray], truth: Map, places: BoolArray
+) -> Quality | None:
     """None where fewer than two places have both a prediction and a truth that is a number."""
+    prediction, uncertainty = maps
     true = scalarizer.without_excess(truth.value, truth.sigma)
-    compared = places & numpy.isfinite(true) & numpy.isfinite(maps.prediction)
+    compared = places & numpy.isfinite(true) & numpy.isfinite(prediction)
     if numpy.count_nonzero(compared) < 2:
         return None
-    true, predicted = true[compared], maps.prediction[compared]
-    sigma = numpy.hypot(maps.uncertainty[compared], truth.sigma[compared])
+    true, predicted = true[compared], prediction[compared]
+    sigma = numpy.hypot(uncertainty[compared], truth.sigma[compared])
     if scalarizer.circular:
         middle = math.atan2(numpy.sin(true).mean(), numpy.cos(true).mean())
         error, spread = _shorter(predicted - true), _shorter(true - middle)

@@ -13,7 +13,7 @@ import numpy
 import numpy.typing
 import scipy.special
 
-from dkl_ae.experiment import Objective, Plan
+from dkl_ae.experiment import Objective
 from dkl_ae.records import FloatArray, Origin, Position, Reading
 from dkl_ae.run import Dose, StepTimes
 from dkl_ae.scalarizers import Scalarizer
@@ -27,10 +27,10 @@ class Step:
     number: int
     origin: Origin
     """Who chose the place."""
-    driver: Scalarizer
-    """What the run followed then."""
+    scalarizer: Scalarizer
+    """What the run optimized then."""
     expected: float | None
-    """What the model expected to read, in the driver's unit; None where it was not asked."""
+    """What the model expected to read, in the scalarizer's unit; None where it was not asked."""
     uncertainty: float | None
     """Its standard deviation."""
     exploration: float | None
@@ -68,18 +68,18 @@ def step_of(session: Session, number: int) -> Step:
     index = number - 1
     measurement = session.measurement(index)
     proposal = measurement.proposal
-    plan = session.followed(index)
+    scalarizer = session.objective(index).scalarizer
     surprise = _surprise(session, index)
     complete = index < len(session.steps["model_s"])
     row = {name: column[index] for name, column in session.steps.items()} if complete else {}
     return Step(
         number=number,
         origin=proposal.origin,
-        driver=plan.driver,
+        scalarizer=scalarizer,
         expected=proposal.expected,
         uncertainty=proposal.uncertainty,
         exploration=proposal.exploration,
-        reading=measurement.readings[plan.scalarizer],
+        reading=measurement.readings[scalarizer.name],
         surprise=None if math.isnan(surprise) else surprise,
         dose=session.dose(number),
         times=times_from(row) if complete else None,
@@ -97,10 +97,10 @@ def surprises(session: Session) -> FloatArray:
 
 
 def _surprise(session: Session, index: int) -> float:
-    driver = session.followed(index).driver
-    value, sigma = (column[index] for column in session.readings[driver.name])
-    off = float(driver.without_excess(value, sigma) - session.columns["expected"][index])
-    if driver.circular and math.isfinite(off):
+    scalarizer = session.objective(index).scalarizer
+    value, sigma = (column[index] for column in session.readings[scalarizer.name])
+    off = float(scalarizer.without_excess(value, sigma) - session.columns["expected"][index])
+    if scalarizer.circular and math.isfinite(off):
         off = math.remainder(off, 2 * math.pi)
     return off / math.hypot(session.columns["uncertainty"][index], sigma)
 
@@ -121,12 +121,12 @@ def share_promised(deviations: FloatArray) -> FloatArray:
     return promised
 
 
-def curves(session: Session, plan: Plan) -> Curves:
-    """The readings of a plan's scalarizer and how they came closer to its goal."""
-    values, sigmas = session.readings[plan.scalarizer]
-    drove = [session.followed(index).scalarizer == plan.scalarizer for index in range(session.count)]
+def curves(session: Session, objective: Objective) -> Curves:
+    """The readings of an objective's scalarizer and how they came closer to its goal."""
+    values, sigmas = session.readings[objective.scalarizer.name]
+    drove = [session.objective(index).scalarizer.name == objective.scalarizer.name for index in range(session.count)]
     closeness = numpy.array(
-        [Objective.of(plan).closeness(float(told)) for told in plan.driver.without_excess(values, sigmas)]
+        [objective.utility(float(value)) for value in objective.scalarizer.without_excess(values, sigmas)]
     )
     best = numpy.full(session.count, numpy.nan)
     latest = -math.inf

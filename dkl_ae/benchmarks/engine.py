@@ -11,7 +11,7 @@ import numpy
 import torch
 
 from dkl_ae.benchmarks.published import CYCLES, AtomAIDKL
-from dkl_ae.experiment import Belief, choose, score
+from dkl_ae.experiment import ObjectivePosterior, choose, score
 from dkl_ae.model.deep_kernel import GROWTH_BEFORE_TRAINING, DeepKernel, single_threaded_torch
 from dkl_ae.records import FloatArray, IntArray, Patches, Survey, Symmetry, centred_size
 
@@ -83,7 +83,7 @@ def _row(patches: Patches, n: int, patch: int, device: str) -> Row:
     fit_ms, predict_ms = ((between - 1) * c + t for c, t in zip(conditioned, trained, strict=True))
     posterior = model.predict()
     allowed = numpy.ones(patches.count, numpy.bool_)
-    belief = Belief(posterior.mean, posterior.sigma, float(values.max()), float(values.std()))
+    belief = ObjectivePosterior(posterior.mean, posterior.sigma, float(values.max()), float(values.std()))
     acquire_ms = _milliseconds(lambda: choose(score("expected_improvement", belief, 0.01), allowed))
     paper_ms = _published_ms(patches, candidates[:n], values[:n], "cuda" if device == "gpu" else "cpu")
     ours = (fit_ms + predict_ms) / between + acquire_ms

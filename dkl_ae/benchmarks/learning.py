@@ -20,7 +20,7 @@ from dkl_ae.benchmarks import pictures
 from dkl_ae.benchmarks.recorded import Target, targets
 from dkl_ae.benchmarks.results import Quality, RegressionResult, Results, SearchResult, points_until, replaced
 from dkl_ae.benchmarks.ways import WAYS
-from dkl_ae.experiment import Belief, choose, score
+from dkl_ae.experiment import ObjectivePosterior, choose, score
 from dkl_ae.model import Posterior
 from dkl_ae.records import FloatArray, IntArray, Patches, UserError
 
@@ -87,7 +87,7 @@ def _chosen(patches: Patches, target: Target, way: str, seed: int) -> tuple[IntA
         if SEED_POINTS + chosen == 50:
             at_50 = quality(prediction, target, numpy.array(measured))
         seen = target.values[measured]
-        belief = Belief(prediction.mean, prediction.sigma, float(seen.max()), float(seen.std()))
+        belief = ObjectivePosterior(prediction.mean, prediction.sigma, float(seen.max()), float(seen.std()))
         candidate = choose(score("expected_improvement", belief, 0.01), allowed)
         measured.append(candidate)
         allowed[candidate] = False

@@ -6,7 +6,7 @@ import argparse
 import pathlib
 import typing
 
-from dkl_ae.records import DEFAULT_ELECTRONS
+from dkl_ae.records import DEFAULT_CROSS_ARM_NM, DEFAULT_ELECTRONS
 
 if typing.TYPE_CHECKING:
     from dkl_ae.analysis import Request
@@ -85,7 +85,11 @@ def add_readings(parser: argparse.ArgumentParser) -> None:
     """What is read beside the readings that there are."""
     readings = parser.add_argument_group("readings")
     readings.add_argument(
-        "--arm", type=float, default=0.6, metavar="ANGSTROM", help="of the charge density's cross (0.6)"
+        "--cross-arm-nm",
+        type=float,
+        default=DEFAULT_CROSS_ARM_NM,
+        metavar="NM",
+        help=f"of the charge density's cross ({DEFAULT_CROSS_ARM_NM:g})",
     )
     readings.add_argument("--expression", default="", help="gives the reading composite, such as 'com_magnitude / abf'")
     readings.add_argument(
@@ -124,7 +128,7 @@ def request_from(options: argparse.Namespace) -> Request:
             threshold=options.threshold,
             counts_per_electron=options.counts_per_electron,
         ),
-        arm_nm=options.arm / 10,
+        arm_nm=options.cross_arm_nm,
         scalarizer_file=options.scalarizer_file and str(pathlib.Path(options.scalarizer_file).absolute()),
         expression=options.expression,
     )

@@ -41,9 +41,11 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
                     f"{replay.file} is not what the run was measured on, for its survey differs: name another with "
                     "--recording."
                 )
-            left, writer = take_up(options.file)
-            terminal.say(f"{len(left.measurements)} of {left.plan.points} points are measured already.")
-            return carry_out(instrument, left.plan, writer, terminal, left)
+            interrupted, scalarizers, writer = take_up(options.file)
+            terminal.say(
+                f"{len(interrupted.measurements)} of {interrupted.plan.search.points} points are measured already."
+            )
+            return carry_out(instrument, interrupted.plan, scalarizers, writer, terminal, interrupted)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
     except KeyboardInterrupt:

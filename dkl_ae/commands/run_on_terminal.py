@@ -7,16 +7,27 @@ import logging
 import math
 import threading
 import typing
+from collections.abc import Mapping
 
 import numpy
 
 from dkl_ae.analysis import dose_shares
 from dkl_ae.commands.terminal import Terminal
-from dkl_ae.experiment import Objective, Plan
 from dkl_ae.instruments import Instrument
-from dkl_ae.run import Event, LeftRun, Outcome, PointMeasured, Runner, RunPaused, StepCompleted, SurveyAcquired
+from dkl_ae.run import (
+    Event,
+    InterruptedRun,
+    Outcome,
+    PointMeasured,
+    Runner,
+    RunPaused,
+    RunResumed,
+    StepCompleted,
+    SurveyAcquired,
+)
+from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session import Session, SessionWriter, open_session
-from dkl_ae.settings import VALUE
+from dkl_ae.settings import Plan
 
 RETRY_S: typing.Final = 3.0
 """So often a session file that could not be written is tried again."""
@@ -26,13 +37,19 @@ _LOOK_S: typing.Final = 0.2
 
 
 def carry_out(
-    instrument: Instrument, plan: Plan, session: SessionWriter, terminal: Terminal, left: LeftRun | None = None
+    instrument: Instrument,
+    plan: Plan,
+    scalarizers: Mapping[str, Scalarizer],
+    session: SessionWriter,
+    terminal: Terminal,
+    interrupted: InterruptedRun | None = None,
 ) -> int:
-    """Carry out a run, or go on with one that was left, until it ends or Ctrl-C stops it; returns the exit status."""
+    """Carry out a run, or go on with one that was interrupted, until it ends or Ctrl-C stops it; returns the exit
+    status."""
     # Warnings are of what the terminal shows anyway.
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    shown = _Shown(plan if left is None else left.followed or plan, terminal)
-    runner = Runner(instrument, plan, shown, session=session, left=left)
+    shown = _Shown(plan, terminal)
+    runner = Runner(instrument, plan, shown, scalarizers=scalarizers, recorder=session, interrupted=interrupted)
     shown.go_on = runner.resume
     # Ctrl-C interrupts the main thread, and would break a run in it off at any place.
     with concurrent.futures.ThreadPoolExecutor(1, "run") as thread:
@@ -44,7 +61,7 @@ def carry_out(
                 runner.stop()
     ended = run.result()
     terminal.say(f"\n{ended.message}")
-    if shown.is_kept or left is not None:
+    if shown.is_kept or interrupted is not None:
         with open_session(session.file) as saved:
             terminal.say("\n".join(_told(saved)))
         if ended.outcome is not Outcome.FINISHED:
@@ -78,6 +95,8 @@ class _Shown:
         match event:
             case SurveyAcquired():
                 self.is_kept = not self._waits
+            case RunResumed(plan=plan):
+                self._plan = plan
             case PointMeasured():
                 self._show_reading(event)
             case StepCompleted(notices=notices):
@@ -98,11 +117,11 @@ class _Shown:
         again.start()
 
     def _show_reading(self, event: PointMeasured) -> None:
-        reading = event.measurement.readings[self._plan.scalarizer]
+        reading = event.measurement.readings[self._plan.objective.scalarizer]
         number = f"{reading.value:.4g} {reading.unit}" if math.isfinite(reading.value) else "no number"
-        points = self._plan.points
+        points = self._plan.search.points
         self._terminal.show_progress(
-            100 * event.step // points, f"{event.step} of {points}: {self._plan.scalarizer} {number}"
+            100 * event.step // points, f"{event.step} of {points}: {self._plan.objective.scalarizer} {number}"
         )
 
 
@@ -112,21 +131,19 @@ def _told(session: Session) -> list[str]:
 
 
 def _best_places(session: Session) -> list[str]:
-    plan = session.followed(session.count)
-    values, sigmas = session.readings[plan.scalarizer]
-    objective = Objective.of(plan)
-    closeness = numpy.array([objective.closeness(value) for value in plan.driver.without_excess(values, sigmas)])
+    objective = session.objective(session.count)
+    scalarizer = objective.scalarizer
+    values, sigmas = session.readings[scalarizer.name]
+    utility = numpy.array([objective.utility(float(value)) for value in scalarizer.without_excess(values, sigmas)])
     # What is no number comes last.
-    best = numpy.argsort(-closeness, kind="stable")[: min(_BEST, numpy.count_nonzero(numpy.isfinite(closeness)))]
-    label, unit = plan.driver.label, plan.driver.unit
-    sought = f"{label} closest to {plan.goal_value:g}" if plan.goal == VALUE else f"{plan.goal} {label}"
-    lines = [f"Best places, {sought}:"]
+    best = numpy.argsort(-utility, kind="stable")[: min(_BEST, numpy.count_nonzero(numpy.isfinite(utility)))]
+    lines = [f"Best positions for {objective.text()}:"]
     for index in best:
         y, x = (
             session.columns[f"read_back_{axis}"][index] * side * session.survey.pixel_size_nm
             for axis, side in zip("yx", session.survey.shape, strict=True)
         )
-        reading = f"{values[index]:.4g} ± {sigmas[index]:.2g} {unit}".rstrip()
+        reading = f"{values[index]:.4g} ± {sigmas[index]:.2g} {scalarizer.unit}".rstrip()
         lines.append(f"  y {y:.3f} nm, x {x:.3f} nm: {reading} (step {index + 1})")
     return lines
 

@@ -1,22 +1,34 @@
 """Where to measure next: ask and tell. Knows no microscope, no window and no thread."""
 
-from dkl_ae.experiment.acquisition import ACQUISITIONS, Belief, choose, score
-from dkl_ae.experiment.experiment import Checkpoint, Experiment, MakeSurrogate, Maps, ModelSummary
+from dkl_ae.experiment.acquisition import (
+    ACQUISITIONS,
+    ObjectivePosterior,
+    choose,
+    exploration_fraction,
+    relative_score,
+    score,
+)
+from dkl_ae.experiment.commands import ChangeObjective, Command, Entry, command_from_json, command_to_json
+from dkl_ae.experiment.experiment import Experiment, Maps
 from dkl_ae.experiment.model_factory import deep_kernel_for
-from dkl_ae.experiment.objective import Objective
-from dkl_ae.experiment.plan import Plan
+from dkl_ae.experiment.objective import Objective, require_known
 
 __all__ = [
     "ACQUISITIONS",
-    "Belief",
-    "Checkpoint",
+    "ChangeObjective",
+    "Command",
+    "Entry",
     "Experiment",
-    "MakeSurrogate",
     "Maps",
     "ModelSummary",
     "Objective",
-    "Plan",
+    "ObjectivePosterior",
     "choose",
+    "command_from_json",
+    "command_to_json",
     "deep_kernel_for",
+    "exploration_fraction",
+    "relative_score",
+    "require_known",
     "score",
 ]

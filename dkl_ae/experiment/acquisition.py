@@ -18,13 +18,14 @@ import numpy.typing
 import scipy.special
 
 from dkl_ae.records import FloatArray, UserError
+from dkl_ae.settings import SearchSettings
 
-NEVER = float(numpy.finfo(numpy.float64).min)
+EXCLUDED = float(numpy.finfo(numpy.float64).min)
 """Score of a candidate that is not to be chosen."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Belief:
+class ObjectivePosterior:
     """What an acquisition function sees, in the reading's unit; of a smallest reading that is sought, the opposite."""
 
     mean: FloatArray
@@ -37,10 +38,10 @@ class Belief:
     """Standard deviation of the readings so far: the unit of the margin xi."""
     target: float | None = None
     """The reading that is sought; None for the largest."""
-    draw: FloatArray | None = None
-    """Shape (candidates,): one map drawn from the belief, NaN where it was not drawn; for Thompson sampling."""
+    sample: FloatArray | None = None
+    """Shape (candidates,): one map drawn from the posterior, NaN where it was not drawn; for Thompson sampling."""
 
-    def closeness(self, readings: FloatArray) -> FloatArray:
+    def utility(self, readings: FloatArray) -> FloatArray:
         """What is to be as large as it can: the readings, or minus their distances from the target."""
         return readings if self.target is None else -numpy.abs(readings - self.target)
 
@@ -54,11 +55,11 @@ class Acquisition:
     tool_tip: str
     default: float
     """Usual value of its parameter."""
-    evaluate: Callable[[Belief, float], FloatArray]
-    """Belief and parameter -> score of each candidate."""
+    evaluate: Callable[[ObjectivePosterior, float], FloatArray]
+    """ObjectivePosterior and parameter -> score of each candidate."""
     logarithmic: bool = False
     """True when the score is the logarithm of what the function is named after."""
-    draws: bool = False
+    needs_sample: bool = False
     """True when it needs a drawn map."""
 
 
@@ -107,53 +108,53 @@ def log_expected_closeness(mean: FloatArray, sigma: FloatArray, target: float, d
     return closeness
 
 
-def _expected_improvement(belief: Belief, xi: float) -> FloatArray:
-    return _improvement(belief, float(belief.closeness(belief.mean).max()), xi)
+def _expected_improvement(posterior: ObjectivePosterior, xi: float) -> FloatArray:
+    return _improvement(posterior, float(posterior.utility(posterior.mean).max()), xi)
 
 
-def _expected_improvement_observed(belief: Belief, xi: float) -> FloatArray:
-    return _improvement(belief, float(belief.closeness(numpy.array(belief.best_observed))), xi)
+def _expected_improvement_observed(posterior: ObjectivePosterior, xi: float) -> FloatArray:
+    return _improvement(posterior, float(posterior.utility(numpy.array(posterior.best_observed))), xi)
 
 
-def _improvement(belief: Belief, best: float, xi: float) -> FloatArray:
-    threshold = best + xi * belief.scale
-    if belief.target is None:
-        return log_expected_improvement(belief.mean, belief.sigma, threshold)
-    return log_expected_closeness(belief.mean, belief.sigma, belief.target, _distance(belief, threshold))
+def _improvement(posterior: ObjectivePosterior, best: float, xi: float) -> FloatArray:
+    threshold = best + xi * posterior.scale
+    if posterior.target is None:
+        return log_expected_improvement(posterior.mean, posterior.sigma, threshold)
+    return log_expected_closeness(posterior.mean, posterior.sigma, posterior.target, _distance(posterior, threshold))
 
 
-def _distance(belief: Belief, threshold: float) -> float:
+def _distance(posterior: ObjectivePosterior, threshold: float) -> float:
     """From the target, within which a reading improves. Nothing is closer than the target itself: what counts there is
     to be close at all."""
-    return max(-threshold, 1e-3 * belief.scale, 1e-12)
+    return max(-threshold, 1e-3 * posterior.scale, 1e-12)
 
 
-def _probability_of_improvement(belief: Belief, xi: float) -> FloatArray:
-    threshold = float(belief.closeness(numpy.array(belief.best_observed))) + xi * belief.scale
-    if belief.target is None:
-        score: FloatArray = scipy.special.log_ndtr((belief.mean - threshold) / belief.sigma)
+def _probability_of_improvement(posterior: ObjectivePosterior, xi: float) -> FloatArray:
+    threshold = float(posterior.utility(numpy.array(posterior.best_observed))) + xi * posterior.scale
+    if posterior.target is None:
+        score: FloatArray = scipy.special.log_ndtr((posterior.mean - threshold) / posterior.sigma)
         return score
     # The lower end's side has the digits: probabilities near 1 have lost theirs.
-    below = belief.target - numpy.abs(belief.mean - belief.target)
-    distance = _distance(belief, threshold)
-    near, far = ((below - belief.target + step) / belief.sigma for step in (distance, -distance))
+    below = posterior.target - numpy.abs(posterior.mean - posterior.target)
+    distance = _distance(posterior, threshold)
+    near, far = ((below - posterior.target + step) / posterior.sigma for step in (distance, -distance))
     with numpy.errstate(all="ignore"):
         first, second = scipy.special.log_ndtr(near), scipy.special.log_ndtr(far)
         between: FloatArray = first + numpy.log1p(-numpy.exp(second - first))
     return between
 
 
-def _upper_confidence_bound(belief: Belief, beta: float) -> FloatArray:
-    return belief.closeness(belief.mean) + beta * belief.sigma
+def _upper_confidence_bound(posterior: ObjectivePosterior, beta: float) -> FloatArray:
+    return posterior.utility(posterior.mean) + beta * posterior.sigma
 
 
-def _maximum_uncertainty(belief: Belief, unused: float) -> FloatArray:
-    return belief.sigma
+def _maximum_uncertainty(posterior: ObjectivePosterior, unused: float) -> FloatArray:
+    return posterior.sigma
 
 
-def _thompson(belief: Belief, unused: float) -> FloatArray:
-    assert belief.draw is not None, "Thompson sampling needs a drawn map"
-    return belief.closeness(belief.draw)
+def _thompson(posterior: ObjectivePosterior, unused: float) -> FloatArray:
+    assert posterior.sample is not None, "Thompson sampling needs a drawn map"
+    return posterior.utility(posterior.sample)
 
 
 _MARGIN = "The parameter is the least improvement that counts, in standard deviations of the readings so far."
@@ -207,45 +208,54 @@ ACQUISITIONS: Mapping[str, Acquisition] = {
             "unknown. The parameter is unused.",
             0.0,
             _thompson,
-            draws=True,
+            needs_sample=True,
         ),
     )
 }
 
 
-def score(acquisition: str, belief: Belief, parameter: float) -> FloatArray:
+def acquisition_of(search: SearchSettings) -> Acquisition:
+    """The function that a plan asks for; raises UserError, one sentence, when there is none of its name."""
+    if search.acquisition not in ACQUISITIONS:
+        raise UserError(
+            f"There is no acquisition function '{search.acquisition}': choose one of {', '.join(ACQUISITIONS)}."
+        )
+    return ACQUISITIONS[search.acquisition]
+
+
+def score(acquisition: str, posterior: ObjectivePosterior, parameter: float) -> FloatArray:
     """Score of each candidate, shape (candidates,), finite."""
-    scores = ACQUISITIONS[acquisition].evaluate(belief, parameter)
-    return numpy.nan_to_num(scores, nan=NEVER)
+    scores = ACQUISITIONS[acquisition].evaluate(posterior, parameter)
+    return numpy.nan_to_num(scores, nan=EXCLUDED)
 
 
-def worth(acquisition: str, scores: FloatArray, chosen: float) -> FloatArray:
+def relative_score(acquisition: str, scores: FloatArray, chosen: float) -> FloatArray:
     """Scores as a person reads them, shape (candidates,).
 
     Those of an improvement function relative to the chosen candidate's, which is 1, and at most 1; others are in the
     reading's unit already. NaN where the function says nothing.
     """
     if not ACQUISITIONS[acquisition].logarithmic:
-        return numpy.where(scores == NEVER, numpy.nan, scores)
+        return numpy.where(scores == EXCLUDED, numpy.nan, scores)
     relative: FloatArray = numpy.exp(numpy.minimum(scores - chosen, 0.0))
     return relative
 
 
-def exploration(acquisition: str, belief: Belief, parameter: float, place: int) -> float:
+def exploration_fraction(acquisition: str, posterior: ObjectivePosterior, parameter: float, place: int) -> float:
     """Which share of a candidate's attraction is that little is known of it, between 0 and 1.
 
     What explores is the standard deviation there, as far as the function counts it; what exploits is by how much the
     expected reading is better than at the usual candidate, the median of all.
     """
-    mean = belief.closeness(belief.mean)
+    mean = posterior.utility(posterior.mean)
     exploited = max(float(mean[place] - numpy.median(mean)), 0.0)
-    explored = float(belief.sigma[place])
+    explored = float(posterior.sigma[place])
     if acquisition == "maximum_uncertainty":
         return 1.0
     if acquisition == "upper_confidence_bound":
         explored *= parameter
-    elif belief.draw is not None:
-        explored = max(float(belief.closeness(belief.draw)[place] - mean[place]), 0.0)
+    elif posterior.sample is not None:
+        explored = max(float(posterior.utility(posterior.sample)[place] - mean[place]), 0.0)
     return explored / (explored + exploited) if explored + exploited > 0 else 0.0
 
 

@@ -7,8 +7,8 @@ import typing
 import numpy
 import numpy.typing
 
-from dkl_ae.experiment.plan import Plan
 from dkl_ae.records import Symmetry
+from dkl_ae.settings import Plan
 
 if typing.TYPE_CHECKING:
     from dkl_ae.model.deep_kernel import DeepKernel
@@ -31,10 +31,10 @@ def deep_kernel_for(
 
     return DeepKernel(
         features,
-        patch_size=plan.patch_size,
-        seed=plan.random_seed + component,
+        patch_size=plan.search.patch_size,
+        seed=plan.search.random_seed + component,
         symmetry=symmetry,
-        kernel_input=plan.embedding,
+        kernel_input=plan.model.kernel_input,
         transferred=saved_model.components[component] if saved_model else None,
-        device=plan.device,
+        device=plan.model.compute_device,
     )

@@ -13,6 +13,7 @@ import numpy.typing
 
 from dkl_ae.records import AnyArray, FloatArray, UserError
 from dkl_ae.session import MAPS, MEASUREMENTS, Session
+from dkl_ae.settings import to_json
 
 PATTERNS: typing.Final = "patterns"
 _TAKEN: typing.Final = {"step", "y", "x", "driver", *(column.name for column in MEASUREMENTS)}
@@ -128,12 +129,12 @@ def content_of(session: Session) -> Content:
     return Content(
         title=session.title or session.file.stem,
         created=session.created,
-        driver=_name(session.followed(session.count).scalarizer),
+        driver=_name(session.objective(session.count).scalarizer.name),
         images=tuple(images for images in _images(session) if 0 not in images.shape),
         measurements=_measurements(session),
         readings=_readings(session),
         settings={
-            "plan": session.plan.to_json(),
+            "plan": to_json(session.plan),
             "instrument": json.dumps(dict(session.instrument)),
             "software": json.dumps(dict(session.software)),
         },
@@ -199,12 +200,12 @@ def _units(session: Session, units: str) -> str:
     """The unit of the driving reading, where it was one and the same in the whole run."""
     if units != _DRIVING:
         return units
-    followed = {plan.driver.unit for plan in (session.plan, *(change.plan for change in session.changes))}
+    followed = {session.objective(number).scalarizer.unit for number in range(session.count + 1)}
     return followed.pop() if len(followed) == 1 else units
 
 
 def _measurements(session: Session) -> tuple[Column, ...]:
-    driver = [_name(session.followed(number).scalarizer).encode() for number in range(session.count)]
+    driver = [_name(session.objective(number).scalarizer.name).encode() for number in range(session.count)]
     return (
         Column("step", "", "Number of the measurement, from 1.", numpy.arange(1, session.count + 1)),
         *(
@@ -225,7 +226,7 @@ def _measurements(session: Session) -> tuple[Column, ...]:
 
 
 def _readings(session: Session) -> tuple[Column, ...]:
-    scalarizers = session.plan.scalarizers
+    scalarizers = session.scalarizers
     return tuple(
         Column(_name(name), scalarizers[name].unit, scalarizers[name].description, values, sigmas)
         for name, (values, sigmas) in session.readings.items()

@@ -13,7 +13,7 @@ from dkl_ae.records import FloatArray, IntArray
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Posterior:
-    """Belief about the noise-free reading at every candidate, in the reading's unit."""
+    """ObjectivePosterior about the noise-free reading at every candidate, in the reading's unit."""
 
     mean: FloatArray
     """Shape (candidates,)."""

@@ -1,12 +1,14 @@
 """Frozen data of the domain: arrays, constants, errors, the survey, its candidates, what was measured. No physics."""
 
-from dkl_ae.records.arrays import AnyArray, BoolArray, ComplexArray, FloatArray, IntArray, NumberArray
+from dkl_ae.records.arrays import AnyArray, BoolArray, ComplexArray, FeatureArray, FloatArray, IntArray, NumberArray
 from dkl_ae.records.beam import relativistic_mass_ratio, wavelength_angstrom
-from dkl_ae.records.candidates import Patches, centred_size
+from dkl_ae.records.candidates import Candidates, Patches, centred_size
 from dkl_ae.records.constants import (
     DEFAULT_BEAM_CURRENT_A,
+    DEFAULT_CROSS_ARM_NM,
     DEFAULT_ELECTRONS,
     DEFAULT_EXPOSURE_S,
+    DEFAULT_MASK_OUTER,
     ELEMENTARY_CHARGE_C,
 )
 from dkl_ae.records.errors import InstrumentError, UserError
@@ -25,12 +27,16 @@ from dkl_ae.records.version import program_version, software_versions
 
 __all__ = [
     "DEFAULT_BEAM_CURRENT_A",
+    "DEFAULT_CROSS_ARM_NM",
     "DEFAULT_ELECTRONS",
     "DEFAULT_EXPOSURE_S",
+    "DEFAULT_MASK_OUTER",
     "ELEMENTARY_CHARGE_C",
     "AnyArray",
     "BoolArray",
+    "Candidates",
     "ComplexArray",
+    "FeatureArray",
     "FloatArray",
     "InstrumentError",
     "IntArray",

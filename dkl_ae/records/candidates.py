@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import typing
 
 import numpy
 import numpy.typing
 
-from dkl_ae.records.arrays import AnyArray, FloatArray
+from dkl_ae.records.arrays import AnyArray, FeatureArray, FloatArray
 from dkl_ae.records.errors import UserError
 from dkl_ae.records.survey import Survey
 
@@ -16,6 +17,24 @@ from dkl_ae.records.survey import Survey
 def centred_size(size: int) -> int:
     """The next patch size that has a central pixel: an even window would sit half a pixel off its candidate."""
     return size + 1 - size % 2
+
+
+class Candidates(typing.Protocol):
+    """What there is to choose from: the patches of a survey, or any other finite set, such as a grid of parameters."""
+
+    @property
+    def count(self) -> int:
+        """How many there are; they are numbered from 0."""
+
+    @property
+    def features(self) -> FeatureArray:
+        """What a model sees of each, shape (count, features)."""
+
+    def distances_nm(self, candidate: int) -> FloatArray:
+        """How far every candidate is from one, shape (count,)."""
+
+    def to_map(self, values: numpy.typing.ArrayLike) -> FloatArray:
+        """Lay out one value for each candidate for people to see."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,11 +92,16 @@ class Patches:
         windows = numpy.lib.stride_tricks.sliding_window_view(scaled, (self.size, self.size))
         return numpy.ascontiguousarray(windows.reshape(self.count, self.size * self.size))
 
-    @property
-    def places_nm(self) -> FloatArray:
+    @functools.cached_property
+    def positions_nm(self) -> FloatArray:
         """Row and column of each candidate in nanometres from the first one's, shape (candidates, 2)."""
-        places = numpy.stack(numpy.unravel_index(numpy.arange(self.count), self.grid), axis=1)
-        return numpy.asarray(places * self.survey.pixel_size_nm, numpy.float64)
+        pixels = numpy.stack(numpy.unravel_index(numpy.arange(self.count), self.grid), axis=1)
+        return numpy.asarray(pixels * self.survey.pixel_size_nm, numpy.float64)
+
+    def distances_nm(self, candidate: int) -> FloatArray:
+        """Of every candidate from one, shape (candidates,)."""
+        distances: FloatArray = numpy.hypot(*(self.positions_nm - self.positions_nm[candidate]).T)
+        return distances
 
     def pixel(self, candidate: int) -> tuple[int, int]:
         """Row and column, in the survey, of a candidate."""

@@ -15,11 +15,10 @@ from dkl_ae.analysis import (
     seeds,
     share_promised,
     share_within,
-    sought,
     stretches,
     surprises,
 )
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import Objective
 from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR, new_figure
 from dkl_ae.reports.page import Picture, counted, quantity
@@ -54,45 +53,48 @@ def learning_picture(session: Session) -> Picture:
 
 
 def _show_readings(session: Session, axes: typing.Any, stretch: Stretch) -> str:
-    plan = stretch.plan
-    found = curves(session, plan)
+    objective = stretch.objective
+    found = curves(session, objective)
     steps = numpy.arange(1, session.count + 1)
-    sigmas = session.readings[plan.scalarizer][1]
-    shown = [_from_goal(plan, values) for values in (found.readings, found.best)]
+    sigmas = session.readings[objective.scalarizer.name][1]
+    shown = [_from_goal(objective, values) for values in (found.readings, found.best)]
     axes.errorbar(steps, shown[0], yerr=sigmas, fmt=".", color="0.5", label="measured, with counting error")
     axes.step(steps, shown[1], where="post", color=_LEARNING_COLOUR, label="best so far")
     axes.axvspan(0.5, seeds(session).sum() + 0.5, color=SEED_COLOUR, alpha=0.15, label="at random")
     if len(stretches(session)) > 1:
         axes.axvspan(stretch.first + 0.5, stretch.end + 0.5, color="gold", alpha=0.15, label="this was sought")
-    target = sought(plan)
+    target = objective.target_reading
     if target is not None:
-        goal = 0.0 if plan.driver.circular else target
+        goal = 0.0 if objective.scalarizer.circular else target
         axes.axhline(goal, color=MODEL_COLOUR, linewidth=0.8, linestyle=":", label="sought")
-    axes.set_ylabel(f"{plan.driver.label} - sought (rad)" if plan.driver.circular else plan.driver.title)
+    axes.set_ylabel(
+        f"{objective.scalarizer.label} - sought (rad)" if objective.scalarizer.circular else objective.scalarizer.title
+    )
     axes.legend(fontsize="small", ncols=2)
     if not numpy.isfinite(found.best).any():
-        return f"No reading of the {plan.driver.label} is a number."
+        return f"No reading of the {objective.scalarizer.label} is a number."
     numbers = int(numpy.isfinite(found.readings).sum())
     best = found.best[-1]
     step = int(numpy.flatnonzero(found.best == best)[0]) + 1
     return (
-        f"Dots: the {plan.driver.label}, which {numbers} of {session.count} patterns gave. Line: the reading nearest "
-        f"to the goal so far, in the end {quantity(float(best), plan.driver.unit)}, found at step {step}."
+        f"Dots: the {objective.scalarizer.label}, which {numbers} of {session.count} patterns gave. Line: the reading "
+        f"nearest to the goal so far, in the end {quantity(float(best), objective.scalarizer.unit)}, found at step "
+        f"{step}."
     )
 
 
-def _from_goal(plan: Plan, readings: FloatArray) -> FloatArray:
+def _from_goal(objective: Objective, readings: FloatArray) -> FloatArray:
     """Readings as they are; angles as their difference from the one sought, between -pi and pi."""
-    target = sought(plan)
-    if target is None or not plan.driver.circular:
+    target = objective.target_reading
+    if target is None or not objective.scalarizer.circular:
         return readings
     turned: FloatArray = (readings - target + math.pi) % (2 * math.pi) - math.pi
     return turned
 
 
 def _show_surprises(session: Session, axes: typing.Any, stretch: Stretch) -> str:
-    told, driver = foretold(session, stretch), stretch.plan.driver
-    axes.set_ylabel(f"surprise ({driver.unit})" if driver.unit else "surprise")
+    told, scalarizer = foretold(session, stretch), stretch.objective.scalarizer
+    axes.set_ylabel(f"surprise ({scalarizer.unit})" if scalarizer.unit else "surprise")
     if not told.index.size:
         axes.text(0.5, 0.5, "nothing was foretold", transform=axes.transAxes, ha="center", color="0.4")
         return "Nothing could surprise the model: it chose no place, or none that it chose gave a number."
@@ -103,8 +105,8 @@ def _show_surprises(session: Session, axes: typing.Any, stretch: Stretch) -> str
     axes.legend(fontsize="small", ncols=2)
     return (
         f"Below: how far {counted(told.index.size, 'reading')} were from what the model expected there (median "
-        f"{quantity(float(numpy.median(size)), driver.unit)}), and how far it expected to be off (line; median "
-        f"{quantity(float(numpy.median(told.uncertainty)), driver.unit)})."
+        f"{quantity(float(numpy.median(size)), scalarizer.unit)}), and how far it expected to be off (line; median "
+        f"{quantity(float(numpy.median(told.uncertainty)), scalarizer.unit)})."
     )
 
 

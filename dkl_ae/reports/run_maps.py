@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.analysis import BEST, View, seeds, sought, stretches, telling_patterns, view_then
-from dkl_ae.experiment import ACQUISITIONS, Plan
+from dkl_ae.analysis import BEST, View, seeds, stretches, telling_patterns, view_then
+from dkl_ae.experiment import ACQUISITIONS
 from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import (
     MODEL_COLOUR,
@@ -28,14 +28,6 @@ _PANEL_INCHES = 2.9
 _MAPS: typing.Final = ("prediction", "uncertainty", "acquisition")
 
 
-def aim(plan: Plan) -> str:
-    """What a run seeks, in words."""
-    value = sought(plan)
-    if value is None:
-        return f"the {plan.goal} {plan.driver.label}"
-    return f"a {plan.driver.label} of {quantity(value, plan.driver.unit)}"
-
-
 def survey_picture(session: Session) -> Picture:
     """The survey, and every place that was measured, in order."""
     figure = new_figure(8, 6.8)
@@ -50,20 +42,22 @@ def save_overview(session: Session, file: pathlib.Path) -> None:
     figure = new_figure(14, 8.5)
     axes = figure.subplots(2, 3)
     _show_survey(session, axes[0, 0])
-    driver = session.followed(session.count).driver
+    scalarizer = session.objective(session.count).scalarizer
     view = view_then(session, session.count)
     for name, place in zip(_MAPS, (axes[0, 1], axes[0, 2], axes[1, 2]), strict=True):
-        place.set_title(f"{name.capitalize()} of {driver.label}", fontsize="medium")
+        place.set_title(f"{name.capitalize()} of {scalarizer.label}", fontsize="medium")
         if view is not None:
             _show_maps(session, [place], [view], name)
     assert session.reference is not None  # nothing is measured before there is one
     pattern = show_detector(axes[1, 0], logarithm(session.pattern(session.count - 1)), session.reference)
     axes[1, 0].set_title("Last pattern", fontsize="medium")
     figure.colorbar(pattern, ax=axes[1, 0], label="log10(1 + counts)", shrink=0.8)
-    values, sigmas = session.readings[driver.name]
+    values, sigmas = session.readings[scalarizer.name]
     axes[1, 1].errorbar(numpy.arange(1, session.count + 1), values, yerr=sigmas, fmt=".", color="#444444")
     axes[1, 1].axvspan(0.5, seeds(session).sum() + 0.5, color=SEED_COLOUR, alpha=0.2, label="at random")
-    axes[1, 1].set(xlabel="step", ylabel=f"{driver.label} ({driver.unit})" if driver.unit else driver.label)
+    axes[1, 1].set(
+        xlabel="step", ylabel=f"{scalarizer.label} ({scalarizer.unit})" if scalarizer.unit else scalarizer.label
+    )
     axes[1, 1].legend(fontsize="small")
     figure.savefig(file, dpi=110)
 
@@ -96,17 +90,19 @@ def _mark_path(session: Session, axes: typing.Any) -> str:
     for before, stretch in itertools.pairwise(stretches(session)):
         place = x[stretch.first], y[stretch.first]
         axes.plot(*place, "D", color="cyan", markersize=9, fillstyle="none", linestyle="none", label="goal changed")
-        axes.annotate(stretch.plan.driver.label, place, xytext=(8, 8), textcoords="offset points", color="cyan")
+        axes.annotate(
+            stretch.objective.scalarizer.label, place, xytext=(8, 8), textcoords="offset points", color="cyan"
+        )
         said.append(
-            f"Diamond: from step {stretch.first + 1} on the run sought {aim(stretch.plan)} in place of "
-            f"{aim(before.plan)}."
+            f"Diamond: from step {stretch.first + 1} on the run sought {stretch.objective.text()} in place of "
+            f"{before.objective.text()}."
         )
     best = next((index for index, roles in telling_patterns(session).items() if BEST in roles), None)
     if best is not None:
-        driver = stretches(session)[-1].plan.driver
-        value = quantity(float(session.readings[driver.name][0][best]), driver.unit)
+        scalarizer = stretches(session)[-1].objective.scalarizer
+        value = quantity(float(session.readings[scalarizer.name][0][best]), scalarizer.unit)
         axes.plot(x[best], y[best], "*", color="magenta", markersize=13, linestyle="none", label="best", zorder=4)
-        said.append(f"Star: the reading nearest to the goal, {driver.label} {value}, at step {best + 1}.")
+        said.append(f"Star: the reading nearest to the goal, {scalarizer.label} {value}, at step {best + 1}.")
     axes.figure.legend(loc="outside lower center", ncols=4, fontsize="small")
     return " ".join(said)
 
@@ -121,11 +117,11 @@ def maps_picture(session: Session, steps: Sequence[int]) -> Picture:
     axes = figure.subplots(3, len(views), squeeze=False)
     for row, name in zip(axes, _MAPS, strict=True):
         row[0].set_ylabel(name)
-        for _, group in itertools.groupby(enumerate(views), lambda numbered: numbered[1].plan.scalarizer):
+        for _, group in itertools.groupby(enumerate(views), lambda numbered: numbered[1].objective.scalarizer.name):
             columns, same = zip(*group, strict=True)
             _show_maps(session, row[list(columns)], same, name)
     for column, view in zip(axes.T, views, strict=True):
-        column[0].set_title(f"after {view.measured}: {view.plan.driver.label}", fontsize="medium")
+        column[0].set_title(f"after {view.measured}: {view.objective.scalarizer.label}", fontsize="medium")
         _mark_view(session, column, view)
     return Picture("maps", figure, _told_of_maps(session, views))
 
@@ -133,12 +129,12 @@ def maps_picture(session: Session, steps: Sequence[int]) -> Picture:
 def _show_maps(session: Session, row: typing.Any, views: Sequence[View], name: str) -> None:
     """One kind of map of one reading, on one scale of colours."""
     images = [getattr(view.maps, name) for view in views]
-    driver, values = views[0].plan.driver, numpy.stack(images)
+    scalarizer, values = views[0].objective.scalarizer, numpy.stack(images)
     shown = values[numpy.isfinite(values)]
     if name == "prediction":
-        colours, unit = colours_of(values, circular=driver.circular), driver.unit
+        colours, unit = colours_of(values, circular=scalarizer.circular), scalarizer.unit
     elif name == "uncertainty":
-        colours, unit = {"cmap": "plasma", "vmin": 0.0, "vmax": float(shown.max())}, driver.unit
+        colours, unit = {"cmap": "plasma", "vmin": 0.0, "vmax": float(shown.max())}, scalarizer.unit
     else:
         colours, unit = {"cmap": "magma", "vmin": float(shown.min()), "vmax": float(shown.max())}, "worth"
     for axes, image in zip(row, images, strict=True):
@@ -154,7 +150,7 @@ def _mark_view(session: Session, column: typing.Any, view: View) -> None:
     for chosen, mark, colour in ((random, "s", SEED_COLOUR), (~random, "o", MODEL_COLOUR)):
         column[0].plot(x[so_far & chosen], y[so_far & chosen], mark, color=colour, markersize=2.5)
     # A change of goal between the map and the next measurement had another map choose that.
-    if view.upcoming is not None and session.followed(view.measured) is view.plan:
+    if view.upcoming is not None and session.objective(view.measured) == view.objective:
         for axes in column:
             axes.plot(x[view.measured], y[view.measured], "o", color="black", markersize=11, fillstyle="none")
             axes.plot(x[view.measured], y[view.measured], "o", color="white", markersize=9, fillstyle="none")
@@ -162,8 +158,10 @@ def _mark_view(session: Session, column: typing.Any, view: View) -> None:
 
 def _told_of_maps(session: Session, views: Sequence[View]) -> str:
     steps = ", ".join(str(view.measured) for view in views)
-    means = ", ".join(quantity(float(numpy.nanmean(view.maps.uncertainty)), view.plan.driver.unit) for view in views)
-    acquisition = ACQUISITIONS[session.plan.acquisition]
+    means = ", ".join(
+        quantity(float(numpy.nanmean(view.maps.uncertainty)), view.objective.scalarizer.unit) for view in views
+    )
+    acquisition = ACQUISITIONS[session.plan.search.acquisition]
     worth = "relative to the place of most worth" if acquisition.logarithmic else "in the reading's unit"
     return (
         f"What the model said, knowing so many measurements: {steps}. Top: the reading that it predicts, with the "

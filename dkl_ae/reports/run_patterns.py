@@ -42,7 +42,7 @@ def patterns_picture(session: Session) -> Picture:
 
 
 def _told(session: Session, telling: dict[int, tuple[str, ...]]) -> str:
-    driver = session.followed(session.count - 1).driver
+    scalarizer = session.objective(session.count - 1).scalarizer
     said = "; ".join(
         f"step {index + 1} ({', '.join(roles)}) {_reading(session, index) or 'no number'}{_expectation(session, index)}"
         for index, roles in telling.items()
@@ -50,29 +50,29 @@ def _told(session: Session, telling: dict[int, tuple[str, ...]]) -> str:
     return (
         "Top: the patch of the survey around the probe, which is all that the model sees. Middle: the pattern measured "
         "there; dashed, the bright-field disc of the reference. Bottom: how its electrons are shared differently from "
-        f"the reference's, red where there are more. {driver.label}: {said}."
+        f"the reference's, red where there are more. {scalarizer.label}: {said}."
     )
 
 
 def _reading(session: Session, index: int) -> str:
     """Of the scalarizer that was followed last; empty where it is no number."""
-    reading = session.measurement(index).readings[session.followed(session.count - 1).scalarizer]
+    reading = session.measurement(index).readings[session.objective(session.count - 1).scalarizer.name]
     if math.isnan(reading.value):
         return ""
     return f"{reading.value:.3g} \u00b1 {quantity(reading.sigma, reading.unit)}"
 
 
 def _expectation(session: Session, index: int) -> str:
-    proposal, plan = session.measurement(index).proposal, session.followed(index)
+    proposal, scalarizer = session.measurement(index).proposal, session.objective(index).scalarizer
     if proposal.expected is None or proposal.uncertainty is None:
         return ""
-    of = "" if plan.scalarizer == session.followed(session.count - 1).scalarizer else f"{plan.driver.label} "
-    return f", where {of}{proposal.expected:.3g} \u00b1 {quantity(proposal.uncertainty, plan.driver.unit)} was expected"
+    of = "" if scalarizer == session.objective(session.count - 1).scalarizer else f"{scalarizer.label} "
+    return f", where {of}{proposal.expected:.3g} \u00b1 {quantity(proposal.uncertainty, scalarizer.unit)} was expected"
 
 
 def _show_patch(session: Session, axes: typing.Any, index: int) -> None:
     survey = session.survey
-    margin = session.plan.patch_size // 2
+    margin = session.plan.search.patch_size // 2
     row, column = (int(session.columns[name][index]) for name in ("row", "column"))
     patch = survey.image[row - margin : row + margin + 1, column - margin : column + margin + 1]
     limits = {"vmin": float(survey.image.min()), "vmax": float(numpy.percentile(survey.image, 99))}

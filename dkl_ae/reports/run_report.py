@@ -17,7 +17,7 @@ from dkl_ae.reports.run_curves import (
     learning_picture,
     times_picture,
 )
-from dkl_ae.reports.run_maps import aim, maps_picture, survey_picture
+from dkl_ae.reports.run_maps import maps_picture, survey_picture
 from dkl_ae.reports.run_patterns import patterns_picture
 from dkl_ae.reports.run_tables import events_table, origin_table, reference_table, settings_table, unread_table
 from dkl_ae.run import Outcome
@@ -55,7 +55,7 @@ def write_report(session: Session, folder: pathlib.Path, steps: Sequence[int] = 
 
 def _summary(session: Session) -> list[str]:
     plan = session.plan
-    acquisition = ACQUISITIONS[plan.acquisition].label
+    acquisition = ACQUISITIONS[plan.search.acquisition].label
     ended = {
         Outcome.FINISHED: "The run finished",
         Outcome.STOPPED: "The run was stopped",
@@ -63,16 +63,19 @@ def _summary(session: Session) -> list[str]:
         None: "The run has no end: it was broken off, or goes on",
     }[session.outcome]
     said = [
-        f"{ended}, with {counted(session.count, 'measurement')} of {plan.points}. It sought {aim(plan)}: "
-        f"{counted(plan.seed_points, 'place')} at random, then {counted(plan.steps, 'place')} where the model, which "
+        f"{ended}, with {counted(session.count, 'measurement')} of {plan.search.points}. It sought "
+        f"{session.objective(0).text()}: {counted(plan.search.seed_points, 'place')} at random, then "
+        f"{counted(plan.search.model_points, 'place')} where the model, which "
         f"learned from all measurements before, found most to gain ({acquisition})."
     ]
     if not session.count:
         return said
-    last = session.followed(session.count - 1)
+    last = session.objective(session.count - 1)
     best = curves(session, last).best[-1]
     if numpy.isfinite(best):
-        said.append(f"Nearest to the goal came a {last.driver.label} of {quantity(float(best), last.driver.unit)}.")
+        said.append(
+            f"Nearest to the goal came a {last.scalarizer.label} of {quantity(float(best), last.scalarizer.unit)}."
+        )
     dose = dose_shares(session)
     if dose.full_scan_s is not None:
         said.append(

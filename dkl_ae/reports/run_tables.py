@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import datetime
 import math
 import typing
@@ -11,13 +10,16 @@ from collections.abc import Mapping
 
 from dkl_ae.patterns import reference_as_dict
 from dkl_ae.reports.page import Table
-from dkl_ae.reports.run_maps import aim
-from dkl_ae.session import Happened, Session
+from dkl_ae.session import COMMAND, LogEntry, Session
+from dkl_ae.settings import SETTINGS, values_of
 
 
 def settings_table(session: Session) -> Table:
     """Every setting of the plan, as the run began."""
-    return _named("setting", dataclasses.asdict(session.plan))
+    values = values_of(session.plan)
+    return Table(
+        ("setting", "value"), [(known.label, _as_text(values[key], known.unit)) for key, known in SETTINGS.items()]
+    )
 
 
 def origin_table(session: Session) -> Table:
@@ -36,7 +38,7 @@ def unread_table(session: Session) -> Table:
     for measurement in session.measurements:
         for name, reading in measurement.readings.items():
             if math.isnan(reading.value):
-                reasons.setdefault(session.plan.scalarizers[name].label, collections.Counter())[reading.reason] += 1
+                reasons.setdefault(session.scalarizers[name].label, collections.Counter())[reading.reason] += 1
     rows = [
         (label, f"{counts.total()} of {session.count}", counts.most_common(1)[0][0])
         for label, counts in reasons.items()
@@ -46,11 +48,10 @@ def unread_table(session: Session) -> Table:
 
 def events_table(session: Session) -> Table:
     """What else happened, in its order."""
-    changes = iter(session.changes)
     rows = []
     for happened in session.log:
-        if happened.kind == "driver":
-            text = f"From here on the run sought {aim(next(changes).plan)}."
+        if happened.kind == COMMAND:
+            text = f"From here on the run looked for {session.objective(happened.measured).text()}."
         else:
             text = _in_words(happened)
         clock = datetime.datetime.fromtimestamp(happened.time, datetime.UTC)
@@ -58,7 +59,7 @@ def events_table(session: Session) -> Table:
     return Table(("time (UTC)", "measurements so far", "what happened"), [row for row in rows if row[-1]])
 
 
-def _in_words(happened: Happened) -> str:
+def _in_words(happened: LogEntry) -> str:
     match happened.kind:
         case "trouble":
             return ""
@@ -75,14 +76,14 @@ def _named(what: str, values: Mapping[str, typing.Any]) -> Table:
     return Table((what, "value"), [(name.replace("_", " "), _as_text(value)) for name, value in values.items()])
 
 
-def _as_text(value: typing.Any) -> str:
+def _as_text(value: typing.Any, unit: str = "") -> str:
     match value:
         case None | "":
             return "none"
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.6g}"
+            return f"{value:.6g} {unit}".rstrip()
         case Mapping():
             return ", ".join(f"{name.replace('_', ' ')} {_as_text(part)}" for name, part in value.items())
         case list() | tuple():

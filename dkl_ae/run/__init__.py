@@ -1,10 +1,10 @@
 """One run: time, the beam, and the order in which things become safe."""
 
 from dkl_ae.run.events import (
+    CommandApplied,
     Dose,
-    DriverChanged,
     Event,
-    LeftRun,
+    InterruptedRun,
     Outcome,
     PointMeasured,
     ReadingsRevised,
@@ -22,10 +22,10 @@ from dkl_ae.run.runner import Runner
 from dkl_ae.run.texts import model_text
 
 __all__ = [
+    "CommandApplied",
     "Dose",
-    "DriverChanged",
     "Event",
-    "LeftRun",
+    "InterruptedRun",
     "NotKeptError",
     "Outcome",
     "PointMeasured",

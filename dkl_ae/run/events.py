@@ -9,11 +9,13 @@ import pathlib
 import numpy
 import numpy.typing
 
-from dkl_ae.experiment import Checkpoint, Maps, ModelSummary, Plan
+from dkl_ae.experiment import Command, Entry, Maps, Objective
 from dkl_ae.instruments import Frame
+from dkl_ae.model import Checkpoint, ModelSummary
 from dkl_ae.patterns import Reference
 from dkl_ae.records import ELEMENTARY_CHARGE_C, Measurement, Proposal, Survey
 from dkl_ae.run.pattern_reader import Reader
+from dkl_ae.settings import Plan
 
 
 class Outcome(enum.StrEnum):
@@ -106,13 +108,19 @@ class StepCompleted:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DriverChanged:
-    """From here on, or after the run, another scalarizer or goal is followed."""
+class CommandApplied:
+    """From here on, or after the run, what an operator asked for holds."""
 
+    command: Command
     plan: Plan
+    """As it is from then on."""
+    objective: Objective
+    """Likewise."""
     maps: Maps | None
     """What the model that learned from the logged readings says; None while it cannot say anything."""
     best: Measurement | None
+    checkpoint: Checkpoint | None
+    """What that model has learned; None before it was trained."""
     after_run: bool
 
 
@@ -125,24 +133,26 @@ class RunPaused:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LeftRun:
-    """Where a run was left."""
+class InterruptedRun:
+    """A run that was stopped, or broken off, before it was finished."""
 
     plan: Plan
     """As the run began."""
-    followed: Plan | None
-    """The plan it had changed to; None when it had not."""
-    followed_since: int
-    """Measurements when it changed."""
     survey: SurveyAcquired
     reference: ReferenceFound | None
     reader: Reader | None
-    """Has seen every pattern of the run; None before there was a reference."""
-    measurements: tuple[Measurement, ...]
+    """Has read every pattern of the run; None before there was a reference."""
+    history: tuple[Entry, ...]
+    """Measurements and commands, in their order."""
     checkpoint: Checkpoint | None
+    """Of the model at the end."""
     dose: Dose
     file: pathlib.Path
     """Of its session."""
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        return tuple(entry for entry in self.history if isinstance(entry, Measurement))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,8 +160,9 @@ class RunResumed:
     """An earlier run goes on; what it had measured is as it was."""
 
     plan: Plan
-    """The one that it follows now."""
-    left: LeftRun
+    """As the commands of then have made it."""
+    objective: Objective
+    interrupted: InterruptedRun
     maps: Maps | None
     """What the model says now."""
     checkpoint: Checkpoint | None
@@ -172,7 +183,7 @@ Event = (
     | PointMeasured
     | ReadingsRevised
     | StepCompleted
-    | DriverChanged
+    | CommandApplied
     | RunPaused
     | RunResumed
     | RunEnded

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.experiment import Plan
 from dkl_ae.instruments import Frame
 from dkl_ae.patterns import DetectorGeometry, Reference, find_reference, with_descan
 from dkl_ae.records import (
@@ -18,7 +17,7 @@ from dkl_ae.records import (
     parse_region,
     spread_pixels,
 )
-from dkl_ae.settings import DESCAN_ORDERS, MEAN, REGION
+from dkl_ae.settings import DESCAN_ORDERS, MEAN, REGION, Plan
 
 
 def reference_pixels(survey: Survey, plan: Plan) -> IntArray:
@@ -27,13 +26,13 @@ def reference_pixels(survey: Survey, plan: Plan) -> IntArray:
     They are the darkest pixels of the survey or of the plan's region; or, for a mean over all, spread evenly. Where the
     descan is to be fitted, they are the darkest pixel in each of nine parts of the survey.
     """
-    if DESCAN_ORDERS[plan.descan]:
+    if DESCAN_ORDERS[plan.reference.descan]:
         return darkest_pixel_of_each_part(survey)
-    if plan.reference == MEAN:
-        return spread_pixels(survey.shape, plan.reference_frames)
-    if plan.reference == REGION:
-        return darkest_pixels_in(survey, parse_region(plan.reference_region), plan.reference_frames)
-    return darkest_pixels(survey, plan.reference_frames)
+    if plan.reference.source == MEAN:
+        return spread_pixels(survey.shape, plan.reference.frames)
+    if plan.reference.source == REGION:
+        return darkest_pixels_in(survey, parse_region(plan.reference.region), plan.reference.frames)
+    return darkest_pixels(survey, plan.reference.frames)
 
 
 def reference_from(frames: Sequence[Frame], plan: Plan) -> Reference:
@@ -47,16 +46,16 @@ def reference_from(frames: Sequence[Frame], plan: Plan) -> Reference:
         frames[0].mrad_per_pixel,
         frames[0].counts_per_electron,
         exposures=len(frames),
-        vacuum=plan.reference != MEAN,
-        mask=(plan.mask_inner, plan.mask_radius),
+        vacuum=plan.reference.source != MEAN,
+        mask=(plan.detector.mask_inner, plan.detector.mask_outer),
         geometry=geometry_of(plan),
     )
-    if not DESCAN_ORDERS[plan.descan]:
+    if not DESCAN_ORDERS[plan.reference.descan]:
         return reference
     positions = numpy.array([(frame.position_read_back.y, frame.position_read_back.x) for frame in frames])
-    return with_descan(reference, patterns, positions, DESCAN_ORDERS[plan.descan])
+    return with_descan(reference, patterns, positions, DESCAN_ORDERS[plan.reference.descan])
 
 
 def geometry_of(plan: Plan) -> DetectorGeometry:
     """How the detector lies over the scan, as the plan says."""
-    return DetectorGeometry(plan.detector_rotation_deg, plan.detector_mirrored)
+    return DetectorGeometry(plan.detector.rotation_deg, plan.detector.flip_x)

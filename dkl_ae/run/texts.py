@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dkl_ae.experiment import ModelSummary
+from dkl_ae.model import ModelSummary
 
 
 def model_text(summary: ModelSummary | None) -> str:

@@ -15,6 +15,7 @@ from dkl_ae.scalarizers.scalarizer import Scalarizer
 from dkl_ae.scalarizers.user_scalarizers import installed, load_file
 from dkl_ae.scalarizers.virtual_detectors import VIRTUAL_DETECTORS
 from dkl_ae.scalarizers.whole_pattern import WHOLE_PATTERN
+from dkl_ae.settings import ObjectiveSettings
 
 SCALARIZERS: Mapping[str, Scalarizer] = {
     scalarizer.name: scalarizer
@@ -47,3 +48,11 @@ def catalogue(file: str = "", expression: str = "") -> dict[str, Scalarizer]:
     if expression.strip():
         known[COMPOSITE] = composite(expression, known)
     return known
+
+
+def scalarizers_of(objective: ObjectiveSettings) -> dict[str, Scalarizer]:
+    """Every scalarizer that a plan's objective knows, by name; runs its file of custom scalarizers.
+
+    Raises UserError, one sentence, for a file or an expression that cannot be used.
+    """
+    return catalogue(objective.scalarizer_file, objective.expression)

@@ -1,16 +1,18 @@
 """The durable record of a run: one HDF5 file, written as the run goes on, and read when it is over."""
 
 from dkl_ae.session.layout import MAPS, MEASUREMENTS, SUFFIX, About, kept_steps, times_from
+from dkl_ae.session.log import COMMAND, LogEntry
 from dkl_ae.session.resume import take_up
-from dkl_ae.session.session import Happened, Session, open_session
+from dkl_ae.session.session import Session, open_session
 from dkl_ae.session.writer import SessionWriter
 
 __all__ = [
+    "COMMAND",
     "MAPS",
     "MEASUREMENTS",
     "SUFFIX",
     "About",
-    "Happened",
+    "LogEntry",
     "Session",
     "SessionWriter",
     "kept_steps",

@@ -15,14 +15,17 @@ import h5py
 import numpy
 import numpy.typing
 
-from dkl_ae.experiment import Checkpoint, Maps, Plan
+from dkl_ae.experiment import Maps
+from dkl_ae.model import Checkpoint
 from dkl_ae.records import AnyArray, Measurement
-from dkl_ae.run import Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted
+from dkl_ae.run import CommandApplied, Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted
 from dkl_ae.session.create import FORMAT_OF_1_10
 from dkl_ae.session.disk.space import take_room
 from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
+from dkl_ae.session.disk.torn import SurvivingRows
 from dkl_ae.session.layout import MAPS, MEASUREMENTS, STEPS, kept_steps
-from dkl_ae.session.log import append_told, put, reach
+from dkl_ae.session.log import append_log, commands_of, put, reach, read_log
+from dkl_ae.settings import Plan
 
 CACHED_BYTES: typing.Final = 8192
 """Of each dataset: HDF5 looks at everything cached whenever it flushes, and a few rows are all that is written to."""
@@ -42,6 +45,7 @@ class Rows:
     checkpoints: int = 0
     archive: int = 0
     events: int = 0
+    commands: int = 0
 
 
 class Appended:
@@ -101,9 +105,13 @@ class Appended:
                     self._append_step(event, rows)
                 case ReadingsRevised(measurements=measurements):
                     self._revise(measurements)
+                case CommandApplied(checkpoint=checkpoint, after_run=False):
+                    rows.commands += 1
+                    if checkpoint is not None:
+                        self._append_checkpoint(checkpoint, rows)
                 case RunResumed():
                     self._complete(event, rows)
-            rows.events = append_told(self._opened, event, rows.measurements, rows.events)
+            rows.events = append_log(self._opened, event, rows.measurements, rows.events)
         self._opened.flush()
         os.fsync(self._descriptor)
         self.rows = rows
@@ -131,6 +139,7 @@ class Appended:
             checkpoints=checkpoints,
             archive=int(starts[checkpoints - 1] + lengths[checkpoints - 1]) if checkpoints else 0,
             events=min(len(dataset) for dataset in opened["events"].values()),
+            commands=len(commands_of(read_log(SurvivingRows(opened, opened.id.get_filesize())))),
         )
 
     def _append_point(self, event: PointMeasured, rows: Rows) -> None:
@@ -161,11 +170,12 @@ class Appended:
 
     def _complete(self, event: RunResumed, rows: Rows) -> None:
         """What the run had no time to keep when it was killed."""
-        measured = len(event.left.measurements)
-        self._revise(event.left.measurements)
+        measurements = event.interrupted.measurements
+        measured = len(measurements)
+        self._revise(measurements)
         if event.maps is not None and (not rows.maps or self._opened["maps/step"][rows.maps - 1] < measured):
             self._append_maps(measured, event.maps, rows)
-        earlier = event.left.checkpoint
+        earlier = event.interrupted.checkpoint
         if event.checkpoint is not None and (earlier is None or event.checkpoint.measured > earlier.measured):
             self._append_checkpoint(event.checkpoint, rows)
 
@@ -191,8 +201,16 @@ class Appended:
         archive = self._opened["model/archive"]
         reach(archive, rows.archive + len(content))
         archive[rows.archive : rows.archive + len(content)] = content
-        for name, value in (("start", rows.archive), ("length", len(content)), ("measured", checkpoint.measured)):
-            put(self._opened[f"model/{name}"], rows.checkpoints, value)
+        columns = {
+            "start": rows.archive,
+            "length": len(content),
+            "measured": checkpoint.measured,
+            "commands": rows.commands,
+        }
+        for name, value in columns.items():
+            # A file of version 1 does not tell the number of commands.
+            if f"model/{name}" in self._opened:
+                put(self._opened[f"model/{name}"], rows.checkpoints, value)
         rows.archive += len(content)
         rows.checkpoints += 1
 

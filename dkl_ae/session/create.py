@@ -6,19 +6,19 @@ import json
 import pathlib
 import time
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import h5py
 import numpy
 import numpy.typing
 
-from dkl_ae.experiment import Plan
 from dkl_ae.patterns import reference_as_dict
 from dkl_ae.records import software_versions
 from dkl_ae.run import Event, PointMeasured, ReferenceFound, SurveyAcquired
-from dkl_ae.scalarizers import ENDS
+from dkl_ae.scalarizers import ENDS, Scalarizer
 from dkl_ae.session.layout import EVENTS, FORMAT, INPUTS, MAPS, MEASUREMENTS, STEPS, VERSION, About, Column
-from dkl_ae.session.log import append_told
+from dkl_ae.session.log import append_log
+from dkl_ae.settings import Plan, to_json, values_of
 
 FORMAT_OF_1_10: typing.Final = ("v110", "v110")
 """The first version of HDF5 (2016) that can append while others read; every later one reads it."""
@@ -29,18 +29,19 @@ _ARCHIVE_CHUNK = 1 << 14
 def make(
     file: pathlib.Path,
     plan: Plan,
+    scalarizers: Mapping[str, Scalarizer],
     about: About,
     created: float,
     survey: SurveyAcquired,
     reference: ReferenceFound | None,
     first: PointMeasured | None,
-    told: Sequence[Event],
+    events: Sequence[Event],
 ) -> None:
     """Write a session without measurements.
 
     created: when the run began, in seconds since the epoch.
     first: a measurement whose like will come; None where there is no room for any yet.
-    told: what happened before there were measurements.
+    events: what happened before there were measurements.
 
     Raises OSError when it cannot be written.
     """
@@ -53,10 +54,10 @@ def make(
         for column in EVENTS:
             _add_column(opened, f"events/{column.name}", column)
         if first is not None:
-            _add_room(opened, plan, survey, first)
+            _add_room(opened, scalarizers, survey, first)
         rows = 0
-        for event in told:
-            rows = append_told(opened, event, 0, rows)
+        for event in events:
+            rows = append_log(opened, event, 0, rows)
         opened.flush()
         content = opened.id.get_file_image()
     file.write_bytes(content)
@@ -69,15 +70,15 @@ def _describe(opened: h5py.File, plan: Plan, about: About, created: float) -> No
             "version": VERSION,
             "title": about.title,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
-            "plan": plan.to_json(),
+            "plan": to_json(plan),
             "instrument": json.dumps(dict(about.instrument)),
             "software": json.dumps(software_versions()),
             "documentation": "docs/session-format.md of nionswift-dkl-ae",
         }
     )
-    inputs = opened.create_group("inputs")
+    inputs, values = opened.create_group("inputs"), values_of(plan)
     for name in INPUTS:
-        path = getattr(plan, name)
+        path = values[name]
         if path:
             content = numpy.frombuffer(pathlib.Path(path).read_bytes(), numpy.uint8)
             inputs.create_dataset(name, data=content).attrs["path"] = str(path)
@@ -114,12 +115,14 @@ def _add_dose(group: h5py.Group, event: SurveyAcquired | ReferenceFound) -> None
     group.attrs["total_electrons"] = numpy.nan if event.dose.electrons is None else event.dose.electrons
 
 
-def _add_room(opened: h5py.File, plan: Plan, survey: SurveyAcquired, first: PointMeasured) -> None:
+def _add_room(
+    opened: h5py.File, scalarizers: Mapping[str, Scalarizer], survey: SurveyAcquired, first: PointMeasured
+) -> None:
     """Datasets without rows: none can be added once the file is appended to."""
     for column in (*MEASUREMENTS, *STEPS):
         _add_column(opened, f"{'steps' if column in STEPS else 'measurements'}/{column.name}", column)
     opened.create_group("readings", track_order=True)
-    for scalarizer in plan.scalarizers.values():
+    for scalarizer in scalarizers.values():
         group = opened.create_group(f"readings/{scalarizer.name}")
         group.attrs.update(
             label=scalarizer.label,
@@ -138,12 +141,13 @@ def _add_room(opened: h5py.File, plan: Plan, survey: SurveyAcquired, first: Poin
     for name, meaning in (("measurement", "Which they were around, from 0."), ("count", "Ends that were exposed.")):
         _add_column(opened, f"cross_ends/{name}", Column(name, "", meaning, "i8"))
     for name in MAPS:
-        _add_images(opened, f"maps/{name}", survey.survey.shape, numpy.dtype("f4"), "of the driving reading")
+        _add_images(opened, f"maps/{name}", survey.survey.shape, numpy.dtype("f4"), "of the optimized reading")
     _add_column(opened, "maps/step", Column("step", "", "Measurements that the maps rest on.", "i8"))
     for name, meaning in (
         ("measured", "Measurements that the model was trained on."),
         ("start", "Of the checkpoint in the archive."),
         ("length", "Of the checkpoint in the archive, in bytes."),
+        ("commands", "Commands before it."),
     ):
         _add_column(opened, f"model/{name}", Column(name, "", meaning, "i8"))
     opened.create_dataset("model/archive", (0,), "u1", maxshape=(None,), chunks=(_ARCHIVE_CHUNK,))

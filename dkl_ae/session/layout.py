@@ -7,12 +7,12 @@ import math
 import typing
 from collections.abc import Callable, Sequence
 
-from dkl_ae.experiment import Plan
 from dkl_ae.records import Measurement, Origin, Position, Proposal, Reading
 from dkl_ae.run import Dose, StepCompleted, StepTimes, model_text
+from dkl_ae.settings import Plan
 
 FORMAT: typing.Final = "dkl-ae session"
-VERSION: typing.Final = 1
+VERSION: typing.Final = 2
 SUFFIX: typing.Final = ".h5"
 
 MAPS: typing.Final = ("prediction", "uncertainty", "acquisition")
@@ -177,7 +177,7 @@ def times_from(row: typing.Mapping[str, typing.Any]) -> StepTimes:
 
 def kept_steps(plan: Plan) -> tuple[int, ...]:
     """The steps whose maps are kept: see MOST_MAPS_KEPT. The model speaks from the last seed on."""
-    first = max(plan.seed_points, 1)
-    count = plan.points - first + 1
+    first = max(plan.search.seed_points, 1)
+    count = plan.search.points - first + 1
     stride = max(1, math.ceil(count / MOST_MAPS_KEPT))
-    return tuple(range(plan.points, first - 1, -stride))[::-1]
+    return tuple(range(plan.search.points, first - 1, -stride))[::-1]

@@ -1,23 +1,85 @@
-"""What events say in words, and the rows that hold it."""
+"""A session's log: what happened, as rows of text, in both directions.
+
+Version 1 wrote a change of the objective as kind "driver" and the end of a pause as CONTINUED.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 import typing
+from collections.abc import Sequence
 
 import h5py
 import numpy
 
-from dkl_ae.records import software_versions
-from dkl_ae.run import DriverChanged, Event, PointMeasured, RunEnded, RunPaused, RunResumed, StepCompleted
+from dkl_ae.experiment import ChangeObjective, Command, Entry, command_from_json, command_to_json
+from dkl_ae.records import Measurement, software_versions
+from dkl_ae.run import CommandApplied, Event, PointMeasured, RunEnded, RunPaused, RunResumed, StepCompleted
+from dkl_ae.session.disk.torn import SurvivingRows
 from dkl_ae.session.layout import TEXT
 
+COMMAND: typing.Final = "command"
+"""A command was applied; its text is the command as JSON."""
+CONTINUED: typing.Final = "continued"
+_CHANGED_IN_VERSION_1: typing.Final = "driver"
+_CONTINUED_IN_VERSION_1: typing.Final = "went on"
 
-def append_told(opened: h5py.File, event: Event, measured: int, rows: int) -> int:
+
+@dataclasses.dataclass(frozen=True)
+class LogEntry:
+    """One line of a session's log."""
+
+    time: float
+    """Seconds since the epoch."""
+    measured: int
+    """Measurements so far."""
+    kind: str
+    """command, notice, trouble, paused, continued, resumed, or an outcome: finished, stopped, failed."""
+    text: str
+
+
+def read_log(rows: SurvivingRows) -> tuple[LogEntry, ...]:
+    """Every line, as this version writes it."""
+    names = ("time", "measured", "kind", "text")
+    lines: list[tuple[float, int, str, bytes]] = []
+    for time_s, measured, kind, text in zip(*(rows.rows(f"events/{name}") for name in names), strict=False):
+        if kind or not lines:
+            lines.append((float(time_s), int(measured), kind.decode(), bytes(text)))
+        else:
+            lines[-1] = (*lines[-1][:3], lines[-1][3] + bytes(text))
+    return tuple(_as_now(LogEntry(*line[:3], line[3].decode())) for line in lines)
+
+
+def commands_of(log: Sequence[LogEntry]) -> tuple[tuple[int, Command], ...]:
+    """Each command with the number of measurements before it."""
+    return tuple((entry.measured, command_from_json(entry.text)) for entry in log if entry.kind == COMMAND)
+
+
+def in_order(measurements: Sequence[Measurement], commands: Sequence[tuple[int, Command]]) -> tuple[Entry, ...]:
+    """The history of an experiment: measurements, and each command after those that came before it."""
+    history: list[Entry] = []
+    waiting = list(commands)
+    for number, measurement in enumerate(measurements):
+        while waiting and waiting[0][0] <= number:
+            history.append(waiting.pop(0)[1])
+        history.append(measurement)
+    return (*history, *(command for _, command in waiting))
+
+
+def _as_now(entry: LogEntry) -> LogEntry:
+    if entry.kind == _CHANGED_IN_VERSION_1:
+        return dataclasses.replace(entry, kind=COMMAND, text=command_to_json(ChangeObjective(**json.loads(entry.text))))
+    if entry.kind == _CONTINUED_IN_VERSION_1:
+        return dataclasses.replace(entry, kind=CONTINUED)
+    return entry
+
+
+def append_log(opened: h5py.File, event: Event, measured: int, rows: int) -> int:
     """Write what an event says behind so many rows; returns how many there are then."""
     size = numpy.dtype(TEXT).itemsize
-    for kind, text in _told(event):
+    for kind, text in log_rows(event):
         content = text.encode()
         pieces = [content[start : start + size] for start in range(0, len(content), size)] or [b""]
         for number, piece in enumerate(pieces):
@@ -28,28 +90,27 @@ def append_told(opened: h5py.File, event: Event, measured: int, rows: int) -> in
     return rows
 
 
-def _told(event: Event) -> list[tuple[str, str]]:
+def log_rows(event: Event) -> list[tuple[str, str]]:
     """Kind and text of each row."""
-    told: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = []
     match event:
         case PointMeasured(measurement=measurement):
             reasons: dict[str, list[str]] = {}
             for name, reading in measurement.readings.items():
                 if reading.reason:
                     reasons.setdefault(reading.reason, []).append(name)
-            told = [("trouble", json.dumps(reasons))] if reasons else []
+            rows = [("trouble", json.dumps(reasons))] if reasons else []
         case StepCompleted(notices=notices):
-            told = [("notice", notice) for notice in notices]
-        case DriverChanged(plan=plan):
-            followed = {"scalarizer": plan.scalarizer, "goal": plan.goal, "goal_value": plan.goal_value}
-            told = [("driver", json.dumps(followed))]
+            rows = [("notice", notice) for notice in notices]
+        case CommandApplied(command=command):
+            rows = [(COMMAND, command_to_json(command))]
         case RunPaused(paused=paused, reason=reason):
-            told = [("paused" if paused else "went on", reason)]
+            rows = [("paused" if paused else CONTINUED, reason)]
         case RunResumed():
-            told = [("resumed", json.dumps(software_versions()))]
+            rows = [("resumed", json.dumps(software_versions()))]
         case RunEnded(outcome=outcome, message=message):
-            told = [(str(outcome), message)]
-    return told
+            rows = [(str(outcome), message)]
+    return rows
 
 
 def put(dataset: h5py.Dataset, index: int, value: typing.Any) -> None:

@@ -1,37 +1,46 @@
-"""Takes up a saved session where it was left, so that it goes on as if it had never stopped."""
+"""Takes up a saved session where it was interrupted, so that it goes on as if it had never stopped."""
 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 
-from dkl_ae.experiment import Plan
-from dkl_ae.records import Reading, UserError
-from dkl_ae.run import LeftRun, Reader, ReferenceFound, SurveyAcquired
+from dkl_ae.records import Measurement, Reading, UserError
+from dkl_ae.run import InterruptedRun, Reader, ReferenceFound, SurveyAcquired
+from dkl_ae.scalarizers import Scalarizer, scalarizers_of
 from dkl_ae.session.layout import About
+from dkl_ae.session.log import in_order
 from dkl_ae.session.session import Session, open_session
 from dkl_ae.session.writer import SessionWriter
+from dkl_ae.settings import values_of
 
 
-def take_up(file: pathlib.Path) -> tuple[LeftRun, SessionWriter]:
-    """Where a session was left, and its writer to go on with.
+def take_up(file: pathlib.Path) -> tuple[InterruptedRun, Mapping[str, Scalarizer], SessionWriter]:
+    """Where a session was interrupted, what reads its patterns, and its writer to go on with.
 
     Raises UserError, one sentence, for a session that is finished or cannot be taken up as it was; NotKeptError when
     its file cannot be written.
     """
     with open_session(file) as session:
-        left = left_run(session)
+        scalarizers = runnable_scalarizers(session)
+        interrupted = interrupted_run(session, scalarizers)
         about = About(session.title, session.instrument)
-    return left, SessionWriter.append_to(file, left.plan, about, left.survey, left.reference)
+    return interrupted, scalarizers, SessionWriter.append_to(file, interrupted, scalarizers, about)
 
 
-def left_run(session: Session) -> LeftRun:
-    """Where a saved session was left; see `take_up` for what it raises."""
-    plan = _runnable(session)
+def interrupted_run(session: Session, scalarizers: Mapping[str, Scalarizer]) -> InterruptedRun:
+    """Where a saved session was interrupted; see `take_up` for what it raises.
+
+    scalarizers: those that read its patterns again.
+    """
+    plan = session.plan
     if session.losses:
         raise UserError(f"{session.losses[0]} It cannot go on as it was: start a new run.")
     # One that was killed after its last point has not kept its last maps.
-    if session.count >= plan.points and session.outcome is not None:
-        raise UserError(f"All {plan.points} points of {session.file.name} are measured: start a new run for more.")
+    if session.count >= plan.search.points and session.outcome is not None:
+        raise UserError(
+            f"All {plan.search.points} points of {session.file.name} are measured: start a new run for more."
+        )
     reader, reference, measurements = None, None, session.measurements
     if session.reference is not None:
         assert session.reference_pattern is not None
@@ -39,31 +48,28 @@ def left_run(session: Session) -> LeftRun:
         reference = ReferenceFound(
             session.reference, session.reference_pattern, session.reference_frames(), session.reference_dose
         )
-        reader = Reader(session.reference, plan.scalarizers)
-        revised: dict[int, dict[str, Reading]] = {}
-        for index, measurement in enumerate(session.measurements):
-            revised |= reader.recall(session.pattern(index), measurement)
-        # A run that was killed as they became known has not kept them.
-        measurements = tuple(m.revised(revised.get(m.proposal.candidate, {})) for m in measurements)
-    last = session.changes[-1] if session.changes else None
-    return LeftRun(
+        reader = Reader(session.reference, scalarizers)
+        measurements = _read_again(session, reader)
+    return InterruptedRun(
         plan=plan,
-        followed=plan.driven_by(last.plan.scalarizer, last.plan.goal, last.plan.goal_value) if last else None,
-        followed_since=last.measured if last else 0,
         survey=SurveyAcquired(plan, session.survey, session.survey_dose),
         reference=reference,
         reader=reader,
-        measurements=measurements,
+        history=in_order(measurements, session.commands),
         checkpoint=session.checkpoint(),
         dose=session.dose(session.count),
         file=session.file,
     )
 
 
-def _runnable(session: Session) -> Plan:
-    """The plan with scalarizers that can read again: those of a file only while the file is what it was."""
+def runnable_scalarizers(session: Session) -> Mapping[str, Scalarizer]:
+    """Scalarizers that can read again: those of a file only while the file is what it was.
+
+    Raises UserError, one sentence, when they are not those of the session.
+    """
+    values = values_of(session.plan)
     for name in ("scalarizer_file", "pretrained"):
-        path, kept = getattr(session.plan, name), session.input(name)
+        path, kept = values[name], session.input(name)
         if not path or kept is None:
             continue
         try:
@@ -72,8 +78,17 @@ def _runnable(session: Session) -> Plan:
             raise UserError(f"The run needs {path}, which cannot be read ({error.strerror}): put it back.") from error
         if now != kept:
             raise UserError(f"{path} has changed since the run began: put it back as it was, or start a new run.")
-    plan = Plan.from_json(session.plan.to_json())
-    missing = sorted(set(session.readings) ^ set(plan.scalarizers)) if session.count else []
+    scalarizers = scalarizers_of(session.plan.objective)
+    missing = sorted(set(session.readings) ^ set(scalarizers)) if session.count else []
     if missing:
         raise UserError(f"The run has other scalarizers than there are now ({', '.join(missing)}): start a new run.")
-    return plan
+    return scalarizers
+
+
+def _read_again(session: Session, reader: Reader) -> tuple[Measurement, ...]:
+    """Let the reader see every pattern; the measurements with what became known by that: a run that was killed then has
+    not kept it."""
+    revised: dict[int, dict[str, Reading]] = {}
+    for index, measurement in enumerate(session.measurements):
+        revised |= reader.recall(session.pattern(index), measurement)
+    return tuple(m.revised(revised.get(m.proposal.candidate, {})) for m in session.measurements)

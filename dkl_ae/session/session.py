@@ -18,35 +18,17 @@ import h5py
 import numpy
 import numpy.typing
 
-from dkl_ae.experiment import Checkpoint, Maps, Plan
+from dkl_ae.experiment import Command, Entry, Maps, Objective
 from dkl_ae.instruments import Frame
+from dkl_ae.model import Checkpoint
 from dkl_ae.patterns import Patterns, Reference, reference_from_dict
 from dkl_ae.records import AnyArray, FloatArray, IntArray, Measurement, Position, Reading, Survey, Symmetry, UserError
 from dkl_ae.run import Dose, Outcome
 from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, ScalarizerResult
-from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
+from dkl_ae.session.disk.torn import SurvivingRows, open_torn
 from dkl_ae.session.layout import FORMAT, MAPS, MEASUREMENTS, STEPS, VERSION, dose_from, measurement_from
-
-
-@dataclasses.dataclass(frozen=True)
-class Happened:
-    """One line of a session's log."""
-
-    time: float
-    """Seconds since the epoch."""
-    measured: int
-    """Measurements so far."""
-    kind: str
-    """driver, notice, trouble, paused, went on, resumed, or an outcome: finished, stopped, failed."""
-    text: str
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Change:
-    """Another scalarizer or goal was followed from here on."""
-
-    measured: int
-    plan: Plan
+from dkl_ae.session.log import LogEntry, commands_of, in_order, read_log
+from dkl_ae.settings import SETTINGS, Plan, changed, from_json, present_keys
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,6 +47,8 @@ class Session:
     instrument: Mapping[str, typing.Any]
     plan: Plan
     """As the run began."""
+    scalarizers: Mapping[str, Scalarizer]
+    """Those that read the run's patterns, by name; one of the user's own reads no more."""
     survey: Survey
     survey_dose: Dose
     """After the survey."""
@@ -77,12 +61,12 @@ class Session:
     columns: Mapping[str, AnyArray]
     """Of the measurements, by name, each of shape (count,): see `dkl_ae.session.MEASUREMENTS`."""
     readings: Mapping[str, tuple[FloatArray, FloatArray]]
-    """Values and sigmas of each scalarizer, by name, each of shape (count,)."""
+    """ScalarizerResult and sigmas of each scalarizer, by name, each of shape (count,)."""
     steps: Mapping[str, AnyArray]
     """See `dkl_ae.session.STEPS`; there may be one row less than there are measurements."""
     map_steps: IntArray
     """After how many measurements the maps were kept, shape (m,)."""
-    log: tuple[Happened, ...]
+    log: tuple[LogEntry, ...]
     losses: tuple[str, ...]
     """What a damaged file does not hold any more, in one sentence."""
     opened: h5py.File = dataclasses.field(repr=False)
@@ -98,20 +82,26 @@ class Session:
         self.opened.close()
 
     @functools.cached_property
-    def changes(self) -> tuple[Change, ...]:
-        """Every change of what was followed during the run."""
-        found: list[Change] = []
-        plan = self.plan
-        for happened in self.log:
-            if happened.kind == "driver":
-                plan = plan.driven_by(**json.loads(happened.text))
-                found.append(Change(happened.measured, plan))
-        return tuple(found)
+    def commands(self) -> tuple[tuple[int, Command], ...]:
+        """What was changed during the run, each with the number of measurements so far."""
+        return commands_of(self.log)
 
-    def followed(self, measured: int) -> Plan:
-        """The plan that was followed after so many measurements."""
-        plans = [self.plan, *(change.plan for change in self.changes if change.measured <= measured)]
-        return plans[-1]
+    @property
+    def history(self) -> tuple[Entry, ...]:
+        """Measurements and commands, in their order."""
+        return in_order(self.measurements, self.commands)
+
+    def plan_at(self, measured: int) -> Plan:
+        """The plan after so many measurements, as the commands so far have made it."""
+        plan = self.plan
+        for before, command in self.commands:
+            if before <= measured:
+                plan = command.changed(plan)
+        return plan
+
+    def objective(self, measured: int) -> Objective:
+        """What was optimized after so many measurements."""
+        return Objective.of(self.plan_at(measured).objective, self.scalarizers)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -129,7 +119,7 @@ class Session:
         reasons = self._reasons.get(index, {})
         readings = {
             name: Reading(
-                float(values[index]), float(sigmas[index]), self.plan.scalarizers[name].unit, reasons.get(name, "")
+                float(values[index]), float(sigmas[index]), self.scalarizers[name].unit, reasons.get(name, "")
             )
             for name, (values, sigmas) in self.readings.items()
         }
@@ -209,11 +199,14 @@ class Session:
         if "model" not in self.opened:
             return None
         group = self.opened["model"]
-        since = self.changes[-1].measured if self.changes else 0
-        for measured, start, length in reversed(
-            list(zip(*(group[name][:] for name in ("measured", "start", "length")), strict=False))
+        since = self.commands[-1][0] if self.commands else 0
+        # Version 1 does not tell how many commands there were before a checkpoint.
+        names = ("measured", "start", "length", *(("commands",) if "commands" in group else ()))
+        for measured, start, length, *commands in reversed(
+            list(zip(*(group[name][:] for name in names), strict=False))
         ):
-            if since <= measured <= self.count and start + length <= len(group["archive"]):
+            is_present = commands[0] == len(self.commands) if commands else since <= measured
+            if is_present and measured <= self.count and start + length <= len(group["archive"]):
                 return _checkpoint(int(measured), bytes(group["archive"][start : start + length]))
         return None
 
@@ -225,7 +218,7 @@ def open_session(file: pathlib.Path) -> Session:
 
     Raises UserError, one sentence, for what is no session.
     """
-    opened, length = _open(file)
+    opened, length = open_torn(file)
     try:
         attributes = dict(opened.attrs)
         if attributes.get("format") != FORMAT:
@@ -242,71 +235,11 @@ def open_session(file: pathlib.Path) -> Session:
         raise UserError(f"{file} is damaged ({error}): restore it from a copy.") from error
 
 
-def _open(file: pathlib.Path) -> tuple[h5py.File, int]:
-    """The file, and how many bytes of it there are."""
-    try:
-        length = file.stat().st_size
-        with file.open("rb") as stream:
-            block = stream.read(SIZE)
-    except OSError as error:
-        raise UserError(f"The session {file} cannot be read ({error.strerror}): check its name.") from error
-    try:
-        stated = stated_length(block)
-    except ValueError as error:
-        raise UserError(f"{file} is no saved session ({error}): choose a file that a run has made.") from error
-    try:
-        if repaired(block, length) == block:
-            return h5py.File(file, "r"), length
-        return h5py.File(_InOrder(file, block, max(length, stated)), "r"), length
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{file} is damaged beyond reading: restore it from a copy.") from error
-
-
-class _InOrder(io.RawIOBase):
-    """A file as it would be had its writer closed it: what is missing at its end reads as zeros."""
-
-    def __init__(self, file: pathlib.Path, block: bytes, length: int) -> None:
-        super().__init__()
-        self._stream = file.open("rb")
-        self._start = repaired(block, length)
-        self._length = length
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._position = offset + (0, self._position, self._length)[whence]
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: typing.Any) -> int:
-        view = memoryview(buffer).cast("B")
-        count = max(min(len(view), self._length - self._position), 0)
-        self._stream.seek(self._position)
-        content = self._stream.read(count).ljust(count, b"\0")
-        view[:count] = content
-        if self._position < SIZE:
-            start = self._start[self._position : self._position + count]
-            view[: len(start)] = start
-        self._position += count
-        return count
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
 def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typing.Any], length: int) -> Session:
     scalarizers = _scalarizers(opened)
-    plan = Plan.from_json(attributes["plan"], scalarizers or SCALARIZERS)
+    instrument = json.loads(attributes["instrument"])
     reference, reference_pattern, reference_dose = _reference(opened)
-    held = _Held(opened, length)
+    held = SurvivingRows(opened, length)
     columns = {column.name: held.rows(f"measurements/{column.name}", column.dtype) for column in MEASUREMENTS}
     readings = {
         name: (held.rows(f"readings/{name}/value"), held.rows(f"readings/{name}/sigma")) for name in scalarizers
@@ -327,8 +260,9 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
         title=str(attributes["title"]),
         created=str(attributes["created"]),
         software=json.loads(attributes["software"]),
-        instrument=json.loads(attributes["instrument"]),
-        plan=plan,
+        instrument=instrument,
+        plan=_plan(attributes["plan"], instrument),
+        scalarizers=types.MappingProxyType(scalarizers or dict(SCALARIZERS)),
         survey=_survey(opened["survey/image"]),
         survey_dose=_dose(opened["survey"]),
         reference=reference,
@@ -339,62 +273,22 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
         readings=types.MappingProxyType({name: (v[:whole], s[:whole]) for name, (v, s) in readings.items()}),
         steps=types.MappingProxyType({name: column[:complete] for name, column in steps.items()}),
         map_steps=map_steps,
-        log=_log(held),
+        log=read_log(held),
         losses=(f"{file.name} is cut off: {whole} of {written} measurements are left of it.",) if held.is_cut else (),
         opened=opened,
     )
 
 
-class _Held:
-    """Which rows of its datasets a file still holds."""
-
-    def __init__(self, opened: h5py.File, length: int) -> None:
-        self._opened = opened
-        self._length = length
-        self.is_cut = opened.id.get_filesize() > length
-
-    def written(self, name: str) -> int:
-        """How many rows of a dataset there were."""
-        return len(self._opened[name]) if name in self._opened else 0
-
-    def rows(self, name: str, dtype: str = "f8") -> AnyArray:
-        """What is left of a column."""
-        if name not in self._opened:
-            return numpy.empty(0, dtype)
-        dataset = self._opened[name]
-        count = self.images(name)
-        rows: AnyArray = dataset[:count]
-        return rows
-
-    def images(self, name: str) -> int:
-        """How many rows of a dataset are there whole."""
-        if name not in self._opened:
-            return 0
-        dataset = self._opened[name]
-        return self._before_cut(dataset) if self.is_cut else len(dataset)
-
-    def _before_cut(self, dataset: typing.Any) -> int:
-        first_lost = len(dataset)
-        for start in range(0, len(dataset), dataset.chunks[0]):
-            try:
-                stored = dataset.id.get_chunk_info_by_coord((start, *([0] * (dataset.ndim - 1))))
-            except (OSError, RuntimeError):
-                return min(first_lost, start)
-            if stored.byte_offset is None or stored.byte_offset + stored.size > self._length:
-                return min(first_lost, start)
-        return first_lost
-
-
-def _log(held: _Held) -> tuple[Happened, ...]:
-    names = ("time", "measured", "kind", "text")
-    rows = zip(*(held.rows(f"events/{name}") for name in names), strict=False)
-    found: list[tuple[float, int, str, bytes]] = []
-    for time, measured, kind, text in rows:
-        if kind or not found:
-            found.append((float(time), int(measured), kind.decode(), bytes(text)))
-        else:
-            found[-1] = (*found[-1][:3], found[-1][3] + bytes(text))
-    return tuple(Happened(time, measured, kind, text.decode()) for time, measured, kind, text in found)
+def _plan(text: str, instrument: Mapping[str, typing.Any]) -> Plan:
+    """Version 1 kept the exposure and the devices beside the plan, as texts."""
+    plan = from_json(text)
+    texts = present_keys(instrument.get("settings", {}))
+    kept = {
+        key: SETTINGS[key].read(value)
+        for key, value in texts.items()
+        if key in SETTINGS and SETTINGS[key].group in ("devices", "exposure") and key not in json.loads(text)
+    }
+    return changed(plan, **kept)
 
 
 def _survey(image: h5py.Dataset) -> Survey:
@@ -415,7 +309,7 @@ def _reference(opened: h5py.File) -> tuple[Reference | None, FloatArray | None, 
 
 
 def _scalarizers(opened: h5py.File) -> dict[str, Scalarizer]:
-    """Those that read the run's patterns: this version's own by their names, any other as it was described."""
+    """Those that read the run's patterns: this version's own by their names, any other as it was reference_as_dict."""
     found = {}
     for name, group in opened.get("readings", {}).items():
         found[name] = SCALARIZERS.get(name) or Scalarizer(

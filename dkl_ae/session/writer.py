@@ -11,25 +11,31 @@ import os
 import pathlib
 import re
 import time
+from collections.abc import Mapping
 
 import h5py
 
-from dkl_ae.experiment import Plan
-from dkl_ae.run import Event, NotKeptError, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
+from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
+from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.append import Appended, put_in_order, synchronise
 from dkl_ae.session.create import make
 from dkl_ae.session.layout import About
+from dkl_ae.settings import Plan
 
 
 class SessionWriter:
     """Keeps one run in a file. Used from the run's thread alone.
 
     file: is made, and replaced where it is there already.
+    scalarizers: those that read the patterns, by name.
     """
 
-    def __init__(self, file: pathlib.Path, plan: Plan, about: About | None = None) -> None:
+    def __init__(
+        self, file: pathlib.Path, plan: Plan, scalarizers: Mapping[str, Scalarizer], about: About | None = None
+    ) -> None:
         self.file = file
         self._plan = plan
+        self._scalarizers = scalarizers
         self._about = about or About()
         self._created = time.time()
         self._survey: SurveyAcquired | None = None
@@ -41,18 +47,22 @@ class SessionWriter:
 
     @classmethod
     def append_to(
-        cls, file: pathlib.Path, plan: Plan, about: About, survey: SurveyAcquired, reference: ReferenceFound | None
+        cls,
+        file: pathlib.Path,
+        interrupted: InterruptedRun,
+        scalarizers: Mapping[str, Scalarizer],
+        about: About,
     ) -> SessionWriter:
-        """Go on with a session; the others are what it holds, and the plan is the one it began with.
+        """Go on with a session; the others are what it holds.
 
         Raises NotKeptError when the file cannot be written.
         """
-        writer = cls(file, plan, about)
-        writer._survey, writer._reference = survey, reference
+        writer = cls(file, interrupted.plan, scalarizers, about)
+        writer._survey, writer._reference = interrupted.survey, interrupted.reference
         try:
             put_in_order(file)
             if _has_patterns(file):
-                writer._appended = Appended(file, plan)
+                writer._appended = Appended(file, interrupted.plan)
         except (OSError, RuntimeError, ValueError) as error:
             raise NotKeptError(
                 f"The session file {file} cannot be written ({_reason(error)}): close it everywhere else, then resume."
@@ -113,7 +123,9 @@ class SessionWriter:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         made = self.file.with_name(f"{self.file.name}.new")
         told = [] if first is not None else self._waiting
-        make(made, self._plan, self._about, self._created, self._survey, self._reference, first, told)
+        make(
+            made, self._plan, self._scalarizers, self._about, self._created, self._survey, self._reference, first, told
+        )
         synchronise(made)
         made.replace(self.file)
         if first is not None:

@@ -116,10 +116,22 @@ def line_edit(
 
 
 def button(
-    u: Declarative.DeclarativeUI, name: str, text: str, tool_tip: str = "", *, enabled: str | None = "idle"
+    u: Declarative.DeclarativeUI,
+    name: str,
+    text: str,
+    tool_tip: str = "",
+    *,
+    enabled: str | None = "idle",
+    width: int | None = None,
 ) -> Declarative.UIDescriptionResult:
+    """width: None for as wide as the text asks for."""
     return u.create_push_button(
-        name=f"{name}_button", text=text, on_clicked=f"{name}_clicked", tool_tip=tool_tip, **_enabled(enabled)
+        name=f"{name}_button",
+        text=text,
+        on_clicked=f"{name}_clicked",
+        tool_tip=tool_tip,
+        width=width,
+        **_enabled(enabled),
     )
 
 

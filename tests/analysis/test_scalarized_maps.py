@@ -204,7 +204,7 @@ def test_a_cluster_gives_the_same_maps(file, tmp_path) -> None:
         (["--region", "0.5, 0.5, 0.9, 0.1"], "The region is '0.5, 0.5, 0.9, 0.1': give top, left, height and width"),
         (["--bad-pixels", "nowhere.npy"], "nowhere.npy cannot be read as a NumPy file"),
         (["--counts-per-electron", "0"], "An electron makes 0 counts: give a positive number"),
-        (["--arm", "nan"], "The cross's arm in nm is nan: give a positive number"),
+        (["--cross-arm-nm", "nan"], "The cross's arm in nm is nan: give a positive number"),
         (["--electrons", "-1"], "The number of electrons is -1: give a positive number"),
         (["--mask", "1.2", "1.1"], "The mask goes from 1.2 to 1.1 disc radii"),
         (["--ellipticity", "0.5"], "The ellipticity is 0.5"),

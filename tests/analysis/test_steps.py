@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import h5py
@@ -24,11 +23,12 @@ from dkl_ae.analysis import (
     view_by,
     view_then,
 )
-from dkl_ae.experiment import Experiment
+from dkl_ae.experiment import ChangeObjective, Experiment, Objective
 from dkl_ae.records import Origin, Patches, Position
 from dkl_ae.run import Event, PointMeasured, Runner, StepCompleted, model_text
+from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import Session, SessionWriter, open_session
-from dkl_ae.settings import LARGEST, SMALLEST, VALUE
+from dkl_ae.settings import LARGEST, SMALLEST, VALUE, changed, to_json
 from tests.support.kept_runs import QUICK_PLAN, SWITCHED_AFTER, kept_run
 from tests.support.recorded_specimen import instrument
 from tests.support.surrogates import NearestNeighbour
@@ -59,20 +59,20 @@ def test_a_step_is_what_the_run_told_of_it(run) -> None:
         assert (step.number, step.origin) == (point.step, proposal.origin)
         assert (step.expected, step.uncertainty) == (proposal.expected, proposal.uncertainty)
         assert step.exploration == proposal.exploration
-        assert step.driver.name == ("com_magnitude" if point.step <= SWITCHED_AFTER else "abf")
-        assert repr(step.reading) == repr(point.measurement.readings[step.driver.name])
+        assert step.scalarizer.name == ("com_magnitude" if point.step <= SWITCHED_AFTER else "abf")
+        assert repr(step.reading) == repr(point.measurement.readings[step.scalarizer.name])
         assert (step.dose, step.times) == (completed.dose, completed.times)
         assert step.model == model_text(completed.explanation)
 
 
 def test_the_surprise_is_how_many_deviations_the_reading_was_off(session) -> None:
     found = surprises(session)
-    assert numpy.isnan(found[: PLAN.seed_points]).all()
-    for index in range(PLAN.seed_points, session.count):
+    assert numpy.isnan(found[: PLAN.search.seed_points]).all()
+    for index in range(PLAN.search.seed_points, session.count):
         measurement, step = session.measurement(index), step_of(session, index + 1)
         value, sigma = step.reading.value, step.reading.sigma
-        if step.driver.name == "com_magnitude":  # a magnitude is raised by its counting noise
-            value -= float(step.driver.excess(numpy.array(value), numpy.array(sigma)))
+        if step.scalarizer.name == "com_magnitude":  # a magnitude is raised by its counting noise
+            value -= float(step.scalarizer.excess(numpy.array(value), numpy.array(sigma)))
         off = value - measurement.proposal.expected
         assert found[index] == pytest.approx(off / math.hypot(measurement.proposal.uncertainty, sigma))
         assert step.surprise == found[index]
@@ -80,7 +80,7 @@ def test_the_surprise_is_how_many_deviations_the_reading_was_off(session) -> Non
 
 def test_a_surprising_angle_is_the_shorter_way_round(tmp_path) -> None:
     file = tmp_path / "angle.h5"
-    kept_run(file, dataclasses.replace(PLAN, scalarizer="com_angle"), NearestNeighbour)
+    kept_run(file, changed(PLAN, scalarizer="com_angle"), NearestNeighbour)
     with h5py.File(file, "r+") as opened:
         opened["measurements/expected"][7], opened["measurements/uncertainty"][7] = 3.1, 0.3
         opened["readings/com_angle/value"][7], opened["readings/com_angle/sigma"][7] = -3.1, 0.4
@@ -114,13 +114,13 @@ def test_a_model_that_is_right_is_within_as_often_as_promised() -> None:
 
 def test_the_learning_curve_is_the_best_that_the_run_told(run) -> None:
     session, events = run
-    found = curves(session, PLAN)
+    found = curves(session, Objective.of(PLAN.objective, SCALARIZERS))
     numpy.testing.assert_array_equal(found.readings, session.readings["com_magnitude"][0])
     completed = told(events, StepCompleted)[:SWITCHED_AFTER]
     best = [event.best.readings["com_magnitude"].value for event in completed]
     numpy.testing.assert_array_equal(found.best[:SWITCHED_AFTER], best)
-    assert numpy.isnan(found.expected[[*range(PLAN.seed_points), *range(SWITCHED_AFTER, session.count)]]).all()
-    chosen = slice(PLAN.seed_points, SWITCHED_AFTER)
+    assert numpy.isnan(found.expected[[*range(PLAN.search.seed_points), *range(SWITCHED_AFTER, session.count)]]).all()
+    chosen = slice(PLAN.search.seed_points, SWITCHED_AFTER)
     numpy.testing.assert_array_equal(found.expected[chosen], session.columns["expected"][chosen])
 
 
@@ -130,7 +130,7 @@ def test_the_learning_curve_is_the_best_that_the_run_told(run) -> None:
 )
 def test_the_learning_curve_follows_the_goal(session, goal, value, closeness) -> None:
     readings = session.readings["abf"][0]
-    best = curves(session, PLAN.driven_by("abf", goal, value)).best
+    best = curves(session, Objective(SCALARIZERS["abf"], goal, value)).best
     assert list(best) == [max(readings[: step + 1], key=closeness) for step in range(session.count)]
 
 
@@ -143,7 +143,7 @@ def test_the_view_then_is_what_the_run_showed(run) -> None:
             continue
         assert (view.measured, view.model) == (event.step, model_text(event.explanation))
         # What was changed to after a step has not made its maps.
-        assert view.plan.scalarizer == ("com_magnitude" if event.step <= SWITCHED_AFTER else "abf")
+        assert view.objective.scalarizer.name == ("com_magnitude" if event.step <= SWITCHED_AFTER else "abf")
         for name in ("prediction", "uncertainty", "acquisition"):
             shown = getattr(event.maps, name).astype(numpy.float32)
             numpy.testing.assert_array_equal(getattr(view.maps, name), shown)
@@ -161,7 +161,7 @@ def test_the_next_place_is_known_before_the_model_is(run) -> None:
 
 def test_maps_that_were_not_kept_are_those_of_the_step_before(tmp_path) -> None:
     file = tmp_path / "many.h5"
-    kept_run(file, dataclasses.replace(PLAN, steps=105), NearestNeighbour)
+    kept_run(file, changed(PLAN, model_points=105), NearestNeighbour)
     with open_session(file) as session:
         assert [view_then(session, number).measured for number in (7, 8, 9, 10)] == [7, 7, 9, 9]
 
@@ -170,18 +170,23 @@ def test_maps_that_were_not_kept_are_those_of_the_step_before(tmp_path) -> None:
 def test_another_drivers_view_is_as_if_it_had_driven_from_the_start(session, number) -> None:
     """It asks for the same next place, too; but the readings are those of the places that were measured."""
     view = view_by(session, number, "bf", NearestNeighbour)
-    plan = session.followed(number).driven_by("bf", session.followed(number).goal, 0.0)
-    straight = Experiment(plan, Patches(session.survey, plan.patch_size), NearestNeighbour)
+    change = ChangeObjective("bf", session.plan_at(number).objective.goal)
+    plan = change.changed(session.plan_at(number))
+    straight = Experiment(plan, SCALARIZERS, Patches(session.survey, plan.search.patch_size), NearestNeighbour)
     for measurement in session.measurements[:number]:
         straight.tell(measurement)
-    switched = Experiment(PLAN, Patches(session.survey, plan.patch_size), NearestNeighbour)
+    switched = Experiment(PLAN, SCALARIZERS, Patches(session.survey, plan.search.patch_size), NearestNeighbour)
     for measurement in session.measurements[:number]:
         switched.tell(measurement)
-    switched.drive_by(plan)
+    switched.apply(change)
     for subject in (straight, switched):
         for name in ("prediction", "uncertainty", "acquisition"):
             numpy.testing.assert_array_equal(getattr(view.maps, name), getattr(subject.maps, name))
-    assert (view.measured, view.model, view.plan.scalarizer) == (number, model_text(straight.explanation), "bf")
+    assert (view.measured, view.model, view.objective.scalarizer.name) == (
+        number,
+        model_text(straight.explanation),
+        "bf",
+    )
     assert view.upcoming == (None if number == session.count else switched.ask())
 
 
@@ -192,10 +197,13 @@ def test_another_drivers_view_has_no_need_of_all_seeds_but_of_one_number(session
 
 def test_the_run_s_own_model_fresh_from_the_seeds_is_learned_again(tmp_path) -> None:
     file = tmp_path / "seeds.h5"
-    plan = dataclasses.replace(PLAN, steps=0)
-    Runner(instrument(), plan, lambda event: None, session=SessionWriter(file, plan)).run()
+    plan = changed(PLAN, model_points=0)
+    Runner(instrument(), plan, lambda event: None, recorder=SessionWriter(file, plan, SCALARIZERS)).run()
     with open_session(file) as session:
-        then, again = view_then(session, PLAN.seed_points), view_by(session, PLAN.seed_points, PLAN.scalarizer)
+        then, again = (
+            view_then(session, PLAN.search.seed_points),
+            view_by(session, PLAN.search.seed_points, PLAN.objective.scalarizer),
+        )
         assert again.model == then.model
         for name in ("prediction", "uncertainty", "acquisition"):
             numpy.testing.assert_allclose(getattr(again.maps, name), getattr(then.maps, name), rtol=1e-6)
@@ -203,10 +211,10 @@ def test_the_run_s_own_model_fresh_from_the_seeds_is_learned_again(tmp_path) -> 
 
 def test_a_value_that_was_sought_is_not_sought_of_another_reading(tmp_path) -> None:
     file = tmp_path / "value.h5"
-    kept_run(file, dataclasses.replace(PLAN, goal=VALUE, goal_value=0.2), NearestNeighbour)
+    kept_run(file, changed(PLAN, goal=VALUE, goal_value=0.2), NearestNeighbour)
     with open_session(file) as session:
-        assert plan_by(session, 8, "abf").goal == LARGEST
-        assert (plan_by(session, 8, "com_magnitude").goal, session.plan.goal) == (VALUE, VALUE)
+        assert plan_by(session, 8, "abf").objective.goal == LARGEST
+        assert (plan_by(session, 8, "com_magnitude").objective.goal, session.plan.objective.goal) == (VALUE, VALUE)
 
 
 def test_another_view_needs_no_file_of_the_runs(tmp_path) -> None:
@@ -214,16 +222,21 @@ def test_another_view_needs_no_file_of_the_runs(tmp_path) -> None:
     file = tmp_path / "alone.h5"
     kept_run(file, PLAN, NearestNeighbour)
     with h5py.File(file, "r+") as opened:
-        started = PLAN.to_json().replace('"pretrained": ""', '"pretrained": "gone.dklmodel"')
-        started = started.replace('"seed_points": 6, "steps": 9', '"seed_points": 0, "steps": 15')
-        opened.attrs["plan"] = started.replace('"scalarizer_file": ""', '"scalarizer_file": "gone.py"').replace(
-            '"device": "cpu"', '"device": "gpu"'
+        opened.attrs["plan"] = to_json(
+            changed(
+                PLAN,
+                pretrained="gone.dklmodel",
+                seed_points=0,
+                model_points=15,
+                scalarizer_file="gone.py",
+                compute_device="gpu",
+            )
         )
     with open_session(file) as session:
-        assert (session.plan.pretrained, session.plan.scalarizer_file) == ("gone.dklmodel", "gone.py")
+        assert (session.plan.model.pretrained, session.plan.objective.scalarizer_file) == ("gone.dklmodel", "gone.py")
         assert view_by(session, 8, "abf", NearestNeighbour).maps.prediction.shape == session.survey.shape
-        assert plan_by(session, 8, "abf").device == "auto"
-        assert plan_by(session, 8, "abf").points == PLAN.points
+        assert plan_by(session, 8, "abf").model.compute_device == "auto"
+        assert plan_by(session, 8, "abf").search.points == PLAN.search.points
 
 
 def test_the_nearest_step_is_found_among_those_there_were(session) -> None:
@@ -239,8 +252,8 @@ def test_a_step_that_was_broken_off_has_no_times(tmp_path) -> None:
     kept_run(file, PLAN, NearestNeighbour)
     with h5py.File(file, "r+") as opened:
         for column in opened["steps"].values():
-            column.resize(PLAN.points - 1, axis=0)
+            column.resize(PLAN.search.points - 1, axis=0)
     with open_session(file) as session:
-        last = step_of(session, PLAN.points)
+        last = step_of(session, PLAN.search.points)
         assert (last.times, last.model) == (None, "")
         assert last.origin is Origin.MODEL

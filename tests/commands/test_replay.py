@@ -20,14 +20,17 @@ import h5py
 import numpy
 import pytest
 
+from dkl_ae.commands import plan_options, run_on_terminal
 from dkl_ae.commands import replay as command
-from dkl_ae.commands import run_on_terminal
 from dkl_ae.commands.cli import main
-from dkl_ae.experiment import ACQUISITIONS, Plan
+from dkl_ae.commands.terminal import Terminal
+from dkl_ae.experiment import ACQUISITIONS
 from dkl_ae.instruments import Replay, replay_of
 from dkl_ae.recordings import open_recording, virtual_survey
 from dkl_ae.run import Event, Outcome, PointMeasured, RunEnded, Runner
+from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import About, SessionWriter, open_session
+from dkl_ae.settings import SETTINGS, changed, make_plan, to_text
 from dkl_ae.simulation import ReplayColumn
 from tests.support.kept_runs import leave_open
 from tests.support.kills import are_equal, end_of, killed_again_and_again, make_recording, start
@@ -43,7 +46,7 @@ from dkl_ae.scalarizers import scalarizer
 def total(electrons, reference):
     return electrons.sum()
 """
-PLAN = Plan(patch_size=5, seed_points=4, steps=8, device="cpu")
+PLAN = make_plan(patch_size=5, seed_points=4, model_points=8, compute_device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,7 @@ def leave(recording: pathlib.Path, session: pathlib.Path, after: int) -> None:
             raise PowerCutError
 
     replayed = Replay(recording)
-    writer = SessionWriter(session, PLAN, About(recording.name, replayed.described()))
+    writer = SessionWriter(session, PLAN, SCALARIZERS, About(recording.name, replayed.described()))
     with replayed.opened() as instrument, pytest.raises(PowerCutError):
         Runner(instrument, PLAN, show, session=writer).run()
     leave_open(writer, session)
@@ -83,7 +86,9 @@ def leave(recording: pathlib.Path, session: pathlib.Path, after: int) -> None:
 
 def test_the_command_is_a_run_on_the_recording(recording, whole, tmp_path) -> None:
     with Replay(recording).opened() as instrument:
-        ended = Runner(instrument, PLAN, lambda event: None, session=SessionWriter(tmp_path / "by_hand.h5", PLAN)).run()
+        ended = Runner(
+            instrument, PLAN, lambda event: None, recorder=SessionWriter(tmp_path / "by_hand.h5", PLAN, SCALARIZERS)
+        ).run()
     assert ended == RunEnded(Outcome.FINISHED, "Finished: 12 points measured.")
     assert_same_run(whole, tmp_path / "by_hand.h5")
     opened = open_recording(recording)
@@ -115,7 +120,11 @@ def test_it_tells_what_it_reads_and_what_came_of_it(recording, tmp_path, capsys)
     assert [line.partition(" % ")[2] for line in progress] == [
         f"{step} of 5: abf {value:.4g} fraction of the beam" for step, value in enumerate(values, 1)
     ]
-    assert (empty, outcome, head) == ("", "Finished: 5 points measured.", "Best places, smallest Virtual ABF:")
+    assert (empty, outcome, head) == (
+        "",
+        "Finished: 5 points measured.",
+        "Best positions for the smallest Virtual ABF:",
+    )
     for line, index in zip(lines[9:14], numpy.argsort(values), strict=True):
         y, x = (0.02 * (place + 0.5) for place in places[index])
         reading = f"{values[index]:.4g} ± {sigmas[index]:.2g} fraction of the beam"
@@ -131,13 +140,13 @@ def test_it_tells_what_it_reads_and_what_came_of_it(recording, tmp_path, capsys)
 def test_every_setting_reaches_the_run(recording, tmp_path) -> None:
     session, scalarizers = tmp_path / "session.h5", tmp_path / "mine.py"
     scalarizers.write_text(MINE, encoding="utf-8")
-    arguments = f"""--scalarizer com_x --expression 2*abf --scalarizer-file {scalarizers} --arm 0.4 --goal-value 0.2
-        --seeds 3 --steps 1 --random-seed 7 --patch 5 --acquisition ucb --parameter 1.5 --batch 2 --travel-cost 0.1
-        --least-spacing 0.03 --model patches --device cpu --reference mean --reference-frames 9 --mask 0.1 1.2
-        --rotation 12 --mirrored --counts-per-electron 2 --electrons 1e5 --exposure 0.002"""
+    arguments = f"""--scalarizer com_x --expression 2*abf --scalarizer-file {scalarizers} --cross-arm-nm 0.04
+        --goal-value 0.2 --seeds 3 --steps 1 --random-seed 7 --patch 5 --acquisition ucb --parameter 1.5 --batch 2
+        --travel-cost 0.1 --minimum-spacing-nm 0.03 --model patches --device cpu --reference mean --reference-frames 9
+        --mask 0.1 1.2 --rotation 12 --flip-x --counts-per-electron 2 --electrons 1e5 --exposure-ms 2"""
     assert main(["replay", str(recording), "--out", str(session), *arguments.split()]) == 0
     with open_session(session) as opened:
-        assert opened.plan == Plan(
+        assert opened.plan == make_plan(
             scalarizer="com_x",
             expression="2*abf",
             scalarizer_file=str(scalarizers),
@@ -145,22 +154,23 @@ def test_every_setting_reaches_the_run(recording, tmp_path) -> None:
             goal="value",
             goal_value=0.2,
             seed_points=3,
-            steps=1,
+            model_points=1,
             random_seed=7,
             patch_size=5,
             acquisition="upper_confidence_bound",
             acquisition_parameter=1.5,
             batch_size=2,
             travel_cost=0.1,
-            least_spacing_nm=0.03,
-            embedding="patches",
-            device="cpu",
+            minimum_spacing_nm=0.03,
+            kernel_input="patches",
+            compute_device="cpu",
             reference="mean",
             reference_frames=9,
             mask_inner=0.1,
-            mask_radius=1.2,
+            mask_outer=1.2,
             detector_rotation_deg=12,
-            detector_mirrored=True,
+            flip_x=True,
+            exposure_ms=2.0,
         )
         pattern = opened.measurements[0]
         assert (pattern.electrons, pattern.exposure_s) == (pytest.approx(5e4, rel=0.02), 0.002)
@@ -187,7 +197,7 @@ def test_settings_that_go_together(recording, tmp_path, arguments, settings, mon
     if "reference_file" in settings:
         settings["reference_file"] = str(tmp_path / settings["reference_file"])
     with open_session(tmp_path / "session.h5") as opened:
-        assert opened.plan == dataclasses.replace(Plan(patch_size=5, seed_points=2, steps=0), **settings)
+        assert opened.plan == changed(make_plan(patch_size=5, seed_points=2, model_points=0), **settings)
 
 
 def test_a_saved_model_is_started_from(recording, tmp_path, capsys) -> None:
@@ -199,35 +209,41 @@ def test_a_saved_model_is_started_from(recording, tmp_path, capsys) -> None:
     assert "Finished: 2 points measured." in capsys.readouterr().out
 
 
-def test_names_and_defaults_are_the_librarys() -> None:
-    """They are repeated in the command, which must not load the library to show its help."""
-    commands = argparse.ArgumentParser().add_subparsers()
+def test_every_setting_but_the_devices_is_an_option_that_tells_its_default() -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
     command.add(commands)
-    defaults = {field.name: field.default for field in dataclasses.fields(Plan)}
-    told = {action.dest: action.help for action in commands.choices["replay"]._actions if action.dest in defaults}
-    assert set(defaults) - set(told) == {
-        "cross_arm_nm",
-        "mask_inner",
-        "mask_radius",
-        "reference",
-        "reference_file",
-        "reference_region",
+    options = {action.dest: action for action in commands.choices["replay"]._actions}
+    assert {key for key in SETTINGS if key not in options} == {
+        "instrument_id",
+        "camera_id",
+        "channel",
+        "survey_source",
     }
-    for name, text in told.items():
-        if (found := re.search(r"\(([^()]+)\)$", text)) and found[1] not in (".py", "ei"):
-            assert found[1] == (defaults[name] if isinstance(defaults[name], str) else f"{defaults[name]:g}"), name
-    assert {*command._ACQUISITIONS.values(), "thompson"} == set(ACQUISITIONS)
-    assert command._ACQUISITIONS["ei"] == defaults["acquisition"]
+    for key, known in SETTINGS.items():
+        if key not in options:
+            continue
+        assert f"--{key.replace('_', '-')}" in options[key].option_strings
+        if known.kind is not bool:
+            told = re.search(r"\(([^()]+)\)$", options[key].help)
+            assert told[1] == (to_text(known.default) or "none"), key
+    assert plan_options.plan_from(parser.parse_args(["replay", "graphene.h5"]), Terminal(io.StringIO())) == make_plan()
+
+
+def test_short_names_of_acquisition_functions_are_the_librarys() -> None:
+    """They are repeated in the command, which must not load the library to show its help."""
+    assert {*plan_options._ACQUISITIONS.values(), "thompson"} == set(ACQUISITIONS)
+    assert plan_options._ACQUISITIONS["ei"] == make_plan().search.acquisition
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ("nowhere.h5", "There is no file nowhere.h5: check its name."),
-        ("{recording} --steps -1", "The number of steps is -1: choose 0 or more."),
+        ("{recording} --steps -1", "Model points cannot be -1: choose 0 or more."),
         ("{recording} --acquisition best", "There is no acquisition function 'best': choose one of "),
         ("{recording} --electrons 0", "The number of electrons of a pattern is 0: give a positive number."),
-        ("{recording} --exposure inf", "The exposure in s is inf: give a positive number."),
+        ("{recording} --exposure-ms inf", "Exposure cannot be inf ms: choose a number."),
         ("{recording} --out {recording} --overwrite", "{recording} is the recording itself: choose another place"),
         ("{recording} --out earlier.h5", "earlier.h5 is there already: choose another place with --out, or "),
     ],
@@ -255,7 +271,7 @@ def test_a_recording_without_a_survey_makes_one_of_its_patterns(recording, tmp_p
     expected = virtual_survey(open_recording(recording), 1.2, 3)
     with open_session(session) as opened:
         numpy.testing.assert_array_equal(opened.survey.image, expected)
-        replay_of(opened)
+        replay_of(opened.instrument, opened.file.name)
 
 
 def test_a_run_that_fails_says_so_and_keeps_what_there_was(recording, tmp_path, capsys) -> None:
@@ -263,7 +279,10 @@ def test_a_run_that_fails_says_so_and_keeps_what_there_was(recording, tmp_path, 
     session.write_bytes(b"an earlier one")
     arguments = ["--seeds", "2", "--steps", "1000", "--patch", "5"]
     assert main(["replay", str(recording), "--out", str(session), "--overwrite", *arguments]) == 1
-    assert "The run asks for 2 seed points and 1000 steps but the survey has 400 candidates" in capsys.readouterr().out
+    assert (
+        "The run asks for 2 seed points and 1000 model points but the survey has 400 candidates"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_recording_without_noise_is_counted(recording, tmp_path) -> None:
@@ -312,13 +331,13 @@ def test_a_survey_that_has_moved_is_named_anew(recording, tmp_path, capsys) -> N
     with h5py.File(recording) as opened:
         numpy.save(survey, opened["haadf"][:])
     replayed = Replay(recording, survey)
-    SessionWriter(session, PLAN, About("", replayed.described()))
+    SessionWriter(session, PLAN, SCALARIZERS, About("", replayed.described()))
     with replayed.opened() as instrument:
         runner = Runner(
             instrument,
             PLAN,
             lambda event: runner.stop(),
-            session=SessionWriter(session, PLAN, About("", replayed.described())),
+            recorder=SessionWriter(session, PLAN, SCALARIZERS, About("", replayed.described())),
         )
         runner.run()
     survey.rename(tmp_path / "moved.npy")
@@ -348,8 +367,8 @@ def test_another_recording_is_refused(recording, tmp_path, capsys) -> None:
 )
 def test_sessions_of_other_instruments_are_refused(tmp_path, capsys, instrument, sentence) -> None:
     session = tmp_path / "session.h5"
-    writer = SessionWriter(session, PLAN, About("", instrument))
-    runner = Runner(SimulatedInstrument(), PLAN, lambda event: runner.stop(), session=writer)
+    writer = SessionWriter(session, PLAN, SCALARIZERS, About("", instrument))
+    runner = Runner(SimulatedInstrument(), PLAN, lambda event: runner.stop(), recorder=writer)
     runner.run()
     assert main(["resume", str(session)]) == 1
     assert capsys.readouterr().err.startswith(sentence)

@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dkl_ae.experiment import ACQUISITIONS, Belief, choose, score
-from dkl_ae.experiment.acquisition import exploration, log_expected_closeness, log_expected_improvement, worth
+from dkl_ae.experiment import ACQUISITIONS, ObjectivePosterior, choose, exploration_fraction, relative_score, score
+from dkl_ae.experiment.acquisition import log_expected_closeness, log_expected_improvement
 
 means = st.floats(-1e3, 1e3)
 sigmas = st.floats(1e-6, 1e3)
@@ -17,12 +17,12 @@ xis = st.floats(0, 2)
 names = st.sampled_from(sorted(ACQUISITIONS))
 
 
-def belief(mean, sigma, best_observed: float = 1.0, scale: float = 1.0) -> Belief:
-    return Belief(numpy.asarray(mean, float), numpy.asarray(sigma, float), best_observed, scale)
+def belief(mean, sigma, best_observed: float = 1.0, scale: float = 1.0) -> ObjectivePosterior:
+    return ObjectivePosterior(numpy.asarray(mean, float), numpy.asarray(sigma, float), best_observed, scale)
 
 
 @st.composite
-def beliefs(draw: st.DrawFn) -> Belief:
+def beliefs(draw: st.DrawFn) -> ObjectivePosterior:
     count = draw(st.integers(1, 20))
     state = belief(
         draw(arrays(float, count, elements=means)),
@@ -30,7 +30,7 @@ def beliefs(draw: st.DrawFn) -> Belief:
         draw(means),
         draw(st.floats(0, 100)),
     )
-    return dataclasses.replace(state, draw=state.mean + state.sigma)
+    return dataclasses.replace(state, sample=state.mean + state.sigma)
 
 
 # Six candidates; best 1 plus margin 0.01. botorch 0.18.1, torch 2.13.0: LogExpectedImprovement and
@@ -173,7 +173,7 @@ def test_every_score_is_finite(name, state, parameter, target) -> None:
 def test_absurd_beliefs_still_give_finite_scores(name) -> None:
     state = belief([0.0, 1e200, -1e200], [1e-300, 1e-10, 1e10])
     for target in (None, 1.0):
-        absurd = dataclasses.replace(state, target=target, draw=numpy.array([numpy.nan, 1e300, -1e300]))
+        absurd = dataclasses.replace(state, target=target, sample=numpy.array([numpy.nan, 1e300, -1e300]))
         assert numpy.isfinite(score(name, absurd, 0.01)).all()
 
 
@@ -210,9 +210,9 @@ def test_maximum_uncertainty_looks_only_at_sigma(state, parameter) -> None:
 def test_the_choice_does_not_depend_on_the_readings_unit(name, seed, gain, offset) -> None:
     random = numpy.random.default_rng(seed)
     drawn = random.normal(size=30)
-    state = dataclasses.replace(belief(random.normal(size=30), random.uniform(0.1, 1, 30), 1.0, 0.7), draw=drawn)
+    state = dataclasses.replace(belief(random.normal(size=30), random.uniform(0.1, 1, 30), 1.0, 0.7), sample=drawn)
     converted = belief(state.mean * gain + offset, state.sigma * gain, gain + offset, 0.7 * gain)
-    converted = dataclasses.replace(converted, draw=drawn * gain + offset)
+    converted = dataclasses.replace(converted, sample=drawn * gain + offset)
     everywhere = numpy.ones(30, bool)
     parameter = ACQUISITIONS[name].default
     assert choose(score(name, state, parameter), everywhere) == choose(score(name, converted, parameter), everywhere)
@@ -236,7 +236,7 @@ def test_the_first_of_equals_is_chosen() -> None:
 @given(beliefs(), xis)
 def test_the_worth_of_an_improvement_lies_between_nothing_and_the_chosen_ones(state, parameter) -> None:
     scores = score("expected_improvement", state, parameter)
-    shown = worth("expected_improvement", scores, float(scores.max()))
+    shown = relative_score("expected_improvement", scores, float(scores.max()))
     assert shown.max() == 1
     assert shown.min() >= 0
     assert (numpy.diff(shown[numpy.argsort(scores)]) >= 0).all()
@@ -244,14 +244,14 @@ def test_the_worth_of_an_improvement_lies_between_nothing_and_the_chosen_ones(st
 
 def test_the_worth_of_a_bound_is_the_bound() -> None:
     scores = numpy.array([1.0, -2.0])
-    numpy.testing.assert_array_equal(worth("upper_confidence_bound", scores, 1.0), scores)
+    numpy.testing.assert_array_equal(relative_score("upper_confidence_bound", scores, 1.0), scores)
 
 
 def test_what_was_not_drawn_is_not_shown_and_not_chosen() -> None:
-    state = dataclasses.replace(belief([0.0] * 3, [1.0] * 3), draw=numpy.array([numpy.nan, -2.0, -1.0]))
+    state = dataclasses.replace(belief([0.0] * 3, [1.0] * 3), sample=numpy.array([numpy.nan, -2.0, -1.0]))
     scores = score("thompson", state, 0.0)
     assert choose(scores, numpy.ones(3, bool)) == 2
-    numpy.testing.assert_array_equal(worth("thompson", scores, -1.0), [numpy.nan, -2, -1])
+    numpy.testing.assert_array_equal(relative_score("thompson", scores, -1.0), [numpy.nan, -2, -1])
 
 
 def test_names_labels_and_tool_tips_are_there_for_the_panel() -> None:
@@ -265,16 +265,16 @@ def test_names_labels_and_tool_tips_are_there_for_the_panel() -> None:
 def test_exploration_is_a_share(state, name, parameter, data) -> None:
     place = data.draw(st.integers(0, state.mean.size - 1))
     for target in (None, 0.5):
-        assert 0 <= exploration(name, dataclasses.replace(state, target=target), parameter, place) <= 1
+        assert 0 <= exploration_fraction(name, dataclasses.replace(state, target=target), parameter, place) <= 1
 
 
 @given(st.floats(0.01, 3), st.floats(0.01, 2), st.sampled_from(["expected_improvement", "upper_confidence_bound"]))
 def test_what_exploits_is_the_advantage_over_the_usual_candidate(advantage, sigma, name) -> None:
     state = belief([1.0 + advantage, 1.0, 1.0], [sigma, 1.0, 1.0])
     counted = 2 * sigma if name == "upper_confidence_bound" else sigma
-    assert exploration(name, state, 2.0, 0) == pytest.approx(counted / (counted + advantage))
-    assert exploration(name, state, 2.0, 1) == 1
+    assert exploration_fraction(name, state, 2.0, 0) == pytest.approx(counted / (counted + advantage))
+    assert exploration_fraction(name, state, 2.0, 1) == 1
 
 
 def test_maximum_uncertainty_only_explores() -> None:
-    assert exploration("maximum_uncertainty", belief([5.0, 0.0, 0.0], [0.2] * 3), 0.0, 0) == 1
+    assert exploration_fraction("maximum_uncertainty", belief([5.0, 0.0, 0.0], [0.2] * 3), 0.0, 0) == 1

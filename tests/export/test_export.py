@@ -15,16 +15,17 @@ import pytest
 import tifffile
 
 from dkl_ae.commands.cli import main
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import ChangeObjective
 from dkl_ae.export import content, content_of, export_session, write_csv, write_hyperspy
 from dkl_ae.export.content import Axis, Images
 from dkl_ae.export.exporting import FORMATS
 from dkl_ae.run import Event, Runner, StepCompleted
+from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import About, Session, SessionWriter, open_session
-from dkl_ae.settings import LARGEST
+from dkl_ae.settings import LARGEST, from_json, make_plan
 from tests.support.simulated_instrument import SimulatedInstrument
 
-PLAN = Plan(patch_size=7, seed_points=4, steps=6, device="cpu", scalarizer="charge_density")
+PLAN = make_plan(patch_size=7, seed_points=4, model_points=6, compute_device="cpu", scalarizer="charge_density")
 SWITCHED = 7
 """After so many measurements another scalarizer is followed, which needs no cross."""
 
@@ -36,10 +37,10 @@ def file(tmp_path_factory) -> pathlib.Path:
 
     def show(event: Event) -> None:
         if isinstance(event, StepCompleted) and event.step == SWITCHED:
-            runner.drive_by("com_magnitude", LARGEST, 0.0)
+            runner.give(ChangeObjective("com_magnitude", LARGEST, 0.0))
 
     about = About("Graphene", {"kind": "recording"})
-    runner = Runner(SimulatedInstrument(), PLAN, show, session=SessionWriter(file, PLAN, about))
+    runner = Runner(SimulatedInstrument(), PLAN, show, recorder=SessionWriter(file, PLAN, SCALARIZERS, about))
     runner.run()
     return file
 
@@ -93,7 +94,7 @@ def test_hyperspy_reads_the_same_numbers_and_scales(file, session, tmp_path, laz
     assert patterns.metadata.dkl_ae.units.com_x == "mrad"
     numpy.testing.assert_allclose(table.y, session.columns["read_back_y"] * 4)
     assert patterns.metadata.dkl_ae.units.y == "nm"
-    assert Plan.from_json(patterns.metadata.dkl_ae.plan) == PLAN
+    assert from_json(patterns.metadata.dkl_ae.plan) == PLAN
     numpy.testing.assert_array_equal(found["cross_ends"].data, ends_of(session))
     numpy.testing.assert_array_equal(found["survey"].data, session.survey.image)
     survey_x = found["survey"].axes_manager["x"]
@@ -127,7 +128,7 @@ def test_py4dstem_reads_the_same_numbers_and_scales(file, session, tmp_path) -> 
     numpy.testing.assert_allclose(points["x"], session.columns["read_back_x"] * 4)
     assert points["driver"].tolist() == [b"charge_density"] * SWITCHED + [b"com_magnitude"] * 3
     assert root.metadata["units"]["com_x"] == "mrad"
-    assert Plan.from_json(root.metadata["session"]["plan"]) == PLAN
+    assert from_json(root.metadata["session"]["plan"]) == PLAN
     numpy.testing.assert_array_equal(root.tree("acquisition").data[-1], session.maps(10).acquisition)
     numpy.testing.assert_array_equal(root.tree("cross_ends").data, ends_of(session))
     numpy.testing.assert_array_equal(root.tree("reference").data, session.reference_pattern)
@@ -151,7 +152,7 @@ def test_nexus_is_read_by_its_rules(file, session, tmp_path) -> None:
         numpy.testing.assert_array_equal(readings["abf_errors"], session.readings["abf"][1])
         assert readings["com_x"].attrs["units"] == "mrad"
         assert entry["measurements/origin"].asstr()[:].tolist() == ["seed"] * 4 + ["model"] * 6
-        assert Plan.from_json(entry["process/plan/data"].asstr()[()]) == PLAN
+        assert from_json(entry["process/plan/data"].asstr()[()]) == PLAN
         assert entry["start_time"].asstr()[()] == session.created
 
 
@@ -184,7 +185,7 @@ def test_tables_and_images_are_read_by_everything(file, session, tmp_path) -> No
         assert opened.imagej_metadata["xorigin"] == pytest.approx(session.reference.centre[1])
         assert opened.pages[0].resolution == pytest.approx((0.4, 0.4))
     told = json.loads((folder / "session.json").read_text(encoding="utf-8"))
-    assert Plan(**told["plan"]) == PLAN
+    assert make_plan(**told["plan"]) == PLAN
 
 
 class OneByOne:
@@ -257,7 +258,7 @@ def test_a_session_without_measurements_is_refused(tmp_path, capsys) -> None:
         runner.stop()
 
     file = tmp_path / "empty.h5"
-    runner = Runner(SimulatedInstrument(), PLAN, show, session=SessionWriter(file, PLAN))
+    runner = Runner(SimulatedInstrument(), PLAN, show, recorder=SessionWriter(file, PLAN, SCALARIZERS))
     runner.run()
     assert main(["export", str(file), "--to", "csv"]) == 1
     assert capsys.readouterr().err == "empty.h5 has no measured patterns: there is nothing to export.\n"

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(3000)]
 
 
 def begin(swift, points: int) -> None:
-    swift.type_into("steps_edit", str(points - 10))
+    swift.type_into("model_points_edit", str(points - 10))
     swift.click("start_button")
     swift.wait_for("not panel.idle.value")
 

@@ -72,7 +72,7 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
     swift.screenshot("refused")
     swift.type_into("patch_size_edit", "11")
     swift.type_into("seed_points_edit", "5")
-    swift.type_into("steps_edit", "15")
+    swift.type_into("model_points_edit", "15")
     assert swift.evaluate("panel.message.value") == "Ready."
     swift.click("start_button")
     swift.wait_for("not panel.idle.value or panel.progress.value == 100")
@@ -90,7 +90,7 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
     assert saved["patterns"]["shape"] == [20, 64, 64]
     assert saved["measurements"]["filled"] == 20
     assert saved["maps"]["shape"] == [16, 3, 118, 118]
-    assert saved["plan"] | {"patch_size": 11, "seed_points": 5, "steps": 15} == saved["plan"]
+    assert saved["plan"] | {"patch_size": 11, "seed_points": 5, "model_points": 15} == saved["plan"]
     assert saved["prediction"]["units"] == ["nm", "nm"]
     assert saved["pattern"]["units"] == ["mrad", "mrad"]
     assert swift.quit() == 0
@@ -105,7 +105,7 @@ def test_a_run_from_the_panel_to_the_reopened_project(open_swift) -> None:
 def test_a_saved_model_starts_a_run_without_seeds(open_swift, tmp_path) -> None:
     swift = open_swift()
     swift.type_into("seed_points_edit", "5")
-    swift.type_into("steps_edit", "15")
+    swift.type_into("model_points_edit", "15")
     swift.click("start_button")
     swift.wait_for("panel.message.value == 'Finished: 20 points measured.'")
     model = tmp_path / "graphene.dklmodel"
@@ -135,14 +135,15 @@ result = [graphic.label for graphic in display_item.graphics]
 
 def test_a_run_is_switched_to_an_expression_while_it_goes_on(open_swift) -> None:
     swift = open_swift()
-    swift.type_into("steps_edit", "500")
+    swift.type_into("model_points_edit", "500")
     swift.choose("scalarizer_combo", 1)
-    swift.evaluate("setattr(panel.tab_index, 'value', 2)")
+    swift.evaluate("setattr(panel.tab_index, 'value', 3)")
     swift.type_into("expression_edit", "com_magnitude / ab")
     assert "has 'ab': use scalarizers" in swift.evaluate("panel.message.value")
     assert not swift.evaluate("panel.start_button.enabled")
     swift.screenshot("expression-refused")
     swift.type_into("expression_edit", "com_magnitude / abf")
+    swift.evaluate("setattr(panel.tab_index, 'value', 2)")
     swift.choose("reference_combo", 2)
     assert swift.evaluate("panel.reference_combo.current_item") == "Mean over the survey"
     assert swift.evaluate("panel.message.value") == "Ready."
@@ -176,7 +177,7 @@ def test_a_run_is_switched_to_an_expression_while_it_goes_on(open_swift) -> None
 
 def test_runs_that_end_early_are_complete_up_to_there_in_the_reopened_project(open_swift) -> None:
     swift = open_swift()
-    swift.type_into("steps_edit", "500")
+    swift.type_into("model_points_edit", "500")
     swift.click("start_button")
     swift.wait_for("panel.step_text.value.startswith('Step 2')")
     swift.click("pause_button")

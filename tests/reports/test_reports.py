@@ -19,7 +19,7 @@ import pytest
 
 from dkl_ae.analysis import shown_steps, stretches, telling_patterns, view_then
 from dkl_ae.commands.cli import main
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import Objective
 from dkl_ae.reports import page as page_module
 from dkl_ae.reports import save_overview, write_report
 from dkl_ae.reports.run_curves import (
@@ -30,14 +30,16 @@ from dkl_ae.reports.run_curves import (
     learning_picture,
     times_picture,
 )
-from dkl_ae.reports.run_maps import aim, maps_picture, survey_picture
+from dkl_ae.reports.run_maps import maps_picture, survey_picture
 from dkl_ae.reports.run_patterns import patterns_picture
+from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import Session, open_session
+from dkl_ae.settings import changed, make_plan
 from tests.support.kept_runs import kept_run
 from tests.support.recorded_specimen import EXPOSURE_S, SIDE
 
 SEEDS, STEPS, CHANGED = 6, 14, 12
-PLAN = Plan(patch_size=9, seed_points=SEEDS, steps=STEPS, device="cpu")
+PLAN = make_plan(patch_size=9, seed_points=SEEDS, model_points=STEPS, compute_device="cpu")
 REPORTED = ("changed", "one", "empty", "cut")
 
 
@@ -47,8 +49,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
     folder = tmp_path_factory.mktemp("sessions")
     made = {name: folder / f"{name}.h5" for name in ("changed", "angle", "one", "empty", "cut")}
     kept_run(made["changed"], PLAN, title="A run", switched_after=CHANGED)
-    kept_run(made["angle"], dataclasses.replace(PLAN, scalarizer="com_angle", goal="smallest"), title="A run")
-    kept_run(made["one"], dataclasses.replace(PLAN, seed_points=1, steps=0), title="A run")
+    kept_run(made["angle"], changed(PLAN, scalarizer="com_angle", goal="smallest"), title="A run")
+    kept_run(made["one"], changed(PLAN, seed_points=1, model_points=0), title="A run")
     kept_run(made["empty"], PLAN, title="A run", stopped_at_reference=True)
     content = made["angle"].read_bytes()
     made["cut"].write_bytes(content[: int(0.7 * len(content))])
@@ -56,7 +58,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Path]:
 
 
 @pytest.fixture
-def changed(files) -> Session:
+def switched(files) -> Session:
     with open_session(files["changed"]) as session:
         yield session
 
@@ -154,49 +156,49 @@ def test_what_was_named_by_people_is_no_html(files, tmp_path) -> None:
     assert "<script>alert(1)</script> & more" in page.text
 
 
-def test_settings_events_and_versions_are_told(changed, pages) -> None:
+def test_settings_events_and_versions_are_told(switched, pages) -> None:
     text = Page(pages["changed"]).text
     for part in (
-        "patch size",
+        "Patch size",
         "com_magnitude",
-        changed.software["numpy"],
-        changed.created,
-        f"{changed.reference.radius_mrad:.6g}",
-        "From here on the run sought the smallest Virtual ABF.",
+        switched.software["numpy"],
+        switched.created,
+        f"{switched.reference.radius_mrad:.6g}",
+        "From here on the run looked for the smallest Virtual ABF.",
         f"Finished: {SEEDS + STEPS} points measured.",
         "no cross was exposed here",
     ):
         assert part in text
 
 
-def test_the_path_is_where_the_probe_was(changed) -> None:
-    picture = survey_picture(changed)
+def test_the_path_is_where_the_probe_was(switched) -> None:
+    picture = survey_picture(switched)
     axes = picture.figure.axes[0]
-    side = SIDE * changed.survey.pixel_size_nm
+    side = SIDE * switched.survey.pixel_size_nm
     dots = axes.collections[0].get_offsets()
-    chosen = changed.columns["origin"] == b"model"
-    numpy.testing.assert_allclose(dots[:, 0], changed.columns["read_back_x"][chosen] * side)
-    numpy.testing.assert_allclose(dots[:, 1], changed.columns["read_back_y"][chosen] * side)
+    chosen = switched.columns["origin"] == b"model"
+    numpy.testing.assert_allclose(dots[:, 0], switched.columns["read_back_x"][chosen] * side)
+    numpy.testing.assert_allclose(dots[:, 1], switched.columns["read_back_y"][chosen] * side)
     assert f"Squares: {SEEDS} places" in picture.caption
     assert f"Dots: {STEPS} places" in picture.caption
     assert f"Diamond: from step {CHANGED + 1} on the run sought the smallest Virtual ABF" in picture.caption
-    best = int(changed.readings["abf"][0].argmin())
-    assert f"Virtual ABF {changed.readings['abf'][0][best]:.3g} fraction of the beam, at step {best + 1}." in (
+    best = int(switched.readings["abf"][0].argmin())
+    assert f"Virtual ABF {switched.readings['abf'][0][best]:.3g} fraction of the beam, at step {best + 1}." in (
         picture.caption
     )
 
 
-def test_maps_are_those_of_the_steps_with_the_place_measured_next(changed) -> None:
+def test_maps_are_those_of_the_steps_with_the_place_measured_next(switched) -> None:
     steps = [SEEDS, CHANGED, CHANGED + 3]
-    picture = maps_picture(changed, steps)
+    picture = maps_picture(switched, steps)
     shown = [axes.images[0].get_array() for axes in picture.figure.axes[:9]]
     for column, step in enumerate(steps):
-        view = view_then(changed, step)
+        view = view_then(switched, step)
         for row, name in enumerate(("prediction", "uncertainty", "acquisition")):
             numpy.testing.assert_array_equal(
                 shown[3 * row + column].filled(numpy.nan), getattr(view.maps, name).astype(float)
             )
-        assert f"{numpy.nanmean(view.maps.uncertainty):.3g} {view.plan.driver.unit}" in picture.caption
+        assert f"{numpy.nanmean(view.maps.uncertainty):.3g} {view.objective.scalarizer.unit}" in picture.caption
         dots = [line for line in picture.figure.axes[column].lines if line.get_markersize() < 3]
         assert sum(len(line.get_xdata()) for line in dots) == step
 
@@ -205,16 +207,16 @@ def test_maps_are_those_of_the_steps_with_the_place_measured_next(changed) -> No
         (found,) = {tuple(line.get_xydata()[0]) for line in axes.lines if line.get_markersize() > 8}
         return list(found)
 
-    side = SIDE * changed.survey.pixel_size_nm
+    side = SIDE * switched.survey.pixel_size_nm
     for step in (SEEDS, CHANGED + 3):
-        assert ring(step) == pytest.approx([changed.columns[f"read_back_{axis}"][step] * side for axis in "xy"])
+        assert ring(step) == pytest.approx([switched.columns[f"read_back_{axis}"][step] * side for axis in "xy"])
     # After the change another map chose.
     with pytest.raises(ValueError, match="not enough values"):
         ring(CHANGED)
 
 
-def test_maps_of_one_reading_share_their_colours_and_angles_close(changed, angle) -> None:
-    shown = [axes.images[0] for axes in maps_picture(changed, [SEEDS, CHANGED, 18]).figure.axes[:3]]
+def test_maps_of_one_reading_share_their_colours_and_angles_close(switched, angle) -> None:
+    shown = [axes.images[0] for axes in maps_picture(switched, [SEEDS, CHANGED, 18]).figure.axes[:3]]
     assert shown[0].get_clim() == shown[1].get_clim() != shown[2].get_clim()
     for axes in maps_picture(angle, [SEEDS, 18]).figure.axes[:2]:
         assert axes.images[0].get_cmap().name == "twilight"
@@ -225,18 +227,18 @@ def test_maps_of_one_reading_share_their_colours_and_angles_close(changed, angle
     ("asked", "shown"),
     [([], [6, 11, 15, 20]), ([20, 6], [6, 20]), ([9, 9], [9])],
 )
-def test_steps_are_those_asked_for_or_spread_over_the_run(changed, asked, shown) -> None:
-    assert shown_steps(changed, asked) == shown
+def test_steps_are_those_asked_for_or_spread_over_the_run(switched, asked, shown) -> None:
+    assert shown_steps(switched, asked) == shown
 
 
-def test_a_step_without_kept_maps_has_the_last_before(changed) -> None:
-    sparse = dataclasses.replace(changed, map_steps=numpy.array([6, 10, 20]))
+def test_a_step_without_kept_maps_has_the_last_before(switched) -> None:
+    sparse = dataclasses.replace(switched, map_steps=numpy.array([6, 10, 20]))
     assert shown_steps(sparse, [9, 19]) == [6, 10]
 
 
-def test_the_patterns_that_tell_most(changed, angle) -> None:
-    readings = changed.readings["abf"][0]
-    roles = {role: index for index, names in telling_patterns(changed).items() for role in names}
+def test_the_patterns_that_tell_most(switched, angle) -> None:
+    readings = switched.readings["abf"][0]
+    roles = {role: index for index, names in telling_patterns(switched).items() for role in names}
     order = numpy.argsort(readings)
     assert (roles["best"], roles["median"], roles["worst"]) == (order[0], order[len(order) // 2], order[-1])
     away = numpy.abs(numpy.abs(angle.readings["com_angle"][0]) - math.pi)
@@ -244,34 +246,34 @@ def test_the_patterns_that_tell_most(changed, angle) -> None:
     assert (roles["best"], roles["worst"]) == (away.argmin(), away.argmax())
 
 
-def test_patterns_are_shown_as_they_were_read(changed) -> None:
-    picture = patterns_picture(changed)
-    telling = telling_patterns(changed)
+def test_patterns_are_shown_as_they_were_read(switched) -> None:
+    picture = patterns_picture(switched)
+    telling = telling_patterns(switched)
     columns = len(telling) + 1
     for column, (index, roles) in enumerate(telling.items(), start=1):
         patch, pattern = (picture.figure.axes[row * columns + column].images[0].get_array() for row in (0, 1))
-        row, col = (int(changed.columns[name][index]) for name in ("row", "column"))
-        numpy.testing.assert_array_equal(patch, changed.survey.image[row - 4 : row + 5, col - 4 : col + 5])
-        numpy.testing.assert_allclose(pattern, numpy.log10(1.0 + changed.pattern(index)), rtol=1e-6)
-        value, sigma = (part[index] for part in changed.readings["abf"])
+        row, col = (int(switched.columns[name][index]) for name in ("row", "column"))
+        numpy.testing.assert_array_equal(patch, switched.survey.image[row - 4 : row + 5, col - 4 : col + 5])
+        numpy.testing.assert_allclose(pattern, numpy.log10(1.0 + switched.pattern(index)), rtol=1e-6)
+        value, sigma = (part[index] for part in switched.readings["abf"])
         said = f"step {index + 1} ({', '.join(roles)}) {value:.3g} \u00b1 {sigma:.3g} fraction of the beam"
         assert said in picture.caption
 
 
-def test_the_learning_curve_follows_the_readings(changed) -> None:
-    picture = learning_picture(changed)
+def test_the_learning_curve_follows_the_readings(switched) -> None:
+    picture = learning_picture(switched)
     for axes, name, best in (
         (picture.figure.axes[0], "com_magnitude", numpy.maximum.accumulate),
         (picture.figure.axes[2], "abf", numpy.minimum.accumulate),
     ):
         line = next(line for line in axes.lines if line.get_label() == "best so far")
         # What noise adds to a magnitude is less than what tells these readings apart.
-        numpy.testing.assert_allclose(line.get_ydata(), best(changed.readings[name][0]))
-    for stretch, axes in zip(stretches(changed), picture.figure.axes[1::2], strict=True):
+        numpy.testing.assert_allclose(line.get_ydata(), best(switched.readings[name][0]))
+    for stretch, axes in zip(stretches(switched), picture.figure.axes[1::2], strict=True):
         dots = next(line for line in axes.lines if "measured" in str(line.get_label()))
-        driver = stretch.plan.driver
-        told = driver.without_excess(*changed.readings[driver.name])
-        off = numpy.abs(told - changed.columns["expected"])[stretch.first : stretch.end]
+        driver = stretch.objective.scalarizer
+        told = driver.without_excess(*switched.readings[driver.name])
+        off = numpy.abs(told - switched.columns["expected"])[stretch.first : stretch.end]
         off = off[numpy.isfinite(off)]
         numpy.testing.assert_allclose(dots.get_ydata(), off)
         assert f"how far {len(off)} readings were" in picture.caption
@@ -332,16 +334,16 @@ def test_an_angle_is_surprising_the_shorter_way_round(angle) -> None:
     numpy.testing.assert_allclose(best.get_ydata(), [math.pi - 3.1, math.pi - 3.1])
 
 
-def test_the_share_of_exploration_is_that_of_the_choices(changed) -> None:
+def test_the_share_of_exploration_is_that_of_the_choices(switched) -> None:
     share = numpy.array([numpy.nan, 1.0, 0.5, 0.25, 0.0])
-    picture = exploration_picture(with_columns(changed, exploration=share))
+    picture = exploration_picture(with_columns(switched, exploration=share))
     line = picture.figure.axes[0].lines[0]
     numpy.testing.assert_array_equal(line.get_xydata(), [[2, 1], [3, 0.5], [4, 0.25], [5, 0]])
     assert picture.caption.endswith("on average 0.44, 0.75 in the first half and 0.12 in the second.")
 
 
-def test_the_dose_is_that_of_the_ledger(files, changed) -> None:
-    caption = dose_picture(changed).caption
+def test_the_dose_is_that_of_the_ledger(files, switched) -> None:
+    caption = dose_picture(switched).caption
     with h5py.File(files["changed"]) as file:
         survey = file["survey"].attrs["total_exposure_s"]
         reference = file["reference"].attrs["total_exposure_s"] - survey
@@ -359,9 +361,9 @@ def test_the_dose_is_that_of_the_ledger(files, changed) -> None:
         assert part in caption
 
 
-def test_a_dose_without_a_known_current_has_no_electrons(changed) -> None:
+def test_a_dose_without_a_known_current_has_no_electrons(switched) -> None:
     nothing = numpy.full(SEEDS + STEPS, numpy.nan)
-    assert "electrons" not in dose_picture(with_columns(changed, total_electrons=nothing)).caption
+    assert "electrons" not in dose_picture(with_columns(switched, total_electrons=nothing)).caption
 
 
 def test_a_run_that_ended_at_its_survey_has_nothing_to_compare_its_dose_with(files) -> None:
@@ -383,12 +385,12 @@ def test_a_run_that_ended_at_its_survey_has_nothing_to_compare_its_dose_with(fil
     ],
 )
 def test_what_a_run_seeks_is_said_in_words(changes, words) -> None:
-    assert aim(dataclasses.replace(PLAN, **changes)) == words
+    assert Objective.of(changed(PLAN, **changes).objective, SCALARIZERS).text() == words
 
 
-def test_the_time_is_that_of_the_steps(changed) -> None:
-    caption = times_picture(changed).caption
-    parts = [1e3 * changed.steps[name] for name in ("camera_s", "scalarizer_s", "model_s", "recorder_s")]
+def test_the_time_is_that_of_the_steps(switched) -> None:
+    caption = times_picture(switched).caption
+    parts = [1e3 * switched.steps[name] for name in ("camera_s", "scalarizer_s", "model_s", "recorder_s")]
     total = numpy.sum(parts, axis=0)
     assert f"the median step took {numpy.median(total):.3g} ms" in caption
     assert f"{numpy.median(parts[2]):.3g} ms learning and choosing" in caption

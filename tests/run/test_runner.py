@@ -10,12 +10,12 @@ import threading
 import numpy
 import pytest
 
-from dkl_ae.experiment import ACQUISITIONS, Plan
+from dkl_ae.experiment import ACQUISITIONS, ChangeObjective
 from dkl_ae.patterns import save_reference
 from dkl_ae.records import Origin, Survey, darkest_pixels
 from dkl_ae.run import (
+    CommandApplied,
     Dose,
-    DriverChanged,
     Event,
     Outcome,
     PointMeasured,
@@ -28,10 +28,10 @@ from dkl_ae.run import (
     SurveyAcquired,
 )
 from dkl_ae.run.reference_exposures import reference_pixels
-from dkl_ae.settings import VALUE
+from dkl_ae.settings import VALUE, Plan, changed, make_plan
 from tests.support.simulated_instrument import ELECTRONS_PER_S, EXPOSURE_S, SURVEY_S, SimulatedInstrument, failing_at
 
-PLAN = Plan(patch_size=7, seed_points=4, steps=6, device="cpu")
+PLAN = make_plan(patch_size=7, seed_points=4, model_points=6, compute_device="cpu")
 
 
 def run(instrument: SimulatedInstrument, plan: Plan = PLAN) -> list[Event]:
@@ -89,7 +89,7 @@ def test_a_run_starts_from_what_another_has_learned(tmp_path) -> None:
     first.run()
     file = tmp_path / "first.dklmodel"
     first.pretrained().save(file)
-    events = run(SimulatedInstrument(), dataclasses.replace(PLAN, seed_points=0, pretrained=str(file)))
+    events = run(SimulatedInstrument(), changed(PLAN, seed_points=0, pretrained=str(file)))
     assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 6 points measured.")
     origins = [event.measurement.proposal.origin for event in of(PointMeasured, events)]
     assert origins == [Origin.MODEL] * 6
@@ -97,11 +97,11 @@ def test_a_run_starts_from_what_another_has_learned(tmp_path) -> None:
 
 
 def test_an_angle_starts_from_both_of_its_parts(tmp_path) -> None:
-    plan = dataclasses.replace(PLAN, scalarizer="com_angle")
+    plan = changed(PLAN, scalarizer="com_angle")
     first = Runner(SimulatedInstrument(), plan, lambda event: None)
     first.run()
     first.pretrained().save(tmp_path / "angle.dklmodel")
-    again = dataclasses.replace(plan, seed_points=0, pretrained=str(tmp_path / "angle.dklmodel"))
+    again = changed(plan, seed_points=0, pretrained=str(tmp_path / "angle.dklmodel"))
     assert run(SimulatedInstrument(), again)[-1].outcome is Outcome.FINISHED
 
 
@@ -118,7 +118,7 @@ def test_a_start_that_does_not_fit_costs_no_dose(changes, sentence, tmp_path, mo
     first = Runner(SimulatedInstrument(), PLAN, lambda event: None)
     first.run()
     first.pretrained().save(tmp_path / "first.dklmodel")
-    plan = dataclasses.replace(PLAN, **{"pretrained": "first.dklmodel", **changes})
+    plan = changed(PLAN, **{"pretrained": "first.dklmodel", **changes})
     (ended,) = run(SimulatedInstrument(), plan)
     assert ended.outcome is Outcome.FAILED
     assert ended.message.startswith(sentence)
@@ -129,7 +129,7 @@ def test_a_start_that_does_not_fit_costs_no_dose(changes, sentence, tmp_path, mo
     list(zip(ACQUISITIONS, itertools.cycle(["com_magnitude", "com_angle"]), strict=False)),
 )
 def test_every_acquisition_function_chooses(acquisition, scalarizer) -> None:
-    plan = dataclasses.replace(
+    plan = changed(
         PLAN, acquisition=acquisition, scalarizer=scalarizer, goal=VALUE, goal_value=0.2, batch_size=2, travel_cost=0.5
     )
     events = run(SimulatedInstrument(), plan)
@@ -234,7 +234,7 @@ def test_an_exposure_broken_off_by_stop_is_no_failure() -> None:
 
     def record(event: Event) -> None:
         if isinstance(event, PointMeasured) and event.step == 2:
-            runner._stop.set()
+            runner.stop()
 
     runner = Runner(instrument, PLAN, record)
     assert runner.run().outcome is Outcome.STOPPED
@@ -278,7 +278,7 @@ def test_a_pause_after_a_stop_holds_nothing() -> None:
     assert not thread.is_alive()
 
 
-def test_the_darkest_places_are_those_of_the_hole() -> None:
+def test_the_darkest_pixels_are_those_of_the_hole() -> None:
     instrument = SimulatedInstrument()
     survey = instrument.acquire_survey()
     y, x = instrument.column.specimen.sites["hole"]
@@ -289,7 +289,7 @@ def test_the_darkest_places_are_those_of_the_hole() -> None:
 
 @pytest.mark.parametrize("reference", ["darkest", "mean", "region"])
 def test_the_reference_is_exposed_where_the_plan_says(reference) -> None:
-    plan = dataclasses.replace(PLAN, reference=reference, reference_frames=6, reference_region="0, 0, 0.5, 0.5")
+    plan = changed(PLAN, reference=reference, reference_frames=6, reference_region="0, 0, 0.5, 0.5")
     instrument = SimulatedInstrument()
     places = reference_pixels(instrument.acquire_survey(), plan)
     events = run(instrument, plan)
@@ -305,7 +305,7 @@ def test_the_reference_is_exposed_where_the_plan_says(reference) -> None:
 def test_a_reference_from_a_file_costs_no_dose(tmp_path) -> None:
     (found,) = of(ReferenceFound, run(SimulatedInstrument()))
     save_reference(found.reference, tmp_path / "reference.npz")
-    plan = dataclasses.replace(PLAN, reference="file", reference_file=str(tmp_path / "reference.npz"))
+    plan = changed(PLAN, reference="file", reference_file=str(tmp_path / "reference.npz"))
     instrument = SimulatedInstrument()
     events = run(instrument, plan)
     assert instrument.exposures == 10
@@ -319,7 +319,7 @@ def test_a_reference_that_cannot_be_read_costs_no_dose(tmp_path, content) -> Non
     if content is not None:
         file.write_bytes(content)
     instrument = SimulatedInstrument()
-    (ended,) = run(instrument, dataclasses.replace(PLAN, reference="file", reference_file=str(file)))
+    (ended,) = run(instrument, changed(PLAN, reference="file", reference_file=str(file)))
     assert "choose a saved reference (.npz) or a vacuum pattern (.npy)" in ended.message
     assert instrument.exposures == 0
 
@@ -328,7 +328,7 @@ def test_a_reference_of_another_camera_ends_the_run_and_keeps_the_pattern(tmp_pa
     numpy.save(tmp_path / "vacuum.npy", numpy.pad(numpy.ones((12, 12)), 10))
     events = run(
         SimulatedInstrument(),
-        dataclasses.replace(PLAN, reference="file", reference_file=str(tmp_path / "vacuum.npy")),
+        changed(PLAN, reference="file", reference_file=str(tmp_path / "vacuum.npy")),
     )
     assert len(of(PointMeasured, events)) == 1
     assert events[-1].message.startswith("The pattern is 64 x 64 pixels but the reference is 32 x 32")
@@ -336,14 +336,14 @@ def test_a_reference_of_another_camera_ends_the_run_and_keeps_the_pattern(tmp_pa
 
 def test_a_descan_is_fitted_to_nine_places() -> None:
     instrument = SimulatedInstrument()
-    events = run(instrument, dataclasses.replace(PLAN, descan="quadratic"))
+    events = run(instrument, changed(PLAN, descan="quadratic"))
     assert instrument.exposures == 9 + 10
     assert len(of(ReferenceFound, events)[0].reference.descan.x_mrad) == 6
 
 
 def test_the_charge_density_is_read_from_five_exposures() -> None:
     instrument = SimulatedInstrument()
-    events = run(instrument, dataclasses.replace(PLAN, scalarizer="charge_density", patch_size=9, cross_arm_nm=0.05))
+    events = run(instrument, changed(PLAN, scalarizer="charge_density", patch_size=9, cross_arm_nm=0.05))
     assert events[-1].outcome is Outcome.FINISHED
     assert instrument.exposures == 4 + 5 * 10
     for event in of(PointMeasured, events):
@@ -354,7 +354,7 @@ def test_the_charge_density_is_read_from_five_exposures() -> None:
 
 def test_a_camera_that_fails_at_an_end_of_the_cross_loses_nothing() -> None:
     """The second point's third end."""
-    plan = dataclasses.replace(PLAN, scalarizer="charge_density", patch_size=9, cross_arm_nm=0.05)
+    plan = changed(PLAN, scalarizer="charge_density", patch_size=9, cross_arm_nm=0.05)
     events = run(SimulatedInstrument(trouble=failing_at(4 + 5 + 4)), plan)
     assert events[-1].outcome is Outcome.FAILED
     assert [len(event.ends) for event in of(PointMeasured, events)] == [4, 2]
@@ -364,7 +364,7 @@ def test_a_camera_that_fails_at_an_end_of_the_cross_loses_nothing() -> None:
 
 
 def test_a_cross_that_would_leave_the_survey_is_refused() -> None:
-    events = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="charge_density", cross_arm_nm=3.0))
+    events = run(SimulatedInstrument(), changed(PLAN, scalarizer="charge_density", cross_arm_nm=3.0))
     assert events[-1].message.startswith("The cross's arm of 3 nm would leave the survey")
 
 
@@ -375,7 +375,7 @@ def switching(at: int, scalarizer: str, goal: str = "largest"):
     def record(event: Event) -> None:
         events.append(event)
         if isinstance(event, StepCompleted) and event.step == at:
-            runner.drive_by(scalarizer, goal, 0.0)
+            runner.give(ChangeObjective(scalarizer, goal, 0.0))
 
     runner = Runner(SimulatedInstrument(), PLAN, record)
     runner.run()
@@ -387,8 +387,8 @@ def switching(at: int, scalarizer: str, goal: str = "largest"):
 def test_the_driver_can_be_switched_during_a_run(at, scalarizer) -> None:
     events, _ = switching(at, scalarizer)
     assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 10 points measured.")
-    (changed,) = of(DriverChanged, events)
-    assert (changed.plan.scalarizer, changed.after_run) == (scalarizer, False)
+    (changed,) = of(CommandApplied, events)
+    assert (changed.plan.objective.scalarizer, changed.after_run) == (scalarizer, False)
     steps = [event.step for event in events[: events.index(changed)] if isinstance(event, StepCompleted)]
     assert steps[-1] == at
     measured = [event.measurement.proposal.candidate for event in of(PointMeasured, events)]
@@ -400,7 +400,7 @@ def test_the_driver_can_be_switched_during_a_run(at, scalarizer) -> None:
 def test_a_switched_run_goes_on_as_one_that_followed_that_reading_from_the_start() -> None:
     """The model learns from the readings that were logged: at once, and the same."""
     events, _ = switching(4, "abf")
-    straight = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="abf"))
+    straight = run(SimulatedInstrument(), changed(PLAN, scalarizer="abf"))
     proposals = [[event.measurement.proposal for event in of(PointMeasured, e)] for e in (events, straight)]
     assert proposals[0] == proposals[1]
     assert proposals[0] != [event.measurement.proposal for event in of(PointMeasured, run(SimulatedInstrument()))]
@@ -409,21 +409,21 @@ def test_a_switched_run_goes_on_as_one_that_followed_that_reading_from_the_start
 def test_a_run_that_has_ended_tells_what_another_reading_would_have_said() -> None:
     events, runner = switching(0, "abf")
     maps = of(StepCompleted, events)[-1].maps
-    runner.drive_by("abf", "smallest", 0.0)
+    runner.give(ChangeObjective("abf", "smallest", 0.0))
     changed = events[-1]
-    assert isinstance(changed, DriverChanged)
+    assert isinstance(changed, CommandApplied)
     assert changed.after_run
-    assert changed.plan.scalarizer == "abf"
+    assert changed.plan.objective.scalarizer == "abf"
     assert not numpy.array_equal(changed.maps.prediction, maps.prediction, equal_nan=True)
     with pytest.raises(ValueError, match="There is no scalarizer 'colour'"):
-        runner.drive_by("colour", "largest", 0.0)
+        runner.give(ChangeObjective("colour", "largest", 0.0))
 
 
 def test_without_a_measurement_there_is_nothing_to_switch() -> None:
     runner = Runner(SimulatedInstrument(trouble=failing_at(1)), PLAN, lambda event: None)
     runner.run()
     with pytest.raises(ValueError, match="The run has measured nothing that another scalarizer could read"):
-        runner.drive_by("abf", "largest", 0.0)
+        runner.give(ChangeObjective("abf", "largest", 0.0))
 
 
 def file_with(folder: pathlib.Path, name: str, returned: str) -> pathlib.Path:
@@ -439,7 +439,7 @@ def file_with(folder: pathlib.Path, name: str, returned: str) -> pathlib.Path:
 
 def test_a_scalarizer_of_the_users_own_that_fails_costs_only_its_reading(tmp_path) -> None:
     own = file_with(tmp_path, "broken", "1 / 0")
-    events = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own), expression="com_x / bf"))
+    events = run(SimulatedInstrument(), changed(PLAN, scalarizer_file=str(own), expression="com_x / bf"))
     assert events[-1].outcome is Outcome.FINISHED
     for event in of(PointMeasured, events):
         readings = event.measurement.readings
@@ -448,9 +448,7 @@ def test_a_scalarizer_of_the_users_own_that_fails_costs_only_its_reading(tmp_pat
 
 
 def test_the_principal_component_is_known_of_all_patterns_once_it_is_of_enough() -> None:
-    events = run(
-        SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="principal_component", seed_points=9, steps=4)
-    )
+    events = run(SimulatedInstrument(), changed(PLAN, scalarizer="principal_component", seed_points=9, model_points=4))
     assert events[-1].outcome is Outcome.FINISHED
     (revised,) = of(ReadingsRevised, events)
     first = [event.measurement.readings["principal_component"] for event in of(PointMeasured, events)]
@@ -471,7 +469,7 @@ def test_what_was_seen_before_is_not_new() -> None:
 
 def test_a_switch_in_the_last_step_is_followed_too() -> None:
     events, _ = switching(10, "abf")
-    assert [type(event) for event in events[-2:]] == [DriverChanged, RunEnded]
+    assert [type(event) for event in events[-2:]] == [CommandApplied, RunEnded]
 
 
 def test_a_file_that_is_edited_during_a_run_changes_nothing(tmp_path) -> None:
@@ -482,7 +480,7 @@ def test_a_file_that_is_edited_during_a_run_changes_nothing(tmp_path) -> None:
         events.append(event)
         file_with(tmp_path, f"other_{len(events)}", "1, 1")
 
-    ended = Runner(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own)), record).run()
+    ended = Runner(SimulatedInstrument(), changed(PLAN, scalarizer_file=str(own)), record).run()
     assert ended.outcome is Outcome.FINISHED
     assert all("one" in event.measurement.readings for event in of(PointMeasured, events))
 
@@ -499,7 +497,7 @@ def test_the_reference_of_a_run_has_the_lattice_that_was_met() -> None:
 def test_a_reference_of_another_camera_length_ends_the_run_and_keeps_the_pattern(tmp_path) -> None:
     (found,) = of(ReferenceFound, run(SimulatedInstrument()))
     save_reference(dataclasses.replace(found.reference, mrad_per_pixel=(5.0, 5.0)), tmp_path / "reference.npz")
-    plan = dataclasses.replace(PLAN, reference="file", reference_file=str(tmp_path / "reference.npz"))
+    plan = changed(PLAN, reference="file", reference_file=str(tmp_path / "reference.npz"))
     events = run(SimulatedInstrument(), plan)
     assert events[-1].message.startswith("The reference has pixels of 5 x 5 mrad but the camera of 2.5 x 2.5")
     assert len(of(PointMeasured, events)) == 1
@@ -507,7 +505,7 @@ def test_a_reference_of_another_camera_length_ends_the_run_and_keeps_the_pattern
 
 def test_a_reading_that_has_no_number_at_some_places_can_drive() -> None:
     """A square root of what is negative at half of them."""
-    events = run(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer="composite", expression="sqrt(com_x)"))
+    events = run(SimulatedInstrument(), changed(PLAN, scalarizer="composite", expression="sqrt(com_x)"))
     assert events[-1].outcome is Outcome.FINISHED
     readings = [event.measurement.readings["composite"] for event in of(PointMeasured, events)]
     assert any(reading.reason for reading in readings)
@@ -518,17 +516,17 @@ def test_a_switch_while_the_run_ends_is_not_lost() -> None:
     events: list[Event] = []
     instrument = SimulatedInstrument()
     runner = Runner(instrument, PLAN, events.append)
-    instrument.restore = lambda: runner.drive_by("abf", "largest", 0.0)
+    instrument.restore = lambda: runner.give(ChangeObjective("abf", "largest", 0.0))
     runner.run()
-    assert isinstance(events[-1], DriverChanged)
+    assert isinstance(events[-1], CommandApplied)
     assert events[-1].after_run
 
 
 def test_a_run_can_be_switched_when_its_file_is_gone(tmp_path) -> None:
     own = file_with(tmp_path, "one", "1, 1")
     events: list[Event] = []
-    runner = Runner(SimulatedInstrument(), dataclasses.replace(PLAN, scalarizer_file=str(own)), events.append)
+    runner = Runner(SimulatedInstrument(), changed(PLAN, scalarizer_file=str(own)), events.append)
     runner.run()
     own.unlink()
-    runner.drive_by("one", "largest", 0.0)
-    assert events[-1].plan.driver.name == "one"
+    runner.give(ChangeObjective("one", "largest", 0.0))
+    assert events[-1].objective.scalarizer.name == "one"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.experiment import ModelSummary
-from dkl_ae.model import VarianceFractions
+from dkl_ae.model import ModelSummary, VarianceFractions
 from dkl_ae.run import model_text
 
 fractions = st.builds(VarianceFractions, *[st.floats(0, 1)] * 5)

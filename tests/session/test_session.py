@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
+from collections.abc import Mapping
 
 import h5py
 import numpy
@@ -13,18 +14,30 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import ChangeObjective
+from dkl_ae.instruments import Instrument
 from dkl_ae.patterns import Patterns
 from dkl_ae.records import InstrumentError
-from dkl_ae.run import Event, NotKeptError, Outcome, PointMeasured, RunEnded, Runner, RunPaused, StepCompleted
-from dkl_ae.scalarizers import readings_of
+from dkl_ae.run import (
+    Event,
+    InterruptedRun,
+    NotKeptError,
+    Outcome,
+    PointMeasured,
+    RunEnded,
+    Runner,
+    RunPaused,
+    StepCompleted,
+)
+from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, readings_of
 from dkl_ae.session import MEASUREMENTS, Session, SessionWriter, kept_steps, open_session, take_up
 from dkl_ae.session.append import ROOM_BYTES
 from dkl_ae.session.disk.superblock import SIZE, repaired
+from dkl_ae.settings import Plan, changed, make_plan
 from tests.support.kept_runs import KilledError, kept_run, leave_open
 from tests.support.recorded_specimen import instrument
 
-PLAN = Plan(patch_size=9, seed_points=9, steps=11, random_seed=3, device="cpu")
+PLAN = make_plan(patch_size=9, seed_points=9, model_points=11, random_seed=3, compute_device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +53,7 @@ def test_everything_that_was_told_is_in_the_file(whole) -> None:
     with open_session(file) as session:
         assert (session.title, session.instrument) == ("A run", {"kind": "test"})
         assert session.plan == PLAN
-        assert (session.outcome, session.losses, session.count) == (Outcome.FINISHED, (), PLAN.points)
+        assert (session.outcome, session.losses, session.count) == (Outcome.FINISHED, (), PLAN.search.points)
         numpy.testing.assert_array_equal(session.survey.image, events[0].survey.image)
         assert session.survey.pixel_size_nm == events[0].survey.pixel_size_nm
         assert session.survey_dose == events[0].dose
@@ -83,7 +96,7 @@ def test_what_became_known_later_is_kept_too(whole) -> None:
 
 def test_a_session_is_read_with_nothing_but_hdf5(whole) -> None:
     with h5py.File(whole[0]) as opened:
-        count = PLAN.points
+        count = PLAN.search.points
         assert opened["survey/image"].shape == (24, 24)
         assert {len(column) for column in opened["measurements"].values()} == {count}
         assert {column.name for column in MEASUREMENTS} == set(opened["measurements"])
@@ -119,9 +132,22 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(whole, tmp_path, un
 
 
 def go_on(file: pathlib.Path, measured: int) -> RunEnded:
-    left, writer = take_up(file)
-    assert len(left.measurements) == measured
-    return Runner(instrument(), left.plan, lambda event: None, session=writer, left=left).run()
+    interrupted, scalarizers, writer = take_up(file)
+    assert len(interrupted.measurements) == measured
+    return resume(instrument(), interrupted, scalarizers, writer)
+
+
+def resume(
+    microscope: Instrument, interrupted: InterruptedRun, scalarizers: Mapping[str, Scalarizer], writer: SessionWriter
+) -> RunEnded:
+    return Runner(
+        microscope,
+        interrupted.plan,
+        lambda event: None,
+        scalarizers=scalarizers,
+        recorder=writer,
+        interrupted=interrupted,
+    ).run()
 
 
 def assert_equal_checkpoints(one: Session, other: Session) -> None:
@@ -139,17 +165,17 @@ VARIANTS = {
     "crosses": {"scalarizer": "charge_density", "cross_arm_nm": 0.05},
     "what is known late": {"scalarizer": "principal_component", "seed_points": 5},
     "many points of no number": {"scalarizer": "bragg_spacing"},
-    "a cost and a spacing": {"travel_cost": 0.5, "least_spacing_nm": 0.2},
-    "the network alone": {"embedding": "network", "goal": "smallest"},
+    "a cost and a spacing": {"travel_cost": 0.5, "minimum_spacing_nm": 0.2},
+    "the network alone": {"kernel_input": "network", "goal": "smallest"},
 }
 
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_runs_of_every_kind_go_on_as_if_they_had_not_been_killed(tmp_path, changes) -> None:
-    plan = dataclasses.replace(PLAN, **{"steps": 8, **changes})
+    plan = changed(PLAN, **{"model_points": 8, **changes})
     whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
     kept_run(whole, plan)
-    for until in (plan.seed_points - 1, plan.points - 2):
+    for until in (plan.search.seed_points - 1, plan.search.points - 2):
         kept_run(killed, plan, killed_after=until)
         go_on(killed, until)
         with open_session(whole) as expected, open_session(killed) as session:
@@ -162,7 +188,7 @@ def test_a_run_from_a_saved_model_goes_on_from_it(tmp_path, whole) -> None:
     earlier = Runner(instrument(), PLAN, lambda event: None)
     earlier.run()
     earlier.pretrained().save(tmp_path / "earlier.dklmodel")
-    plan = dataclasses.replace(PLAN, seed_points=0, steps=6, pretrained=str(tmp_path / "earlier.dklmodel"))
+    plan = changed(PLAN, seed_points=0, model_points=6, pretrained=str(tmp_path / "earlier.dklmodel"))
     kept_run(tmp_path / "whole.h5", plan)
     for until in (1, 4):
         kept_run(tmp_path / "killed.h5", plan, killed_after=until)
@@ -176,12 +202,12 @@ def switched_run(file: pathlib.Path, until: int | None) -> None:
 
     def show(event: Event) -> None:
         if isinstance(event, PointMeasured) and event.step == 12:
-            runner.drive_by("com_angle", "value", 0.5)
+            runner.give(ChangeObjective("com_angle", "value", 0.5))
         if isinstance(event, PointMeasured) and event.step == until:
             raise KilledError
 
-    writer = SessionWriter(file, PLAN)
-    runner = Runner(instrument(), PLAN, show, session=writer)
+    writer = SessionWriter(file, PLAN, SCALARIZERS)
+    runner = Runner(instrument(), PLAN, show, recorder=writer)
     if until is None:
         runner.run()
         return
@@ -197,8 +223,8 @@ def test_a_switched_run_goes_on_as_it_was_switched(tmp_path, until) -> None:
     go_on(tmp_path / "killed.h5", until)
     with open_session(tmp_path / "whole.h5") as expected, open_session(tmp_path / "killed.h5") as session:
         assert path_of(session)[0] == path_of(expected)[0]
-        assert session.followed(12).scalarizer == "com_angle"
-        assert session.followed(11).scalarizer == "com_magnitude"
+        assert session.objective(12).scalarizer.name == "com_angle"
+        assert session.objective(11).scalarizer.name == "com_magnitude"
 
 
 def test_a_run_that_was_killed_before_its_first_point_keeps_survey_and_reference(tmp_path) -> None:
@@ -211,13 +237,13 @@ def test_a_run_that_was_killed_before_its_first_point_keeps_survey_and_reference
     with pytest.raises(KilledError):
         Runner(instrument(), PLAN, show, session=SessionWriter(file, PLAN)).run()
     microscope = instrument()
-    left, writer = take_up(file)
-    dose = left.dose
-    Runner(microscope, left.plan, lambda event: None, session=writer, left=left).run()
+    interrupted, scalarizers, writer = take_up(file)
+    dose = interrupted.dose
+    resume(microscope, interrupted, scalarizers, writer)
     with open_session(file) as session:
-        assert session.count == PLAN.points
-        assert len(session.reference_frames()) == PLAN.reference_frames
-        exposed = PLAN.points * 0.01
+        assert session.count == PLAN.search.points
+        assert len(session.reference_frames()) == PLAN.reference.frames
+        exposed = PLAN.search.points * 0.01
         assert session.dose(session.count).exposure_s == pytest.approx(dose.exposure_s + exposed)
 
 
@@ -228,7 +254,9 @@ def test_a_run_that_fails_before_its_first_point_says_why(tmp_path) -> None:
         raise InstrumentError("The camera failed: check it, then start again.")
 
     microscope.acquire_pattern = failing
-    Runner(microscope, PLAN, lambda event: None, session=SessionWriter(tmp_path / "failed.h5", PLAN)).run()
+    Runner(
+        microscope, PLAN, lambda event: None, recorder=SessionWriter(tmp_path / "failed.h5", PLAN, SCALARIZERS)
+    ).run()
     with open_session(tmp_path / "failed.h5") as session:
         assert (session.count, session.outcome, session.reference) == (0, Outcome.FAILED, None)
         assert session.log[-1].text == "The camera failed: check it, then start again."
@@ -305,7 +333,7 @@ def test_most_of_a_file_that_lost_its_last_tenth_is_there(whole, tmp_path) -> No
     content = whole[0].read_bytes()
     (tmp_path / "cut.h5").write_bytes(content[: int(0.9 * len(content))])
     with open_session(tmp_path / "cut.h5") as session:
-        assert session.count >= 0.6 * PLAN.points
+        assert session.count >= 0.6 * PLAN.search.points
         assert session.losses[0].startswith("cut.h5 is cut off: ")
 
 
@@ -319,8 +347,8 @@ def test_a_run_can_be_read_while_it_is_written(tmp_path) -> None:
                 counts.append(session.count)
                 assert session.outcome is None
 
-    Runner(instrument(), PLAN, show, session=SessionWriter(file, PLAN)).run()
-    assert counts == list(range(1, PLAN.points + 1))
+    Runner(instrument(), PLAN, show, recorder=SessionWriter(file, PLAN, SCALARIZERS)).run()
+    assert counts == list(range(1, PLAN.search.points + 1))
 
 
 # What cannot be written.
@@ -339,7 +367,7 @@ def paused_run(file: pathlib.Path, trouble, mend) -> tuple[list[Event], RunEnded
                 mend()
                 runner.resume()
 
-    runner = Runner(instrument(), PLAN, show, session=SessionWriter(file, PLAN))
+    runner = Runner(instrument(), PLAN, show, recorder=SessionWriter(file, PLAN, SCALARIZERS))
     return events, runner.run()
 
 
@@ -397,7 +425,7 @@ def stopped_run(folder: pathlib.Path, trouble) -> RunEnded:
             runner.stop()
 
     folder.mkdir()
-    runner = Runner(instrument(), PLAN, show, session=SessionWriter(folder / "run.h5", PLAN))
+    runner = Runner(instrument(), PLAN, show, recorder=SessionWriter(folder / "run.h5", PLAN, SCALARIZERS))
     return runner.run()
 
 
@@ -422,7 +450,7 @@ def test_a_run_that_is_stopped_and_cannot_write_says_so(tmp_path) -> None:
 def test_a_session_that_is_written_elsewhere_does_not_go_on(tmp_path) -> None:
     file = tmp_path / "run.h5"
     kept_run(file, PLAN, killed_after=5)
-    take_up(file)[1].close()
+    take_up(file)[2].close()
     with h5py.File(file, "r+"), pytest.raises(NotKeptError, match=r"close it everywhere else, then resume\.$"):
         take_up(file)
 
@@ -441,7 +469,7 @@ def brightest(pattern, reference):
 
 def own_plan(folder: pathlib.Path) -> Plan:
     (folder / "mine.py").write_text(SOURCE)
-    return dataclasses.replace(PLAN, scalarizer="brightest", scalarizer_file=str(folder / "mine.py"))
+    return changed(PLAN, scalarizer="brightest", scalarizer_file=str(folder / "mine.py"))
 
 
 def test_a_session_is_read_without_running_the_users_file(tmp_path) -> None:
@@ -449,11 +477,10 @@ def test_a_session_is_read_without_running_the_users_file(tmp_path) -> None:
     kept_run(tmp_path / "run.h5", plan, killed_after=12)
     (tmp_path / "mine.py").unlink()
     with open_session(tmp_path / "run.h5") as session:
-        assert session.plan.driver.label == plan.driver.label
-        assert session.plan.driver.unit == "counts"
+        reader = session.objective(12).scalarizer
+        assert (reader.label, reader.unit) == ("Brightest", "counts")
         assert session.input("scalarizer_file").decode() == SOURCE
         assert session.measurement(3).readings["brightest"].value == session.pattern(3).max()
-        reader = session.plan.driver
         found = readings_of(Patterns(session.pattern(3)[numpy.newaxis], session.reference), [reader])[reader.name]
         assert "A saved session holds readings" in found.reason
 
@@ -480,7 +507,7 @@ def test_a_session_of_the_first_version_is_read() -> None:
         assert session.version == 1
         assert session.count == 12
         assert session.outcome is Outcome.FINISHED
-        assert session.plan.scalarizer == "com_magnitude"
+        assert session.plan.objective.scalarizer == "com_magnitude"
         assert session.pattern(0).shape == (64, 64)
         assert session.pattern(11).sum() == session.columns["electrons"][11]
         assert session.map_steps.tolist() == list(range(9, 13))

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import ChangeObjective
 from dkl_ae.run import Event, PointMeasured, ReferenceFound, Runner, StepCompleted
+from dkl_ae.scalarizers import scalarizers_of
 from dkl_ae.session import About, SessionWriter
-from dkl_ae.settings import SMALLEST
+from dkl_ae.settings import SMALLEST, Plan, make_plan
 from tests.support.recorded_specimen import instrument
 
-QUICK_PLAN = Plan(patch_size=5, seed_points=6, steps=9, random_seed=3, device="cpu")
+QUICK_PLAN = make_plan(patch_size=5, seed_points=6, model_points=9, random_seed=3, compute_device="cpu")
 SWITCHED_AFTER = 10
 """Of its fifteen points."""
 
@@ -43,14 +44,15 @@ def kept_run(
     def show(event: Event) -> None:
         events.append(event)
         if isinstance(event, StepCompleted) and event.step == switched_after:
-            runner.drive_by("abf", SMALLEST, 0.0)
+            runner.give(ChangeObjective("abf", SMALLEST, 0.0))
         if isinstance(event, PointMeasured) and event.step == killed_after:
             raise KilledError
         if stopped_at_reference and isinstance(event, ReferenceFound):
             runner.stop()
 
-    writer = SessionWriter(file, plan, About(title, {"kind": "test"}))
-    runner = Runner(instrument(), plan, show, make_surrogate, session=writer)
+    scalarizers = scalarizers_of(plan.objective)
+    writer = SessionWriter(file, plan, scalarizers, About(title, {"kind": "test"}))
+    runner = Runner(instrument(), plan, show, make_surrogate, scalarizers=scalarizers, recorder=writer)
     if killed_after is None:
         runner.run()
     else:

@@ -54,7 +54,7 @@ def open_panel() -> Iterator[Callable[..., Any]]:
     def make(context: Any, **texts: str) -> Any:
         panel = PANEL.open(context.document_controller)
         panels.append(panel)
-        for name, text in {"seed_points": "3", "steps": "3", "patch_size": "9", **texts}.items():
+        for name, text in {"seed_points": "3", "model_points": "3", "patch_size": "9", **texts}.items():
             panel.handler.set_text(name, text)
         return panel.handler
 

@@ -188,7 +188,7 @@ def test_a_scalarizer_of_each_kind_can_drive(simulator, open_panel, scalarizer) 
 
 def test_readings_that_are_known_later_are_filled_in(simulator, open_panel) -> None:
     """The principal component is that of the first eight patterns."""
-    handler = open_panel(simulator, steps="6", scalarizer="principal_component")
+    handler = open_panel(simulator, model_points="6", scalarizer="principal_component")
     run_to_end(simulator, handler)
     items = items_of(simulator)
     rows = numpy.array(items["measurements"].xdata.data)
@@ -234,13 +234,13 @@ def test_without_a_selected_item_the_panel_says_what_to_do(simulator, open_panel
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("patch_size", "0", "The patch size is 0: choose 1 or more."),
-        ("patch_size", "a", "The patch size is 'a': type a whole number such as 13."),
+        ("patch_size", "0", "Patch size cannot be 0 px: choose 1 or more."),
+        ("patch_size", "a", "Patch size cannot be 'a': type a whole number such as 13."),
         ("seed_points", "0", "The number of seed points is 0: choose 1 or more, or a saved model to start from."),
-        ("exposure_ms", "-1", "The exposure is -1 ms: choose more than 0 and at most 60,000 ms."),
-        ("acquisition_parameter", "", "The acquisition parameter is '': type a number such as 0.01."),
-        ("random_seed", "1.5", "The random seed is '1.5': type a whole number such as 0."),
-        ("cross_arm_nm", "0", "The cross's arm is 0.0 nm: choose a positive length, such as 0.06."),
+        ("exposure_ms", "-1", "Exposure cannot be -1 ms: choose more than 0 and at most 60,000 ms."),
+        ("acquisition_parameter", "", "Acquisition parameter cannot be '': type a number such as 0.01."),
+        ("random_seed", "1.5", "Random seed cannot be '1.5': type a whole number such as 0."),
+        ("cross_arm_nm", "0", "Cross arm cannot be 0 nm: choose more than 0."),
     ],
 )
 def test_a_setting_is_checked_as_it_is_typed(simulator, open_panel, name, text, sentence) -> None:
@@ -258,8 +258,8 @@ def test_a_setting_is_checked_as_it_is_typed(simulator, open_panel, name, text, 
     [
         ({"patch_size": "65"}, "The patch size is 65 px but the survey is 64 x 64 px: choose a smaller"),
         (
-            {"patch_size": "61", "seed_points": "15", "steps": "2"},
-            "The run asks for 15 seed points and 2 steps but the survey has 16 candidates: ask for fewer",
+            {"patch_size": "61", "seed_points": "15", "model_points": "2"},
+            "The run asks for 15 seed points and 2 model points but the survey has 16 candidates: ask for fewer",
         ),
     ],
 )
@@ -283,7 +283,7 @@ def test_a_survey_without_beam_is_refused(simulator, open_panel) -> None:
 
 
 def test_stop_keeps_what_was_measured(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="200")
+    handler = open_panel(simulator, model_points="200")
     run_to_step(simulator, handler, 5)
     handler.stop_button.on_clicked()
     pump(simulator, lambda: handler.idle.value)
@@ -317,7 +317,7 @@ def test_stop_breaks_off_a_long_exposure(simulator, open_panel) -> None:
 
 
 def test_a_pause_holds_the_run_with_the_beam_blanked(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="200")
+    handler = open_panel(simulator, model_points="200")
     run_to_step(simulator, handler, 4)
     handler.pause_button.on_clicked()
     pump(simulator, lambda: handler.message.value == "Paused, the beam is blanked.")
@@ -332,7 +332,7 @@ def test_a_pause_holds_the_run_with_the_beam_blanked(simulator, open_panel) -> N
 
 
 def test_a_camera_that_fails_ends_the_run_and_keeps_what_was_measured(simulator, open_panel, monkeypatch) -> None:
-    handler = open_panel(simulator, steps="200")
+    handler = open_panel(simulator, model_points="200")
     run_to_step(simulator, handler, 5)
 
     def fail(*args: Any, **named: Any) -> Any:
@@ -348,7 +348,7 @@ def test_a_camera_that_fails_ends_the_run_and_keeps_what_was_measured(simulator,
 
 
 def test_a_camera_that_hangs_ends_the_run(simulator, open_panel, monkeypatch) -> None:
-    handler = open_panel(simulator, steps="200")
+    handler = open_panel(simulator, model_points="200")
     run_to_step(simulator, handler, 2)
     released = threading.Event()
     get_frame_data = PatternDetector.get_frame_data
@@ -401,7 +401,7 @@ def test_a_probe_that_is_dragged_ends_the_run(simulator, open_panel, monkeypatch
 
 
 def test_a_beam_that_is_lost_ends_the_run(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="200")
+    handler = open_panel(simulator, model_points="200")
     run_to_step(simulator, handler, 5)
     simulator.instrument.SetVal("BeamCurrent", 0.0)
     pump(simulator, lambda: handler.idle.value)
@@ -409,7 +409,7 @@ def test_a_beam_that_is_lost_ends_the_run(simulator, open_panel) -> None:
 
 
 def test_a_second_start_is_refused(simulator, open_panel) -> None:
-    first = open_panel(simulator, steps="200")
+    first = open_panel(simulator, model_points="200")
     second = open_panel(simulator)
     first.start_button.on_clicked()
     first.start_clicked(None)
@@ -474,7 +474,7 @@ def test_without_a_blanker_the_probe_waits_in_the_corner_and_the_panel_says_so(
 
 
 def test_closing_the_panel_during_a_run_ends_it_safely(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="200")
+    handler = open_panel(simulator, model_points="200")
     run_to_step(simulator, handler, 5)
     handler.close()
     assert simulator.instrument.GetVal("C_Blank") == 1.0

@@ -57,7 +57,7 @@ def exposures(monkeypatch) -> list[Any]:
 
 
 def test_an_expression_is_offered_logged_and_can_drive(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="1")
+    handler = open_panel(simulator, model_points="1")
     assert "Composite" not in handler.scalarizer_labels.value
     handler.expression_edit.on_text_edited("com_magnitude / abf")
     assert handler.message.value == "Ready."
@@ -74,7 +74,7 @@ def test_an_expression_is_offered_logged_and_can_drive(simulator, open_panel) ->
 
 
 def test_your_scalarizers_can_drive_and_one_that_fails_costs_only_its_reading(simulator, open_panel, yours) -> None:
-    handler = open_panel(simulator, steps="1")
+    handler = open_panel(simulator, model_points="1")
     handler.set_text("scalarizer_file", yours)
     handler.set_text("scalarizer", "brightest")
     assert handler.scalarizer_combo.current_item == "Brightest pixel (electrons)"
@@ -102,7 +102,7 @@ def test_two_scalarizers_of_one_title_are_told_apart(simulator, open_panel, tmp_
 
 def test_what_cannot_be_read_of_a_pattern_is_told_and_the_run_goes_on(simulator, open_panel) -> None:
     """Graphene's discs lie beyond the detector."""
-    handler = open_panel(simulator, steps="0", expression="bragg_spacing / 2")
+    handler = open_panel(simulator, model_points="0", expression="bragg_spacing / 2")
     handler.start_button.on_clicked()
     pump(simulator, lambda: handler.message.value.startswith("Composite: no diffraction here: "))
     pump(simulator, lambda: handler.idle.value)
@@ -148,7 +148,7 @@ def test_the_choice_of_a_composite_outlives_typing_in_its_expression(simulator, 
     ],
 )
 def test_the_reference_is_exposed_where_it_is_asked_for(simulator, open_panel, exposures, texts, count, area) -> None:
-    handler = open_panel(simulator, steps="0")
+    handler = open_panel(simulator, model_points="0")
     for name, text in texts.items():
         handler.set_text(name, text)
     run_to_end(simulator, handler)
@@ -159,7 +159,7 @@ def test_the_reference_is_exposed_where_it_is_asked_for(simulator, open_panel, e
 
 
 def test_a_saved_reference_serves_another_run_and_costs_no_dose(simulator, open_panel, exposures, tmp_path) -> None:
-    handler = open_panel(simulator, steps="0")
+    handler = open_panel(simulator, model_points="0")
     assert not handler.save_reference_button.enabled
     run_to_end(simulator, handler)
     first = items_of(simulator)["reference"]
@@ -185,7 +185,7 @@ def test_a_saved_reference_serves_another_run_and_costs_no_dose(simulator, open_
 
 
 def test_the_reference_shows_disc_mask_and_rest(simulator, open_panel) -> None:
-    run_to_end(simulator, open_panel(simulator, steps="0"))
+    run_to_end(simulator, open_panel(simulator, model_points="0"))
     item = items_of(simulator)["reference"]
     reference = item.metadata[METADATA_KEY]["reference"]
     disc, mask, rest = simulator.document_model.get_display_item_for_data_item(item).graphics
@@ -275,7 +275,7 @@ def test_a_shape_that_cannot_be_a_virtual_detector_is_refused(simulator, open_pa
 
 
 def test_the_ends_of_a_cross_are_kept(simulator, open_panel, exposures) -> None:
-    handler = open_panel(simulator, scalarizer="charge_density", steps="0")
+    handler = open_panel(simulator, scalarizer="charge_density", model_points="0")
     run_to_end(simulator, handler)
     assert handler.message.value == "Finished: 3 points measured."
     items = items_of(simulator)

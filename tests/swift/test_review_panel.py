@@ -100,7 +100,7 @@ def shown(context: Any) -> dict[str, Any]:
 
 
 def choose_maps(handler: Any, scalarizer: str) -> None:
-    handler.scalarizer_index.value = 1 + list(handler._session.plan.scalarizers).index(scalarizer)
+    handler.scalarizer_index.value = 1 + list(handler._session.scalarizers).index(scalarizer)
 
 
 def assert_maps(context: Any, view: Any) -> None:
@@ -122,17 +122,17 @@ def test_wherever_the_slider_stands_the_items_show_what_the_session_holds(swift,
         assert set(items) == ROLES
         assert_maps(swift, view_then(session, number))
         numpy.testing.assert_array_equal(items["pattern"].data, session.pattern(number - 1))
-        driver = step_of(session, number).driver
-        values = session.readings[driver.name][0]
+        scalarizer = step_of(session, number).scalarizer
+        values = session.readings[scalarizer.name][0]
         later, read, expected = items["readings"].data
         numpy.testing.assert_array_equal(later, values)
         numpy.testing.assert_array_equal(read[:number], values[:number])
         assert numpy.isnan(read[number:]).all()
-        assert items["readings"].intensity_calibration.units == driver.unit
+        assert items["readings"].intensity_calibration.units == scalarizer.unit
         assert expected[number - 1] == session.columns["expected"][number - 1]
-        assert items["prediction"].intensity_calibration.units == driver.unit
+        assert items["prediction"].intensity_calibration.units == scalarizer.unit
         assert handler.step_text.value == f"{number} of {session.count}"
-        assert handler.maps_text.value.endswith(f"{driver.label}, after step {number}")
+        assert handler.maps_text.value.endswith(f"{scalarizer.label}, after step {number}")
     (group,) = swift.document_model.data_groups
     assert (group.title, len(group.display_items)) == (GROUP, len(ROLES))
     assert [c.units for c in items["path"].dimensional_calibrations] == ["nm", "nm"]

@@ -32,7 +32,7 @@ def assert_items_agree(context: Any, session: Session) -> None:
         numpy.testing.assert_array_equal(row, measurement_row(index + 1, session.measurement(index)))
     for index in range(session.count):
         numpy.testing.assert_array_equal(items["patterns"].xdata.data[index], session.pattern(index))
-    inside = session.plan.patch_size // 2
+    inside = session.plan.search.patch_size // 2
     for place, step in enumerate(items["maps"].metadata[METADATA_KEY]["steps"]):
         if step in session.map_steps:
             expected = session.maps(step).prediction[inside:-inside, inside:-inside].astype(numpy.float32)
@@ -47,7 +47,7 @@ def test_a_run_leaves_a_session_that_agrees_with_its_items(simulator, open_panel
         assert session.count == 6
         assert session.outcome == "finished"
         assert session.title.startswith("CoM magnitude, 20")
-        assert session.instrument["settings"]["patch_size"] == "9"
+        assert session.plan.search.patch_size == 9
         json.dumps(session.instrument["scan"])
         assert_items_agree(simulator, session)
     assert {item.metadata[METADATA_KEY]["session"] for item in items_of(simulator).values()} == {str(file)}
@@ -61,7 +61,7 @@ def candidates(file: pathlib.Path) -> list[int]:
 
 
 def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(simulator, open_panel) -> None:
-    texts = {"seed_points": "4", "steps": "16", "random_seed": "5", "device": "cpu"}
+    texts = {"seed_points": "4", "model_points": "16", "random_seed": "5", "compute_device": "cpu"}
     handler = open_panel(simulator, **texts)
     run_to_step(simulator, handler, 9)
     handler.stop_button.on_clicked()
@@ -93,7 +93,7 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(simulator,
 
 def test_a_full_disk_pauses_the_run_until_resume_is_pressed(simulator, open_panel, monkeypatch) -> None:
     real = shutil.disk_usage
-    handler = open_panel(simulator, steps="10")
+    handler = open_panel(simulator, model_points="10")
     run_to_step(simulator, handler, 4)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: real(folder)._replace(free=0))
     pump(simulator, lambda: handler.pause_label.value == "Resume")

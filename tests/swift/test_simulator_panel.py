@@ -14,12 +14,13 @@ import numpy
 import pytest
 import scipy.constants
 
+from dkl_ae.settings import make_plan
+
 pytest.importorskip("nion.instrumentation")
 
 from nion.instrumentation.test import AcquisitionTestContext
 from nion.utils import Geometry, Registry
 
-from dkl_ae.experiment import Plan
 from dkl_ae.instruments.column_instrument import ColumnInstrument
 from dkl_ae.recordings import open_recording
 from dkl_ae.records import Measurement
@@ -144,7 +145,7 @@ def test_nothing_is_loaded_while_the_camera_records(simulator: Any, panel: Any) 
 
 
 def test_nothing_is_loaded_during_an_automated_experiment(simulator: Any, panel: Any, open_panel: Any) -> None:
-    experiment = open_panel(simulator, steps="50")
+    experiment = open_panel(simulator, model_points="50")
     experiment.start_button.on_clicked()
     pump(simulator, lambda: experiment.progress.value > 0)
     load(panel, specimen="mnps3")
@@ -284,14 +285,24 @@ def test_a_probe_outside_the_recording_is_said_in_one_sentence(replay: Any, capl
 def test_live_equals_offline(replay: Any, open_panel: Any, recorded_file: pathlib.Path) -> None:
     """A run through the panel, Swift and its devices takes the path, and reads the readings, of the run without
     Swift on the same file."""
-    handler = open_panel(replay, seed_points="5", steps="8", patch_size="7", device="cpu", random_seed="11")
+    handler = open_panel(
+        replay, seed_points="5", model_points="8", patch_size="7", compute_device="cpu", random_seed="11"
+    )
     handler.start_button.on_clicked()
     pump(replay, lambda: handler.idle.value)
     assert handler.message.value == "Finished: 13 points measured."
 
     offline: list[Event] = []
     with open_session(handler.session_file) as live:
-        assert live.plan == Plan(seed_points=5, steps=8, patch_size=7, device="cpu", random_seed=11)
+        assert live.plan == make_plan(
+            seed_points=5,
+            model_points=8,
+            patch_size=7,
+            compute_device="cpu",
+            random_seed=11,
+            instrument_id=SIMULATOR_ID,
+            camera_id=configuration.CAMERA_ID,
+        )
         instrument = ColumnInstrument(ReplayColumn(open_recording(recorded_file), seed=3))
         ended = Runner(instrument, live.plan, offline.append).run()
         assert isinstance(ended, RunEnded)
@@ -324,7 +335,7 @@ def test_beside_another_microscope_each_run_uses_the_devices_of_its_own(
         theirs = nion_simulator.instrument.instrument_id
         assert Registry.get_component("stem_controller") is nion_simulator.instrument
         order = [SIMULATOR_ID, theirs] if ours_first else [theirs, SIMULATOR_ID]
-        handler = open_panel(nion_simulator, seed_points="2", steps="0", patch_size="5")
+        handler = open_panel(nion_simulator, seed_points="2", model_points="0", patch_size="5")
         for name in order:
             handler.set_text("instrument_id", name)
             handler.start_button.on_clicked()

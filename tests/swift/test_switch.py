@@ -18,7 +18,7 @@ ABF = "fraction of the beam"
 
 
 def test_a_run_is_switched_while_it_goes_on(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="14")
+    handler = open_panel(simulator, model_points="14")
     assert not handler.switch_button.enabled
     run_to_step(simulator, handler, 5)
     assert handler.scalarizer_combo.enabled
@@ -26,7 +26,7 @@ def test_a_run_is_switched_while_it_goes_on(simulator, open_panel) -> None:
     assert not handler.switch_button.enabled
     handler.set_text("scalarizer", "abf")
     handler.set_text("goal", "smallest")
-    assert handler.message.value.startswith("Press Switch")
+    assert handler.message.value.startswith("Press Change objective ")
     assert handler.switch_button.enabled
     before = measured(simulator)
     assert handler.best_text.value.split("\n")[0].endswith("mrad")
@@ -49,26 +49,26 @@ def test_a_run_is_switched_while_it_goes_on(simulator, open_panel) -> None:
     assert float(best) == pytest.approx(abf.min(), abs=1e-4)
     assert unit.endswith(ABF)
     described = items["maps"].metadata[METADATA_KEY]
-    first, second = described["drivers"]
-    assert first == {"from_step": 1, "scalarizer": "com_magnitude", "goal": "largest", "goal_value": 0.0}
-    assert second == first | {"from_step": second["from_step"], "scalarizer": "abf", "goal": "smallest"}
-    assert before < second["from_step"] <= 16
+    first, second = described["objectives"]
+    assert first == {"from_point": 1, "scalarizer": "com_magnitude", "goal": "largest", "goal_value": 0.0}
+    assert second == first | {"from_point": second["from_point"], "scalarizer": "abf", "goal": "smallest"}
+    assert before < second["from_point"] <= 16
     # What the model says before and after is of the one and of the other.
     maps = numpy.array(items["maps"].xdata.data)
     assert numpy.median(maps[-1, 0]) == pytest.approx(numpy.median(abf), abs=0.1)
-    index = described["steps"].index(second["from_step"] - 1)
+    index = described["steps"].index(second["from_point"] - 1)
     # A shift differs from place to place; the detector's share hardly does.
     assert maps[-1, 0].std() < 0.05 < maps[index, 0].std()
     numpy.testing.assert_array_equal(items["prediction"].data, maps[-1, 0])
 
 
 def test_a_run_that_is_switched_to_the_charge_exposes_crosses_from_there_on(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="200")
+    handler = open_panel(simulator, model_points="200")
     run_to_step(simulator, handler, 4)
     handler.set_text("scalarizer", "charge_density")
     handler.switch_button.on_clicked()
     pump(simulator, lambda: handler.message.value == "The run follows Charge density now.")
-    first = items_of(simulator)["maps"].metadata[METADATA_KEY]["drivers"][-1]["from_step"]
+    first = items_of(simulator)["maps"].metadata[METADATA_KEY]["objectives"][-1]["from_point"]
     pump(simulator, lambda: measured(simulator) >= first + 2)
     handler.stop_button.on_clicked()
     pump(simulator, lambda: handler.idle.value)
@@ -117,7 +117,7 @@ def test_a_run_that_has_ended_is_seen_by_another_scalarizer(simulator, open_pane
 
 
 def test_only_what_the_run_read_can_be_switched_to(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="0", expression="abf")
+    handler = open_panel(simulator, model_points="0", expression="abf")
     run_to_end(simulator, handler)
     handler.set_text("scalarizer", "charge_density")
     handler.switch_button.on_clicked()
@@ -137,7 +137,7 @@ def test_only_what_the_run_read_can_be_switched_to(simulator, open_panel) -> Non
 
 
 def test_closing_the_panel_while_the_model_learns_anew_is_safe(simulator, open_panel) -> None:
-    handler = open_panel(simulator, steps="0")
+    handler = open_panel(simulator, model_points="0")
     run_to_end(simulator, handler)
     handler.set_text("scalarizer", "abf")
     handler.switch_button.on_clicked()
@@ -146,14 +146,16 @@ def test_closing_the_panel_while_the_model_learns_anew_is_safe(simulator, open_p
 
 
 def test_what_fails_in_learning_anew_is_told(simulator, open_panel, monkeypatch) -> None:
-    handler = open_panel(simulator, steps="0")
+    handler = open_panel(simulator, model_points="0")
     run_to_end(simulator, handler)
 
     def fail(*arguments: Any) -> Any:
         raise ArithmeticError("the matrix is singular")
 
-    monkeypatch.setattr("dkl_ae.experiment.experiment.Experiment.drive_by", fail)
+    monkeypatch.setattr("dkl_ae.experiment.experiment.Experiment.apply", fail)
     handler.set_text("scalarizer", "abf")
     handler.switch_button.on_clicked()
     pump(simulator, lambda: handler.start_button.enabled)
-    assert handler.message.value.startswith("abf cannot be followed (ArithmeticError: the matrix is singular)")
+    assert handler.message.value == (
+        "The program failed to change the run (ArithmeticError: the matrix is singular): see the log for details."
+    )

@@ -43,7 +43,7 @@ class SwiftInstrument:
         microscope: Microscope,
         *,
         channel: int,
-        exposure_s: float,
+        exposure_ms: float,
         given_survey: DataAndMetadata.DataAndMetadata | None = None,
         scan_settings: Mapping[str, typing.Any] | None = None,
         settle_s: float = 0.001,
@@ -59,8 +59,8 @@ class SwiftInstrument:
         _without_subscan(self._survey_parameters)
         self._settle_s = settle_s
         self._camera_parameters = copy.deepcopy(self._camera.get_current_frame_parameters())
-        self._camera_parameters.exposure_ms = exposure_s * 1000
-        self._exposure_s = exposure_s
+        self._camera_parameters.exposure_ms = exposure_ms
+        self._exposure_s = exposure_ms / 1000
         self._has_blanker = self._stem.TryGetVal(BLANKER)[0]
         self._survey_exposure_s = 0.0
         self._aborted = threading.Event()

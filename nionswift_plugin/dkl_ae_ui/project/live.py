@@ -12,9 +12,11 @@ from collections.abc import Sequence
 import numpy
 from nion.swift import DocumentController
 
-from dkl_ae.experiment import Maps, Plan
+from dkl_ae.experiment import Maps, Objective
 from dkl_ae.patterns import Reference
 from dkl_ae.records import AnyArray, Measurement, Patches, Proposal
+from dkl_ae.run import RunResumed
+from dkl_ae.settings import Plan
 from nionswift_plugin.dkl_ae_kit import Task, WindowTasks, shown_workspace
 from nionswift_plugin.dkl_ae_ui.project.path_picture import PathPicture
 from nionswift_plugin.dkl_ae_ui.project.pictures import (
@@ -42,7 +44,7 @@ class LiveItems:
 
     tasks: works them off.
     run: told by each item.
-    plan: as the run begins.
+    plan, objective: as the run begins.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class LiveItems:
         items: RunItems,
         run: RunDescription,
         plan: Plan,
+        objective: Objective,
     ) -> None:
         self._window = window
         self._tasks = tasks
         self._items = items
         self._run = run
         self._plan = plan
+        self._objective = objective
         self._patches: Patches | None = None
         self._path: PathPicture | None = None
         self._reference: Reference | None = None
@@ -73,7 +77,7 @@ class LiveItems:
         self._path = PathPicture(patches.survey.image)
         drawn = [
             path_over_survey(self._path, patches.survey, None),
-            *map_pictures(None, patches, self._plan.driver),
+            *map_pictures(None, patches, self._objective.scalarizer),
             Picture("pattern", "Current pattern", numpy.zeros((2, 2), numpy.float32)),
             self._curve(numpy.zeros(1)),
         ]
@@ -99,15 +103,15 @@ class LiveItems:
         self._maps, self._upcoming = maps, upcoming
         return self.refresh() if time.monotonic() - self._refreshed > _REFRESH_PERIOD_S else []
 
-    def follow(self, plan: Plan, maps: Maps | None) -> list[Task]:
-        """Another scalarizer or goal drives the run."""
-        self._plan, self._maps, self._upcoming = plan, maps, None
+    def change(self, plan: Plan, objective: Objective, maps: Maps | None) -> list[Task]:
+        """A command was applied."""
+        self._plan, self._objective, self._maps, self._upcoming = plan, objective, maps, None
         return self.refresh()
 
-    def take_up(self, plan: Plan, measurements: Sequence[Measurement], maps: Maps | None, pattern: AnyArray) -> None:
-        """An earlier run goes on with its plan of now, after its last pattern."""
-        self._plan, self._maps = plan, maps
-        for measurement in measurements:
+    def take_up(self, event: RunResumed, pattern: AnyArray) -> None:
+        """An earlier run goes on, after its last pattern."""
+        self._plan, self._objective, self._maps = event.plan, event.objective, event.maps
+        for measurement in event.interrupted.measurements:
             self.visit(measurement, pattern)
 
     def refresh(self) -> list[Task]:
@@ -117,31 +121,31 @@ class LiveItems:
             return []
         assert self._path is not None
         assert self._patches is not None
-        readings = numpy.array([m.readings[self._plan.scalarizer].value for m in self._measurements])
+        readings = numpy.array([m.readings[self._objective.scalarizer.name].value for m in self._measurements])
         draw_path = functools.partial(path_over_survey, self._path, self._patches.survey, self._upcoming)
         pictures = [self._curve(readings)]
         if self._pattern is not None and self._reference is not None:
             pictures.append(pattern_picture(self._pattern, self._reference))
-        pictures += map_pictures(self._maps, self._patches, self._plan.driver)
+        pictures += map_pictures(self._maps, self._patches, self._objective.scalarizer)
         return [lambda: self._show(draw_path()), *(functools.partial(self._show, picture) for picture in pictures)]
 
-    def add_afterwards(self, plan: Plan, maps: Maps | None) -> list[Task]:
-        """The run has ended, and another scalarizer is followed: the maps of the run stay as they were, and those of
+    def add_afterwards(self, plan: Plan, objective: Objective, maps: Maps | None) -> list[Task]:
+        """The run has ended, and another objective is looked at: the maps of the run stay as they were, and those of
         this one stand beside them."""
-        self._plan = plan
+        self._plan, self._objective = plan, objective
         if maps is None:
             return []
         assert self._patches is not None
-        driver = plan.driver
+        scalarizer = objective.scalarizer
         return [
             functools.partial(
                 self._items.add,
-                f"{picture.role} of {driver.name}",
-                f"{picture.title} of {driver.label}",
-                dataclasses.replace(picture, role=f"{picture.role} of {driver.name}").xdata(self._about()),
+                f"{picture.role} of {scalarizer.name}",
+                f"{picture.title} of {scalarizer.label}",
+                dataclasses.replace(picture, role=f"{picture.role} of {scalarizer.name}").xdata(self._about()),
                 COLOUR_MAPS[picture.role],
             )
-            for picture in map_pictures(maps, self._patches, driver)
+            for picture in map_pictures(maps, self._patches, scalarizer)
         ]
 
     def show_workspace(self) -> None:
@@ -164,7 +168,7 @@ class LiveItems:
         return {**self._run.of(self._plan), **measured}
 
     def _curve(self, readings: AnyArray) -> Picture:
-        return curves("readings", "Reading against step", readings, self._plan.driver.unit)
+        return curves("readings", "Reading against step", readings, self._objective.scalarizer.unit)
 
 
 def _workspace_layout() -> dict[str, typing.Any]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import typing
+from collections.abc import Mapping
 
 import numpy
 from nion.data import Calibration, DataAndMetadata
 
-from dkl_ae.experiment import Maps, Plan
+from dkl_ae.experiment import Maps
 from dkl_ae.patterns import Reference, reference_as_dict
 from dkl_ae.records import AnyArray, Measurement, Patches
-from dkl_ae.run import LeftRun, PointMeasured
-from dkl_ae.scalarizers import ENDS
+from dkl_ae.run import InterruptedRun, PointMeasured
+from dkl_ae.scalarizers import ENDS, Scalarizer
 from dkl_ae.session import MAPS, Session, kept_steps
+from dkl_ae.settings import Plan
 from nionswift_plugin.dkl_ae_kit import Task
 from nionswift_plugin.dkl_ae_ui.project import axes
 from nionswift_plugin.dkl_ae_ui.project.measurement_table import measurement_columns, measurement_row
@@ -30,13 +32,13 @@ class RunRecord:
     plan: as the run begins.
     """
 
-    def __init__(self, items: RunItems, run: RunDescription, plan: Plan) -> None:
+    def __init__(self, items: RunItems, run: RunDescription, plan: Plan, scalarizers: Mapping[str, Scalarizer]) -> None:
         self._items = items
         self._run = run
         self._plan = plan
         self._kept_steps = kept_steps(plan)
-        self._columns = measurement_columns(plan.scalarizers.values())
-        self._drivers = [_driver_from(1, plan)]
+        self._columns = measurement_columns(scalarizers.values())
+        self._objectives = [_objective_from(1, plan)]
         self._patches: Patches | None = None
         self._reference: Reference | None = None
         self._measured = 0
@@ -69,21 +71,28 @@ class RunRecord:
             return []
         return [lambda: self._write_maps(step, maps)]
 
-    def follow(self, plan: Plan, since: int | None = None) -> list[Task]:
-        """Another scalarizer or goal drives the run.
+    def change(self, plan: Plan, measured: int | None = None) -> list[Task]:
+        """A command was applied.
 
-        since: how many measurements there were; None for now.
+        measured: how many measurements there were; None for now.
         """
         self._plan = plan
-        self._drivers = [*self._drivers, _driver_from((self._measured if since is None else since) + 1, plan)]
+        first = (self._measured if measured is None else measured) + 1
+        self._objectives = [*self._objectives, _objective_from(first, plan)]
         return [lambda: self._items.describe("maps", self._about_maps())]
 
-    def take_up(self, left: LeftRun, session: Session) -> list[Task]:
+    def take_up(self, interrupted: InterruptedRun, session: Session) -> list[Task]:
         """The earlier part of a run is written as it was: the items of a run are whole."""
-        self._measured = len(left.measurements)
+        tasks: list[Task] = []
+        plan = interrupted.plan
+        for measured, command in session.commands:
+            plan = command.changed(plan)
+            tasks += self.change(plan, measured)
+        self._measured = len(interrupted.measurements)
         return [
+            *tasks,
             *(functools.partial(self._write_earlier, session, index) for index in range(self._measured)),
-            *self.rewrite(left.measurements),
+            *self.rewrite(interrupted.measurements),
             lambda: self._write_earlier_maps(session),
         ]
 
@@ -93,10 +102,10 @@ class RunRecord:
         return {METADATA_KEY: {**self._run.of(self._plan), "role": role, **more}}
 
     def _about_maps(self) -> dict[str, typing.Any]:
-        return self._about("maps", steps=list(self._kept_steps), maps=list(MAPS), drivers=self._drivers)
+        return self._about("maps", steps=list(self._kept_steps), maps=list(MAPS), objectives=self._objectives)
 
     def _add_measurements(self) -> None:
-        shape = (self._plan.points, len(self._columns))
+        shape = (self._plan.search.points, len(self._columns))
         self._items.add_reserved(
             "measurements",
             "Measurements",
@@ -147,7 +156,7 @@ class RunRecord:
         self._items.add_reserved(
             role,
             title,
-            (self._plan.points, *several, *pattern.shape),
+            (self._plan.search.points, *several, *pattern.shape),
             pattern.dtype,
             DataAndMetadata.DataDescriptor(False, 1 + len(several), 2),
             [axes.steps(), *(Calibration.Calibration() for _ in several), *axes.of_pattern(self._reference)],
@@ -170,5 +179,12 @@ class RunRecord:
                 self._write_maps(step, maps)
 
 
-def _driver_from(step: int, plan: Plan) -> dict[str, typing.Any]:
-    return {"from_step": step, "scalarizer": plan.scalarizer, "goal": plan.goal, "goal_value": plan.goal_value}
+def _objective_from(number: int, plan: Plan) -> dict[str, typing.Any]:
+    """What is optimized from a point on."""
+    objective = plan.objective
+    return {
+        "from_point": number,
+        "scalarizer": objective.scalarizer,
+        "goal": objective.goal,
+        "goal_value": objective.goal_value,
+    }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from nion.swift import DocumentController
 
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import Objective
 from dkl_ae.records import Patches, Survey
 from dkl_ae.run import (
-    DriverChanged,
+    CommandApplied,
     Event,
     PointMeasured,
     ReadingsRevised,
@@ -20,7 +20,9 @@ from dkl_ae.run import (
     StepCompleted,
     SurveyAcquired,
 )
+from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session import open_session
+from dkl_ae.settings import Plan
 from nionswift_plugin.dkl_ae_kit import Task, WindowTasks
 from nionswift_plugin.dkl_ae_ui.project.live import LiveItems
 from nionswift_plugin.dkl_ae_ui.project.pictures import survey_picture
@@ -34,6 +36,7 @@ class Recorder:
 
     Made and closed on the window's thread; `record` is called from the run's thread.
 
+    scalarizers: those that read the patterns, by name.
     run: its title stands in the title of each of its items.
     on_event: told of every event on the window's thread, after the recorder dealt with it.
     on_failure: told, in one sentence, when something could not be kept or shown.
@@ -43,6 +46,7 @@ class Recorder:
         self,
         window: DocumentController.DocumentController,
         plan: Plan,
+        scalarizers: Mapping[str, Scalarizer],
         run: RunDescription,
         on_event: Callable[[Event], None],
         on_failure: Callable[[str], None],
@@ -54,8 +58,8 @@ class Recorder:
         self._on_failure = on_failure
         self.tasks = WindowTasks(window, self._tell_of_failure)
         self._items = RunItems(window.document_model, run.title)
-        self._kept = RunRecord(self._items, run, plan)
-        self._live = LiveItems(window, self.tasks, self._items, run, plan)
+        self._kept = RunRecord(self._items, run, plan, scalarizers)
+        self._live = LiveItems(window, self.tasks, self._items, run, plan, Objective.of(plan.objective, scalarizers))
 
     def record(self, event: Event) -> None:
         """Queue an event for the window's thread; never waits for it."""
@@ -88,10 +92,10 @@ class Recorder:
                 tasks = self._kept.rewrite(measurements)
             case StepCompleted():
                 tasks = self._kept.keep_maps(event.step, event.maps) + self._live.complete(event.maps, event.next)
-            case DriverChanged(after_run=True):
-                tasks = self._live.add_afterwards(event.plan, event.maps)
-            case DriverChanged():
-                tasks = self._kept.follow(event.plan) + self._live.follow(event.plan, event.maps)
+            case CommandApplied(after_run=True):
+                tasks = self._live.add_afterwards(event.plan, event.objective, event.maps)
+            case CommandApplied():
+                tasks = self._kept.change(event.plan) + self._live.change(event.plan, event.objective, event.maps)
             case RunPaused():
                 tasks = self._live.refresh()
             case RunResumed():
@@ -104,9 +108,9 @@ class Recorder:
         picture = survey_picture(survey)
         xdata = picture.xdata(self._run.of(self._plan))
         tasks: list[Task] = [lambda: self._items.add(picture.role, picture.title, xdata)]
-        if self._plan.patch_size > min(survey.shape):
+        if self._plan.search.patch_size > min(survey.shape):
             return tasks  # the run ends here: not one patch fits, and there will be no maps
-        patches = Patches(survey, self._plan.patch_size)
+        patches = Patches(survey, self._plan.search.patch_size)
         return [*tasks, *self._live.begin(patches), *self._kept.begin(patches), self._live.show_workspace]
 
     def _refer_to(self, event: ReferenceFound) -> list[Task]:
@@ -114,14 +118,12 @@ class Recorder:
         return self._kept.add_reference(event.reference, event.pattern)
 
     def _take_up(self, event: RunResumed) -> list[Task]:
-        left = event.left
-        tasks = self._begin(left.survey.survey)
-        if left.reference is not None:
-            tasks += self._refer_to(left.reference)
-        if not left.measurements:
+        interrupted = event.interrupted
+        tasks = self._begin(interrupted.survey.survey)
+        if interrupted.reference is not None:
+            tasks += self._refer_to(interrupted.reference)
+        if not interrupted.measurements:
             return tasks
-        if left.followed is not None:
-            tasks += self._kept.follow(event.plan, since=left.followed_since)
-        session = open_session(left.file)
-        self._live.take_up(event.plan, left.measurements, event.maps, session.pattern(session.count - 1))
-        return [*tasks, *self._kept.take_up(left, session), session.close, *self._live.refresh()]
+        session = open_session(interrupted.file)
+        self._live.take_up(event, session.pattern(session.count - 1))
+        return [*tasks, *self._kept.take_up(interrupted, session), session.close, *self._live.refresh()]

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import typing
 
-from dkl_ae.experiment import Plan
+from dkl_ae.settings import Plan, values_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,5 +18,5 @@ class RunDescription:
     """The file that keeps the same."""
 
     def of(self, plan: Plan) -> dict[str, typing.Any]:
-        """For the metadata of an item; plan: what was followed when it was made."""
-        return {"run": self.title, "session": str(self.session), "plan": dataclasses.asdict(plan)}
+        """For the metadata of an item; plan: as it was when it was made."""
+        return {"run": self.title, "session": str(self.session), "plan": values_of(plan)}

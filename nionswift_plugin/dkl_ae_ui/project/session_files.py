@@ -54,8 +54,8 @@ def last_unfinished(window: DocumentController.DocumentController) -> Unfinished
     for file in files[:_LOOKED_AT]:
         try:
             with open_session(file) as session:
-                if session.count < session.plan.points:
-                    return Unfinished(file, session.count, session.plan.points, session.title)
+                if session.count < session.plan.search.points:
+                    return Unfinished(file, session.count, session.plan.search.points, session.title)
         except UserError:
             continue  # Another's file, or a damaged one: reviewing it tells which.
         return None

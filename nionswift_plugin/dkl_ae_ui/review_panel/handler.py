@@ -117,7 +117,7 @@ class Handler(Declarative.Handler):
         self.title_text.value = session.title or session.file.name
         self.about_text.value = texts.about_session(session)
         self._tell(" ".join(session.losses))
-        self.scalarizer_labels.value = [_AS_IT_WAS, *(s.title for s in session.plan.scalarizers.values())]
+        self.scalarizer_labels.value = [_AS_IT_WAS, *(s.title for s in session.scalarizers.values())]
         self.scalarizer_index.value = 0
         self.step_slider.maximum = session.count
         self.step.value = session.count
@@ -197,7 +197,7 @@ class Handler(Declarative.Handler):
     def _map_request(self) -> MapRequest | None:
         if self._session is None:
             return None
-        names = [None, *self._session.plan.scalarizers]
+        names = [None, *self._session.scalarizers]
         return MapRequest(self._session, self._number, names[self.scalarizer_index.value or 0])
 
     def _on_result(self, result: MapResult) -> None:
@@ -218,12 +218,12 @@ class Handler(Declarative.Handler):
             self._result = recorded_result(request)
         result = self._result if self._result is not None and self._result.request == request else None
         view, upcoming = (result.view, result.upcoming) if result is not None else (None, None)
-        number, picked, plan = request.number, self._picked or request.number, request.plan
+        number, picked, objective = request.number, self._picked or request.number, request.objective
         self._describe(request, result, picked, images.surprises)
         pictures = [images.path(number, picked, upcoming), images.pattern(picked)]
         if result is not None or self._result is None:
             pictures += images.maps(view)
-        pictures += images.curves(number, plan)
+        pictures += images.curves(number, objective)
         # One after the other, so that the window can do something else in between.
         self._tasks.split(*(functools.partial(self._displays.show, picture) for picture in pictures))
 

@@ -10,7 +10,7 @@ from nion.data import Calibration
 
 from dkl_ae.analysis import View, share_promised, share_within, surprises
 from dkl_ae.analysis import curves as curves_of
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import Objective
 from dkl_ae.records import FloatArray, Patches, Proposal
 from dkl_ae.session import Session
 from nionswift_plugin.dkl_ae_ui.project.path_picture import PathPicture
@@ -32,7 +32,7 @@ class Images:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.surprises = surprises(session)
-        self._patches = Patches(session.survey, session.plan.patch_size)
+        self._patches = Patches(session.survey, session.plan.search.patch_size)
         self._path = PathPicture(session.survey.image)
         self._visited = 0
 
@@ -56,19 +56,20 @@ class Images:
     def maps(self, view: View | None) -> list[Picture]:
         """Prediction, uncertainty and acquisition; zeros where the model says nothing."""
         if view is None:
-            pictures = map_pictures(None, self._patches, self._session.plan.driver)
+            pictures = map_pictures(None, self._patches, self._session.objective(0).scalarizer)
             return [self._told(picture, f"{picture.title}: none yet") for picture in pictures]
-        of, driver = f"of {view.plan.driver.label}, step {view.measured}", view.plan.driver
-        about = {"step": view.measured, "plan": dataclasses.asdict(view.plan)}
+        scalarizer = view.objective.scalarizer
+        of = f"of {scalarizer.label}, step {view.measured}"
+        about = {"step": view.measured, "objective": view.objective.text()}
         return [
             self._told(picture, f"{picture.title} {of}", **about)
-            for picture in map_pictures(view.maps, self._patches, driver)
+            for picture in map_pictures(view.maps, self._patches, scalarizer)
         ]
 
-    def curves(self, number: int, plan: Plan) -> list[Picture]:
+    def curves(self, number: int, objective: Objective) -> list[Picture]:
         """Readings and the best of them against the step, and how far the model was right."""
-        found = curves_of(self._session, plan)
-        label, unit = plan.driver.label, plan.driver.unit
+        found = curves_of(self._session, objective)
+        label, unit = objective.scalarizer.label, objective.scalarizer.unit
         readings = [found.readings, _until(number, found.readings), _until(number, found.expected)]
         best = [found.best, _until(number, found.best)]
         shares = [share_promised(_DEVIATIONS), share_within(self.surprises[:number], _DEVIATIONS)]

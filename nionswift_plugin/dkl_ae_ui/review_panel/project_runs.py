@@ -60,7 +60,7 @@ class ProjectRun:
     def agrees(self, session: Session, index: int) -> bool:
         """Whether a measurement, from 0, is in the project as it is in the session."""
         table, patterns = self.measurements.data, self.patterns.data
-        columns = measurement_columns(session.plan.scalarizers.values())
+        columns = measurement_columns(session.scalarizers.values())
         if list(self.measurements.metadata[METADATA_KEY]["columns"]) != list(columns):
             return False
         row = measurement_row(index + 1, session.measurement(index))

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from dkl_ae.analysis import View, next_place, plan_by, view_by, view_then
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import Objective
 from dkl_ae.records import Proposal
 from dkl_ae.session import Session
 
@@ -25,11 +25,12 @@ class MapRequest:
     """None for what was said."""
 
     @property
-    def plan(self) -> Plan:
-        """What the model followed, or would have followed."""
+    def objective(self) -> Objective:
+        """What was optimized, or would have been."""
         if self.scalarizer is None:
-            return self.session.followed(self.number - 1)
-        return plan_by(self.session, self.number, self.scalarizer)
+            return self.session.objective(self.number - 1)
+        plan = plan_by(self.session, self.number, self.scalarizer)
+        return Objective.of(plan.objective, self.session.scalarizers)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

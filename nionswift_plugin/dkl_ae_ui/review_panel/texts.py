@@ -8,20 +8,18 @@ from collections.abc import Sequence
 import numpy
 
 from dkl_ae.analysis import Step, share_within
-from dkl_ae.experiment import Plan
 from dkl_ae.records import FloatArray, Origin, Reading
 from dkl_ae.session import Session
-from dkl_ae.settings import LARGEST, SMALLEST
 from nionswift_plugin.dkl_ae_kit import with_error
 from nionswift_plugin.dkl_ae_ui.review_panel.refitting import MapRequest, MapResult
 
 
 def about_session(session: Session) -> str:
     """What it sought, how far it came and how it ended."""
-    drivers = [_sought(session.plan)]
-    drivers += [f"from step {change.measured + 1} {_sought(change.plan)}" for change in session.changes]
+    objectives = [session.objective(-1).text()]
+    objectives += [f"from step {measured + 1} {session.objective(measured).text()}" for measured, _ in session.commands]
     outcome = session.outcome or "broken off, or still going on"
-    return f"{', '.join(drivers)}; {session.count} of {session.plan.points} points; {outcome}"
+    return f"{', '.join(objectives)}; {session.count} of {session.plan.search.points} points; {outcome}"
 
 
 def chosen_by(step: Step) -> str:
@@ -36,7 +34,7 @@ def chosen_by(step: Step) -> str:
 def expected(step: Step) -> str:
     if step.expected is None or step.uncertainty is None:
         return "nothing: the model was not asked"
-    return with_error(step.expected, step.uncertainty, step.driver.unit)
+    return with_error(step.expected, step.uncertainty, step.scalarizer.unit)
 
 
 def read(step: Step) -> str:
@@ -72,11 +70,11 @@ def times(step: Step) -> str:
 def maps(request: MapRequest, result: MapResult | None) -> str:
     """Whose maps are shown, and of when."""
     if result is None:
-        return f"Learning what {request.plan.driver.label} would have said after step {request.number}..."
+        return f"Learning what {request.objective.scalarizer.label} would have said after step {request.number}..."
     view = result.view
     if view is None:
         return result.reason
-    of = f"of {_sought(view.plan)}, after step {view.measured}"
+    of = f"of {view.objective.text()}, after step {view.measured}"
     return of if view.measured == request.number else f"{of}: those of step {request.number} were not kept"
 
 
@@ -108,10 +106,3 @@ def _several(numbers: Sequence[int]) -> str:
     if len(numbers) > 5:
         return f"steps {', '.join(map(str, numbers[:4]))} and {len(numbers) - 4} more"
     return f"steps {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
-
-
-def _sought(plan: Plan) -> str:
-    label = plan.driver.label
-    if plan.goal in (LARGEST, SMALLEST):
-        return f"the {plan.goal} {label}"
-    return f"{label} of {plan.goal_value:g} {plan.driver.unit}".rstrip()

@@ -7,21 +7,19 @@ from collections.abc import Mapping
 from nion.utils import Model
 
 from dkl_ae.experiment import ACQUISITIONS
-from dkl_ae.records import UserError
 from dkl_ae.scalarizers import Scalarizer, catalogue
+from dkl_ae.settings import SETTINGS, Setting
 from nionswift_plugin.dkl_ae_ui import microscope
-from nionswift_plugin.dkl_ae_ui.run_panel.settings import (
-    DESCAN_LABELS,
-    DEVICE_LABELS,
-    EMBEDDING_LABELS,
-    GOALS,
-    MIRRORED_LABELS,
-    NUMBER_FIELDS,
-    REFERENCE_LABELS,
-    SURVEY_SOURCES,
-    TEXT_FIELDS,
-    default_parameter,
-)
+from nionswift_plugin.dkl_ae_ui.run_panel.settings import default_parameter
+
+_FLIPPED = {str(False): "No", str(True): "Yes"}
+_DEVICES = ("instrument_id", "camera_id", "channel")
+"""Chosen from what Swift has at the moment."""
+
+
+def is_choice(known: Setting) -> bool:
+    """Whether a setting is chosen from a list rather than typed."""
+    return known.choices is not None or known.kind is bool or known.key in ("scalarizer", "acquisition", *_DEVICES)
 
 
 class Choice:
@@ -56,66 +54,55 @@ class Choice:
 class Form:
     """The settings as the panel's widgets show them.
 
-    texts: what to show first, by the settings' names.
+    texts: what to show first, by the settings' keys.
     """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        known = catalogue(texts["scalarizer_file"], texts["expression"])
+        self.scalarizers: Mapping[str, Scalarizer] = catalogue(texts["scalarizer_file"], texts["expression"])
+        """Those that are offered."""
         self.choices = {
-            "instrument_id": Choice({}, ""),
-            "camera_id": Choice({}, ""),
-            "channel": Choice({}, ""),
-            "survey_source": Choice(SURVEY_SOURCES, texts["survey_source"]),
-            "scalarizer": Choice(_titles(known), texts["scalarizer"]),
-            "goal": Choice(GOALS, texts["goal"]),
-            "acquisition": Choice({a.name: a.label for a in ACQUISITIONS.values()}, texts["acquisition"]),
-            "embedding": Choice(EMBEDDING_LABELS, texts["embedding"]),
-            "device": Choice(DEVICE_LABELS, texts["device"]),
-            "reference": Choice(REFERENCE_LABELS, texts["reference"]),
-            "descan": Choice(DESCAN_LABELS, texts["descan"]),
-            "detector_mirrored": Choice(MIRRORED_LABELS, texts["detector_mirrored"]),
+            key: Choice(self._options(known), texts[key]) for key, known in SETTINGS.items() if is_choice(known)
         }
-        edited = [*(field.name for field in NUMBER_FIELDS), *TEXT_FIELDS]
-        self.edits = {name: Model.PropertyModel[str](texts[name]) for name in edited}
+        edited = [key for key, known in SETTINGS.items() if not is_choice(known)]
+        self.edits = {key: Model.PropertyModel[str](texts[key]) for key in edited}
         # What stands in each line edit. Writing it back to the edit at each key would select what was typed.
-        self._typed = {name: texts[name] for name in edited}
+        self._typed = {key: texts[key] for key in edited}
         self.acquisition_tip = Model.PropertyModel[str]("")
         self.scalarizer_tip = Model.PropertyModel[str]("")
-        self._known = known
         self._explain()
         self.offer_microscopes(texts)
 
     def texts(self) -> dict[str, str]:
-        """Every setting's text, by its name."""
-        texts = {name: choice.key for name, choice in self.choices.items()}
+        """Every setting's text, by its key."""
+        texts = {key: choice.key for key, choice in self.choices.items()}
         texts["channel"] = texts["channel"] or "0"
         return texts | self._typed
 
-    def set_text(self, name: str, text: str) -> None:
+    def set_text(self, key: str, text: str) -> None:
         """As if the user had chosen or typed it."""
-        if name in self.choices:
-            self.choices[name].key = text
-            self._follow(name)
+        if key in self.choices:
+            self.choices[key].key = text
+            self._follow(key)
         else:
-            self._typed[name] = text
-            self.edits[name].value = text
+            self._typed[key] = text
+            self.edits[key].value = text
 
-    def choose(self, name: str, index: int) -> None:
+    def choose(self, key: str, index: int) -> None:
         """The user has chosen."""
-        self.choices[name].index.value = index
-        self._follow(name)
+        self.choices[key].index.value = index
+        self._follow(key)
 
-    def type(self, name: str, text: str) -> None:
+    def type(self, key: str, text: str) -> None:
         """The user is typing."""
-        self._typed[name] = text
+        self._typed[key] = text
 
     def offer_scalarizers(self) -> None:
-        """Those of the file and the expression that are typed; while these cannot be used, those that were offered."""
-        try:
-            self._known = catalogue(self._typed["scalarizer_file"], self._typed["expression"])
-        except UserError:
-            return
-        self.choices["scalarizer"].offer(_titles(self._known))
+        """Those of the file and the expression that are typed.
+
+        Raises UserError while these cannot be used; those that were offered still are then.
+        """
+        self.scalarizers = catalogue(self._typed["scalarizer_file"], self._typed["expression"])
+        self.choices["scalarizer"].offer(_titles(self.scalarizers))
         self._explain()
 
     def offer_microscopes(self, texts: Mapping[str, str]) -> None:
@@ -126,16 +113,25 @@ class Form:
             choice.key = texts.get("instrument_id", "")
         self._offer_devices(texts)
 
-    def _follow(self, name: str) -> None:
+    def _options(self, known: Setting) -> Mapping[str, str]:
+        if known.key == "scalarizer":
+            return _titles(self.scalarizers)
+        if known.key == "acquisition":
+            return {name: acquisition.label for name, acquisition in ACQUISITIONS.items()}
+        if known.kind is bool:
+            return _FLIPPED
+        return known.choices or {}
+
+    def _follow(self, key: str) -> None:
         """Bring along what depends on a choice."""
-        if name == "instrument_id":
+        if key == "instrument_id":
             self._offer_devices({})
-        if name == "acquisition":
+        if key == "acquisition":
             self.set_text("acquisition_parameter", default_parameter(self.choices["acquisition"].key))
         self._explain()
 
     def _explain(self) -> None:
-        self.scalarizer_tip.value = self._known[self.choices["scalarizer"].key].description
+        self.scalarizer_tip.value = self.scalarizers[self.choices["scalarizer"].key].description
         self.acquisition_tip.value = ACQUISITIONS[self.choices["acquisition"].key].tool_tip
 
     def _offer_devices(self, texts: Mapping[str, str]) -> None:

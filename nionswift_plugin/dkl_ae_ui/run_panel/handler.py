@@ -1,4 +1,4 @@
-"""The panel "Automated Experiment": settings, Start, Pause, Stop, Switch, and how the run is doing."""
+"""The panel "Automated Experiment": settings, Start, Pause, Stop, Change objective, and how the run is doing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nion.swift.model import Notification
 from nion.ui import Declarative
 from nion.utils import Model, Registry
 
-from dkl_ae.experiment import Plan
+from dkl_ae.experiment import ChangeObjective, require_known
 from dkl_ae.patterns import Reference, save_reference
 from dkl_ae.records import Measurement, Reading, Survey, UserError
 from dkl_ae.run import (
+    CommandApplied,
     Dose,
-    DriverChanged,
     Event,
     Outcome,
     PointMeasured,
@@ -31,15 +31,15 @@ from dkl_ae.run import (
     model_text,
 )
 from dkl_ae.scalarizers import COMPOSITE
-from dkl_ae.settings import VALUE
+from dkl_ae.settings import SETTINGS, VALUE, ObjectiveSettings, Plan
 from nionswift_plugin.dkl_ae_kit import texts as wording
 from nionswift_plugin.dkl_ae_ui.project.session_files import Unfinished, last_unfinished
 from nionswift_plugin.dkl_ae_ui.run_panel import files
 from nionswift_plugin.dkl_ae_ui.run_panel.form import Form
 from nionswift_plugin.dkl_ae_ui.run_panel.reason_log import ReasonLog
-from nionswift_plugin.dkl_ae_ui.run_panel.run_control import RunControl
+from nionswift_plugin.dkl_ae_ui.run_panel.run_control import RunControl, new_run, resumed_run
 from nionswift_plugin.dkl_ae_ui.run_panel.selection import selected_rectangle, selected_shape
-from nionswift_plugin.dkl_ae_ui.run_panel.settings import Settings, remembered_texts
+from nionswift_plugin.dkl_ae_ui.run_panel.settings import about_patch_size, plan_of, remembered_texts
 from nionswift_plugin.dkl_ae_ui.run_panel.view import build_view
 
 if typing.TYPE_CHECKING:
@@ -55,12 +55,12 @@ class Handler(Declarative.Handler):
     def __init__(self, window: DocumentController.DocumentController) -> None:
         super().__init__()
         self._window = window
-        self._settings: Settings | None = None
+        self._chosen: Plan | None = None
         """What stands in the panel, unless it cannot work."""
         self._run: RunControl | None = None
         """The run under way, or the last one."""
-        self._followed: Plan | None = None
-        """Its plan, with the scalarizer and the goal that it follows now."""
+        self._plan: Plan | None = None
+        """Its plan, as it is now."""
         self._labels: dict[str, str] = {}
         """Of the scalarizers that read its patterns, by name."""
         self._reasons = ReasonLog(self._labels)
@@ -140,13 +140,16 @@ class Handler(Declarative.Handler):
     def _begin(self, session: pathlib.Path | None) -> bool:
         """Start a run, or go on with a session; whether that could be done."""
         try:
-            settings = Settings.from_texts(self._form.texts()) if session is None else Settings()
-            self._run = RunControl(self._window, settings, self._on_event, self._on_failure, session)
+            if session is None:
+                new = new_run(self._window, plan_of(self._form.texts()))
+            else:
+                new = resumed_run(self._window, session)
+            self._run = RunControl(self._window, new, self._on_event, self._on_failure)
         except UserError as error:
             self._tell(str(error))
             return False
-        self._followed = plan = self._run.plan
-        self._labels = {name: scalarizer.label for name, scalarizer in plan.scalarizers.items()}
+        self._plan = self._run.plan
+        self._labels = {name: scalarizer.label for name, scalarizer in self._run.scalarizers.items()}
         self._reasons = ReasonLog(self._labels)
         self.progress.value = 0
         self.points_measured = 0
@@ -174,26 +177,26 @@ class Handler(Declarative.Handler):
             self._run.stop()
 
     def switch_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        if self._run is None or self._settings is None:
+        if self._run is None or self._chosen is None:
             return
-        plan = self._settings.plan
-        self._run.drive_by(plan.scalarizer, plan.goal, plan.goal_value)
+        objective = self._chosen.objective
+        self._run.give(ChangeObjective(objective.scalarizer, objective.goal, objective.goal_value))
         self._tell("Learning from the run's readings..." if self.idle.value else "Switching at the next step...")
         self._enable()
 
-    def browse_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        self._browse("pretrained", "Start from a saved model", files.MODEL_FILES)
+    def browse_pretrained_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        self._browse("pretrained", files.MODEL_FILES)
 
-    def browse_reference_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        self._browse("reference_file", "Take the reference from a file", files.REFERENCE_FILES)
+    def browse_reference_file_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        self._browse("reference_file", files.REFERENCE_FILES)
 
-    def browse_scalarizers_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
-        self._browse("scalarizer_file", "Your scalarizers", files.PYTHON_FILES)
+    def browse_scalarizer_file_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
+        self._browse("scalarizer_file", files.PYTHON_FILES)
 
-    def _browse(self, name: str, title: str, kinds: str) -> None:
-        chosen, _, _ = self._window.get_file_path_dialog(title, "", kinds)
+    def _browse(self, key: str, kinds: str) -> None:
+        chosen, _, _ = self._window.get_file_path_dialog(SETTINGS[key].label, "", kinds)
         if chosen:
-            self.set_text(name, str(chosen))
+            self.set_text(key, str(chosen))
 
     def take_drawn_clicked(self, widget: Declarative.UIWidget | None = None) -> None:
         try:
@@ -261,7 +264,7 @@ class Handler(Declarative.Handler):
                 self._show_point(event)
             case StepCompleted():
                 self._show_step(event)
-            case DriverChanged():
+            case CommandApplied():
                 self._show_change(event)
             case RunPaused():
                 self._show_pause(event)
@@ -276,30 +279,30 @@ class Handler(Declarative.Handler):
             self.pause_label.value = "Resume"
 
     def _show_taken_up(self, event: RunResumed) -> None:
-        self._survey = event.left.survey.survey
-        self._followed = event.plan
-        if event.left.reference is not None:
-            self._reference = event.left.reference.reference
+        self._survey = event.interrupted.survey.survey
+        self._plan = event.plan
+        if event.interrupted.reference is not None:
+            self._reference = event.interrupted.reference.reference
         self._show_dose(event.dose)
-        self.points_measured = len(event.left.measurements)
-        self.progress.value = round(100 * self.points_measured / event.plan.points)
+        self.points_measured = len(event.interrupted.measurements)
+        self.progress.value = round(100 * self.points_measured / event.plan.search.points)
         self._tell(
-            f"Going on after {len(event.left.measurements)} points, on the survey of then: if the specimen has moved "
-            "since, stop and start a new run."
+            f"Going on after {len(event.interrupted.measurements)} points, on the survey of then: if the specimen has "
+            "moved since, stop and start a new run."
         )
 
     def _show_point(self, event: PointMeasured) -> None:
-        assert self._followed is not None
+        assert self._plan is not None
         readings = event.measurement.readings
-        self.progress.value = round(100 * event.step / self._followed.points)
-        self._latest = readings[self._followed.scalarizer]
-        if news := self._reasons.news(readings, self._followed.scalarizer):
+        self.progress.value = round(100 * event.step / self._plan.search.points)
+        self._latest = readings[self._plan.objective.scalarizer]
+        if news := self._reasons.news(readings, self._plan.objective.scalarizer):
             self._tell(news)
 
     def _show_step(self, event: StepCompleted) -> None:
-        assert self._followed is not None
+        assert self._plan is not None
         latest = f": {_shown(self._latest)}" if self._latest is not None else ""
-        self.step_text.value = f"Step {event.step} of {self._followed.points}{latest}"
+        self.step_text.value = f"Step {event.step} of {self._plan.search.points}{latest}"
         times = event.times
         self.time_text.value = (
             f"{(times.camera + times.scalarizer) * 1000:.0f} ms measuring, {times.model * 1000:.0f} ms model"
@@ -313,18 +316,18 @@ class Handler(Declarative.Handler):
         self.points_measured = event.step
 
     def _show_best(self, best: Measurement | None) -> None:
-        if best is None or self._survey is None or self._followed is None:
+        if best is None or self._survey is None or self._plan is None:
             self.best_text.value = ""
             return
         y, x = (
             (fraction - 0.5) * side * self._survey.pixel_size_nm
             for fraction, side in zip((best.position_asked.y, best.position_asked.x), self._survey.shape, strict=True)
         )
-        self.best_text.value = f"{_shown(best.readings[self._followed.scalarizer])}\nat x {x:.3f}, y {y:.3f} nm"
+        self.best_text.value = f"{_shown(best.readings[self._plan.objective.scalarizer])}\nat x {x:.3f}, y {y:.3f} nm"
 
-    def _show_change(self, event: DriverChanged) -> None:
-        self._followed = event.plan
-        label = self._labels[event.plan.scalarizer]
+    def _show_change(self, event: CommandApplied) -> None:
+        self._plan = event.plan
+        label = self._labels[event.plan.objective.scalarizer]
         self.model_text.value = ""
         self._show_best(event.best)
         if not event.after_run:
@@ -372,21 +375,22 @@ class Handler(Declarative.Handler):
 
     def _check(self) -> None:
         """Say at once what cannot work; Start waits until it is corrected."""
-        self._form.offer_scalarizers()
         try:
-            self._settings = Settings.from_texts(self._form.texts())
+            self._form.offer_scalarizers()
+            self._chosen = plan_of(self._form.texts())
+            require_known(self._chosen, self._form.scalarizers)
         except UserError as error:
-            self._settings = None
+            self._chosen = None
             self._tell(str(error))
         self._enable()
-        if self._settings is None:
+        if self._chosen is None:
             return
         if self.idle.value:
             typed = self._form.texts()["patch_size"]
-            self._tell(self._settings.about_patch_size(typed) or self._ready)
+            self._tell(about_patch_size(self._chosen, typed) or self._ready)
             self._remember()
         elif self.can_switch.value:
-            self._tell("Press Switch for the run to follow this from the next step on.")
+            self._tell("Press Change objective for the run to follow this from the next point on.")
 
     @property
     def _ready(self) -> str:
@@ -405,7 +409,7 @@ class Handler(Declarative.Handler):
         """What can be done now."""
         self.can_resume_run.value = bool(self.idle.value) and self._unfinished is not None
         idle, free = bool(self.idle.value), self._run is None or not self._run.refitting
-        self.can_start.value = idle and free and self._settings is not None
+        self.can_start.value = idle and free and self._chosen is not None
         self.can_switch.value = free and self._would_switch()
         self.can_save_model.value = idle and self._pretrained is not None
         self.can_save_reference.value = self._reference is not None
@@ -413,14 +417,14 @@ class Handler(Declarative.Handler):
 
     def _would_switch(self) -> bool:
         """Whether another scalarizer or goal is chosen than the run follows, and one that the run reads."""
-        if self._settings is None or self._followed is None:
+        if self._chosen is None or self._plan is None:
             return False
-        chosen, followed = self._settings.plan, self._followed
+        chosen, present = self._chosen.objective, self._plan.objective
         if chosen.scalarizer not in self._labels:
             return False
-        if chosen.scalarizer == COMPOSITE and chosen.expression != followed.expression:
+        if chosen.scalarizer == COMPOSITE and chosen.expression != present.expression:
             return False
-        return _followed_of(chosen) != _followed_of(followed)
+        return _objective_of(chosen) != _objective_of(present)
 
     def _remember(self) -> None:
         self._window.ui.set_persistent_string(_STORAGE_KEY, json.dumps(self._form.texts()))
@@ -430,9 +434,9 @@ class Handler(Declarative.Handler):
             self._form.offer_microscopes(self._form.texts())
 
 
-def _followed_of(plan: Plan) -> tuple[str, str, float | None]:
-    """What Switch changes of a plan; the value counts only where one is sought."""
-    return plan.scalarizer, plan.goal, plan.goal_value if plan.goal == VALUE else None
+def _objective_of(settings: ObjectiveSettings) -> tuple[str, str, float | None]:
+    """What a change of the objective changes; the value counts only where one is looked for."""
+    return settings.scalarizer, settings.goal, settings.goal_value if settings.goal == VALUE else None
 
 
 def _shown(reading: Reading) -> str:

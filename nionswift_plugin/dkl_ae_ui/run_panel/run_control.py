@@ -14,16 +14,19 @@ from nion.data import DataAndMetadata
 from nion.swift import DocumentController
 from nion.utils import Registry
 
+from dkl_ae.experiment import Command, require_known
 from dkl_ae.patterns import Reference
 from dkl_ae.records import InstrumentError, UserError
-from dkl_ae.run import DriverChanged, Event, RunEnded, Runner
+from dkl_ae.run import CommandApplied, Event, InterruptedRun, RunEnded, Runner
+from dkl_ae.scalarizers import Scalarizer, scalarizers_of
 from dkl_ae.session import About, SessionWriter, open_session, take_up
+from dkl_ae.settings import USE_SELECTED_SURVEY, DeviceSettings, Plan
 from nionswift_plugin.dkl_ae_kit import RUN_COMPONENT
 from nionswift_plugin.dkl_ae_ui import microscope
+from nionswift_plugin.dkl_ae_ui.microscope import SwiftInstrument
 from nionswift_plugin.dkl_ae_ui.project.recorder import Recorder
 from nionswift_plugin.dkl_ae_ui.project.run_description import RunDescription
 from nionswift_plugin.dkl_ae_ui.project.session_files import new_session_file
-from nionswift_plugin.dkl_ae_ui.run_panel.settings import ACQUIRE_SURVEY, USE_SELECTED_SURVEY, Settings
 
 if typing.TYPE_CHECKING:
     from dkl_ae.model.saved_model import SavedModel
@@ -36,53 +39,90 @@ KIND = "swift"
 """Of a session's instrument."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class PreparedRun:
+    """A run that can start."""
+
+    instrument: SwiftInstrument
+    plan: Plan
+    """As the run begins."""
+    scalarizers: Mapping[str, Scalarizer]
+    """Those that read the patterns, by name."""
+    title: str
+    session: SessionWriter
+    interrupted: InterruptedRun | None = None
+    """The run that goes on; None for a new one."""
+
+
+def new_run(window: DocumentController.DocumentController, plan: Plan) -> PreparedRun:
+    """Raises UserError, one sentence, when the run cannot start."""
+    _require_no_other()
+    scalarizers = scalarizers_of(plan.objective)
+    require_known(plan, scalarizers)
+    instrument = _instrument(plan, given_survey=_given_survey(window, plan))
+    start = datetime.datetime.now()
+    title = f"{scalarizers[plan.objective.scalarizer].label}, {start:%Y-%m-%d %H:%M:%S}"
+    file = new_session_file(window, plan.objective.scalarizer, start)
+    about = About(title, {"kind": KIND, "scan": instrument.scan_settings})
+    return PreparedRun(instrument, plan, scalarizers, title, SessionWriter(file, plan, scalarizers, about))
+
+
+def resumed_run(window: DocumentController.DocumentController, session: pathlib.Path) -> PreparedRun:
+    """The run of a session goes on, on the scan of then.
+
+    Raises UserError, one sentence, when it cannot.
+    """
+    _require_no_other()
+    with open_session(session) as opened:
+        if opened.instrument.get("kind") != KIND:
+            raise UserError(f"{session.name} did not begin in Swift: run dkl-ae resume on it.")
+        scan_settings, plan = opened.instrument.get("scan"), opened.plan
+    instrument = _instrument(plan, scan_settings=scan_settings)
+    interrupted, scalarizers, writer = take_up(session)
+    start = datetime.datetime.now()
+    title = f"{scalarizers[plan.objective.scalarizer].label}, {start:%Y-%m-%d %H:%M:%S}, resumed"
+    return PreparedRun(instrument, interrupted.plan, scalarizers, title, writer, interrupted)
+
+
 class RunControl:
     """One run, and what is asked of it once it has ended. Made, used and closed on the window's thread.
 
     on_event and on_failure: see Recorder.
-    session: file of a session that is to go on; None to begin a run.
-
-    Raises UserError, one sentence, when the run cannot start.
     """
 
     def __init__(
         self,
         window: DocumentController.DocumentController,
-        settings: Settings,
+        prepared: PreparedRun,
         on_event: Callable[[Event], None],
         on_failure: Callable[[str], None],
-        session: pathlib.Path | None = None,
     ) -> None:
-        if Registry.get_component(RUN_COMPONENT) is not None:
-            raise UserError("A run is under way already: stop it before you start another.")
-        adopted = _instrument_of(session) if session is not None else {}
-        if session is not None:
-            settings = dataclasses.replace(Settings.from_texts(adopted["settings"]), survey_source=ACQUIRE_SURVEY)
-        instrument = microscope.SwiftInstrument(
-            _chosen_microscope(settings),
-            channel=settings.channel,
-            exposure_s=settings.exposure_ms / 1000,
-            given_survey=_given_survey(window, settings),
-            scan_settings=adopted.get("scan"),
-        )
-        instrument.require_idle()
+        self.plan = prepared.plan
+        self.session = prepared.session.file
+        self.scalarizers = prepared.scalarizers
         self.refitting = False
         """Whether the run has ended and its readings are being modelled anew."""
         self._listener = on_event
         self._on_failure = on_failure
         self._ended = False
         self._switch: threading.Thread | None = None
-        left, kept = take_up(session) if session is not None else (None, None)
-        self.plan = left.plan if left is not None else settings.plan
-        start = datetime.datetime.now()
-        self.session = session or new_session_file(window, self.plan.scalarizer, start)
-        title = f"{self.plan.driver.label}, {start:%Y-%m-%d %H:%M:%S}{', resumed' if left is not None else ''}"
-        self.recorder = Recorder(window, self.plan, RunDescription(title, self.session), self._on_event, on_failure)
-        if kept is None:
-            about = {"kind": KIND, "settings": settings.to_texts(), "scan": instrument.scan_settings}
-            kept = SessionWriter(self.session, self.plan, About(title, about))
-        self._runner = Runner(instrument, self.plan, self.recorder.record, session=kept, left=left)
-        self.notice = instrument.notice
+        self.recorder = Recorder(
+            window,
+            self.plan,
+            self.scalarizers,
+            RunDescription(prepared.title, prepared.session.file),
+            self._on_event,
+            on_failure,
+        )
+        self._runner = Runner(
+            prepared.instrument,
+            self.plan,
+            self.recorder.record,
+            scalarizers=self.scalarizers,
+            recorder=prepared.session,
+            interrupted=prepared.interrupted,
+        )
+        self.notice = prepared.instrument.notice
         self._thread = threading.Thread(target=self._runner.run, name="dkl-ae run", daemon=True)
         Registry.register_component(self, {RUN_COMPONENT})
         self._thread.start()
@@ -96,23 +136,21 @@ class RunControl:
     def stop(self) -> None:
         self._runner.stop()
 
-    def drive_by(self, scalarizer: str, goal: str, goal_value: float) -> None:
-        """See `Runner.drive_by`; once the run has ended it takes a second, which the window need not wait for."""
+    def give(self, command: Command) -> None:
+        """See `Runner.give`; once the run has ended it takes a second, which the window need not wait for."""
         self.refitting = self._ended
-        self._switch = threading.Thread(
-            target=self._drive_by, args=(scalarizer, goal, goal_value), name="dkl-ae switch", daemon=True
-        )
+        self._switch = threading.Thread(target=self._give, args=(command,), name="dkl-ae command", daemon=True)
         self._switch.start()
 
-    def _drive_by(self, scalarizer: str, goal: str, goal_value: float) -> None:
+    def _give(self, command: Command) -> None:
         try:
-            self._runner.drive_by(scalarizer, goal, goal_value)
+            self._runner.give(command)
         except UserError as error:
             self._switch_failed(str(error))
         except Exception as error:
-            logger.exception("The run cannot follow %s.", scalarizer)
+            logger.exception("The command %s failed.", command)
             self._switch_failed(
-                f"{scalarizer} cannot be followed ({type(error).__name__}: {error}): see the log, and choose another."
+                f"The program failed to change the run ({type(error).__name__}: {error}): see the log for details."
             )
 
     def _switch_failed(self, sentence: str) -> None:
@@ -146,7 +184,7 @@ class RunControl:
         if isinstance(event, RunEnded):
             self._ended = True
             self._forget()
-        if isinstance(event, DriverChanged):
+        if isinstance(event, CommandApplied):
             self.refitting = False
         self._listener(event)
 
@@ -155,19 +193,34 @@ class RunControl:
             Registry.unregister_component(self, {RUN_COMPONENT})
 
 
-def _instrument_of(session: pathlib.Path) -> Mapping[str, typing.Any]:
-    """What a session that began in Swift says of its devices and settings."""
-    with open_session(session) as opened:
-        if opened.instrument.get("kind") != KIND:
-            raise UserError(f"{session.name} did not begin in Swift: run dkl-ae resume on it.")
-        return opened.instrument
+def _require_no_other() -> None:
+    if Registry.get_component(RUN_COMPONENT) is not None:
+        raise UserError("A run is under way already: stop it before you start another.")
 
 
-def _chosen_microscope(settings: Settings) -> microscope.Microscope:
+def _instrument(
+    plan: Plan,
+    *,
+    given_survey: DataAndMetadata.DataAndMetadata | None = None,
+    scan_settings: Mapping[str, typing.Any] | None = None,
+) -> SwiftInstrument:
+    """The devices of a plan, which nobody else may be using."""
+    instrument = SwiftInstrument(
+        _chosen_microscope(plan.devices),
+        channel=plan.devices.channel,
+        exposure_ms=plan.exposure.exposure_ms,
+        given_survey=given_survey,
+        scan_settings=scan_settings,
+    )
+    instrument.require_idle()
+    return instrument
+
+
+def _chosen_microscope(devices: DeviceSettings) -> microscope.Microscope:
     stems = microscope.instruments()
     if not stems:
         raise InstrumentError("Swift has no microscope: connect one or install a simulated one, then restart Swift.")
-    stem = _chosen("microscope", settings.instrument_id, {microscope.identifier(s): s for s in stems})
+    stem = _chosen("microscope", devices.instrument_id, {microscope.identifier(s): s for s in stems})
     name = microscope.identifier(stem)
     scan = microscope.scan_of(stem)
     if scan is None:
@@ -175,12 +228,12 @@ def _chosen_microscope(settings: Settings) -> microscope.Microscope:
     cameras = {camera.hardware_source_id: camera for camera in microscope.cameras_of(stem)}
     if not cameras:
         raise InstrumentError(f"The microscope '{name}' has no camera: connect one, or choose another microscope.")
-    if settings.channel >= scan.channel_count:
+    if devices.channel >= scan.channel_count:
         raise InstrumentError(
-            f"{scan.display_name} has {scan.channel_count} channels but number {settings.channel + 1} was chosen: "
+            f"{scan.display_name} has {scan.channel_count} channels but number {devices.channel + 1} was chosen: "
             "choose another."
         )
-    return microscope.Microscope(stem, scan, _chosen("camera", settings.camera_id, cameras))
+    return microscope.Microscope(stem, scan, _chosen("camera", devices.camera_id, cameras))
 
 
 def _chosen(what: str, key: str, there: Mapping[str, T]) -> T:
@@ -190,10 +243,8 @@ def _chosen(what: str, key: str, there: Mapping[str, T]) -> T:
     return there[key] if key else next(iter(there.values()))
 
 
-def _given_survey(
-    window: DocumentController.DocumentController, settings: Settings
-) -> DataAndMetadata.DataAndMetadata | None:
-    if settings.survey_source != USE_SELECTED_SURVEY:
+def _given_survey(window: DocumentController.DocumentController, plan: Plan) -> DataAndMetadata.DataAndMetadata | None:
+    if plan.devices.survey_source != USE_SELECTED_SURVEY:
         return None
     item = window.selected_data_item
     if item is None or item.xdata is None:

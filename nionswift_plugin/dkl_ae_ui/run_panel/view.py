@@ -1,12 +1,14 @@
-"""What the panel looks like. Its widgets bind to the attributes of `panel.Handler` by name."""
+"""What the panel looks like. Its widgets bind to the attributes of `handler.Handler` by name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nion.ui import Declarative
 
-from nionswift_plugin.dkl_ae_kit.rows import LINE_HEIGHT, WIDTH, button, choice_row, column, state_row
-from nionswift_plugin.dkl_ae_ui.run_panel.pattern_tab import pattern_tab
-from nionswift_plugin.dkl_ae_ui.run_panel.rows import number_row, text_row
+from dkl_ae.settings import GROUPS
+from nionswift_plugin.dkl_ae_kit.rows import LINE_HEIGHT, WIDTH, button, column, state_row
+from nionswift_plugin.dkl_ae_ui.run_panel.rows import BUTTON_WIDTH, settings_rows
 
 
 def build_view() -> Declarative.UIDescriptionResult:
@@ -26,15 +28,7 @@ def build_view() -> Declarative.UIDescriptionResult:
         _buttons(u),
         message,
         _state(u),
-        # In tabs, so that the panel fits a small screen.
-        u.create_tabs(
-            u.create_tab("Run", _run_tab(u)),
-            u.create_tab("Devices", _devices_tab(u)),
-            u.create_tab("Pattern", pattern_tab(u)),
-            u.create_tab("More", _more_tab(u)),
-            name="settings_tabs",
-            current_index="@binding(tab_index.value)",
-        ),
+        _settings(u),
         u.create_stretch(),
         spacing=4,
         margin=4,
@@ -48,7 +42,7 @@ def _buttons(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
             u,
             "pause",
             "@binding(pause_label.value)",
-            "Hold after the step under way with the beam blanked, or go on.",
+            "Hold after the exposure under way with the beam blanked, or go on.",
             enabled="running",
         ),
         button(
@@ -108,88 +102,63 @@ def _state(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
     )
 
 
-def _run_tab(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
-    switch = button(
+def _settings(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
+    """In tabs, so that the panel fits a small screen."""
+    last_run = state_row(u, "Last run", "session", "The latest run of this project, where it has points left.", lines=2)
+    beside = _buttons_beside(u)
+    tabs = (
+        ("Run", settings_rows(u, ("objective", "exposure", "search"), beside)),
+        ("Devices", [*settings_rows(u, ("devices", "model"), beside), last_run]),
+        ("Reference && detector", settings_rows(u, ("reference", "detector"), beside)),
+        ("Advanced", settings_rows(u, tuple(GROUPS), beside, advanced=True)),
+    )
+    return u.create_tabs(
+        *(u.create_tab(title, column(u, *rows)) for title, rows in tabs),
+        name="settings_tabs",
+        current_index="@binding(tab_index.value)",
+    )
+
+
+def _buttons_beside(
+    u: Declarative.DeclarativeUI,
+) -> Mapping[str, tuple[Declarative.UIDescriptionResult, ...]]:
+    """Buttons behind a setting's own widgets, by its key."""
+    change = button(
         u,
         "switch",
-        "Switch",
-        "Follow the chosen scalarizer and goal from the next step on; after a run, see what the model makes of its "
+        "Change objective",
+        "Optimize the chosen scalarizer and goal from the next point on; after a run, see what the model makes of its "
         "readings by them.",
         enabled="can_switch",
     )
-    return column(
+    save_reference = button(
         u,
-        choice_row(u, "scalarizer", "Scalarizer", "@binding(scalarizer_tip.value)", enabled=None),
-        choice_row(
-            u,
-            "goal",
-            "Seek",
-            "What the run looks for; of an angle the largest is the direction +x, the smallest -x.",
-            enabled=None,
-        ),
-        number_row(u, "goal_value", switch, enabled="can_seek_value"),
-        number_row(u, "exposure_ms"),
-        number_row(u, "patch_size"),
-        number_row(u, "seed_points"),
-        number_row(u, "steps"),
-        choice_row(u, "acquisition", "Acquisition", "@binding(acquisition_tip.value)"),
-        number_row(u, "acquisition_parameter"),
+        "save_reference",
+        "Save reference...",
+        "Keep the last run's reference, for a later run to take from the file.",
+        enabled="can_save_reference",
     )
-
-
-def _devices_tab(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
-    return column(
+    save_model = button(
         u,
-        choice_row(u, "instrument_id", "Microscope", "The instrument that is driven."),
-        choice_row(
-            u,
-            "survey_source",
-            "Survey",
-            "Acquire a new frame with the scan's current settings, or use the selected data item when it is "
-            "a frame of the scan as it is set now.",
-        ),
-        choice_row(u, "channel", "Scan channel", "The detector of the survey."),
-        choice_row(u, "camera_id", "Camera", "The camera of the diffraction patterns."),
-        choice_row(
-            u,
-            "device",
-            "Computes on",
-            "Where the model is trained; Automatic takes the GPU when there is one.",
-        ),
+        "save_model",
+        "Save model...",
+        "Keep what the last run's model has learned, to start another run from.",
+        enabled="can_save_model",
     )
-
-
-def _more_tab(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
-    return column(
+    use_region = button(
+        u, "take_drawn", "Use selected", "Take the rectangle that is selected on a survey.", width=BUTTON_WIDTH
+    )
+    add_shape = button(
         u,
-        choice_row(
-            u,
-            "embedding",
-            "Model",
-            "What the deep kernel looks at. With both, the readings decide how much the network has to say.",
-        ),
-        text_row(
-            u,
-            "pretrained",
-            "Start from",
-            "A saved model of the same scalarizer, patch size and pixel size: the run begins with what it knows, and "
-            "needs no seed points. Empty to learn from nothing.",
-            button(u, "browse", "Browse..."),
-        ),
-        number_row(u, "batch_size"),
-        number_row(u, "travel_cost"),
-        number_row(u, "least_spacing_nm"),
-        number_row(u, "cross_arm_nm"),
-        number_row(
-            u,
-            "random_seed",
-            button(
-                u,
-                "save_model",
-                "Save model...",
-                "Keep what the last run's model has learned, to start another run from.",
-                enabled="can_save_model",
-            ),
-        ),
-        state_row(u, "Last run", "session", "The latest run of this project, where it has points left.", lines=2),
+        "add_drawn",
+        "Add selected",
+        "Add the ellipse or rectangle that is selected on a run's current or reference pattern, as a virtual detector.",
+        width=BUTTON_WIDTH,
     )
+    return {
+        "goal_value": (change,),
+        "reference_frames": (save_reference,),
+        "reference_region": (use_region,),
+        "expression": (add_shape,),
+        "random_seed": (save_model,),
+    }
