@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import typing
 
 # Two busy cores crawl when every small matrix product starts its own threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,6 +12,8 @@ import numpy
 import pytest
 from hypothesis import settings
 
+if typing.TYPE_CHECKING:
+    from tests.support.demo import Demo
 from tests.support.recorded_patterns import DATA, GRAPHENE
 
 # Shared machines stall at random: a deadline would fail a test for its neighbours' work.
@@ -37,7 +40,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: place.get(item.path.parent.name, len(place)))
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            group = "window" if item.get_closest_marker("gui") else item.nodeid.partition("::")[0]
+            together = item.get_closest_marker("gui") or "demo" in getattr(item, "fixturenames", ())
+            group = "window" if together else item.nodeid.partition("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
 
 
@@ -46,6 +50,14 @@ def times(request: pytest.FixtureRequest) -> int:
     """How often a test marked exhaustive(ordinary=..., full=...) tries its law."""
     mark = request.node.get_closest_marker("exhaustive")
     return int(mark.kwargs["full" if request.config.getoption("exhaustive") else "ordinary"])
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo, run once for all who look at it."""
+    from tests.support.demo import run_demo
+
+    return run_demo(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="session")

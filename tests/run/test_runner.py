@@ -30,13 +30,26 @@ from dkl_ae.run import (
 from dkl_ae.run.reference_exposures import reference_pixels
 from dkl_ae.settings import VALUE, Plan, changed, make_plan
 from tests.support.simulated_instrument import ELECTRONS_PER_S, EXPOSURE_S, SURVEY_S, SimulatedInstrument, failing_at
+from tests.support.surrogates import NearestNeighbour
 
 PLAN = make_plan(patch_size=7, seed_points=4, model_points=6, compute_device="cpu")
 
 
 def run(instrument: SimulatedInstrument, plan: Plan = PLAN) -> list[Event]:
+    """The events of a run whose model learns at once."""
+    return checked_run(instrument, plan, NearestNeighbour)
+
+
+def learning_run(instrument: SimulatedInstrument, plan: Plan = PLAN) -> list[Event]:
+    """The events of a run with the model that its plan names."""
+    return checked_run(instrument, plan, None)
+
+
+def checked_run(
+    instrument: SimulatedInstrument, plan: Plan, make_surrogate: type[NearestNeighbour] | None
+) -> list[Event]:
     events: list[Event] = []
-    ended = Runner(instrument, plan, events.append).run()
+    ended = Runner(instrument, plan, events.append, make_surrogate).run()
     assert events[-1] is ended
     assert instrument.blanked
     assert instrument.log[-1] == "restore"
@@ -59,14 +72,16 @@ def test_a_run_tells_of_each_thing_in_its_order() -> None:
 
 
 def test_the_model_speaks_from_the_last_seed_on() -> None:
-    completed = of(StepCompleted, run(SimulatedInstrument()))
+    completed = of(StepCompleted, learning_run(SimulatedInstrument()))
     assert [event.maps is not None for event in completed] == [False] * 3 + [True] * 7
     assert completed[-1].next is None
     assert completed[-2].next is not None
 
 
 def test_no_place_is_measured_twice() -> None:
-    measured = [event.measurement.proposal.candidate for event in of(PointMeasured, run(SimulatedInstrument()))]
+    measured = [
+        event.measurement.proposal.candidate for event in of(PointMeasured, learning_run(SimulatedInstrument()))
+    ]
     assert len(set(measured)) == 10
 
 
@@ -89,7 +104,7 @@ def test_a_run_starts_from_what_another_has_learned(tmp_path) -> None:
     first.run()
     file = tmp_path / "first.dklmodel"
     first.pretrained().save(file)
-    events = run(SimulatedInstrument(), changed(PLAN, seed_points=0, pretrained=str(file)))
+    events = learning_run(SimulatedInstrument(), changed(PLAN, seed_points=0, pretrained=str(file)))
     assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 6 points measured.")
     origins = [event.measurement.proposal.origin for event in of(PointMeasured, events)]
     assert origins == [Origin.MODEL] * 6
@@ -102,7 +117,7 @@ def test_an_angle_starts_from_both_of_its_parts(tmp_path) -> None:
     first.run()
     first.pretrained().save(tmp_path / "angle.dklmodel")
     again = changed(plan, seed_points=0, pretrained=str(tmp_path / "angle.dklmodel"))
-    assert run(SimulatedInstrument(), again)[-1].outcome is Outcome.FINISHED
+    assert learning_run(SimulatedInstrument(), again)[-1].outcome is Outcome.FINISHED
 
 
 @pytest.mark.parametrize(
@@ -119,7 +134,7 @@ def test_a_start_that_does_not_fit_costs_no_dose(changes, sentence, tmp_path, mo
     first.run()
     first.pretrained().save(tmp_path / "first.dklmodel")
     plan = changed(PLAN, **{"pretrained": "first.dklmodel", **changes})
-    (ended,) = run(SimulatedInstrument(), plan)
+    (ended,) = learning_run(SimulatedInstrument(), plan)
     assert ended.outcome is Outcome.FAILED
     assert ended.message.startswith(sentence)
 
@@ -132,7 +147,7 @@ def test_every_acquisition_function_chooses(acquisition, scalarizer) -> None:
     plan = changed(
         PLAN, acquisition=acquisition, scalarizer=scalarizer, goal=VALUE, goal_value=0.2, batch_size=2, travel_cost=0.5
     )
-    events = run(SimulatedInstrument(), plan)
+    events = learning_run(SimulatedInstrument(), plan)
     assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 10 points measured.")
     last = of(StepCompleted, events)[-1]
     assert numpy.nanmax(last.maps.acquisition) >= numpy.nanmin(last.maps.acquisition)
@@ -142,7 +157,8 @@ def test_every_acquisition_function_chooses(acquisition, scalarizer) -> None:
 
 def test_equal_seeds_take_equal_paths() -> None:
     paths = [
-        [event.measurement.proposal for event in of(PointMeasured, run(SimulatedInstrument(seed=3)))] for _ in range(2)
+        [event.measurement.proposal for event in of(PointMeasured, learning_run(SimulatedInstrument(seed=3)))]
+        for _ in range(2)
     ]
     assert paths[0] == paths[1]
 
@@ -343,7 +359,7 @@ def test_a_descan_is_fitted_to_nine_places() -> None:
 
 def test_the_charge_density_is_read_from_five_exposures() -> None:
     instrument = SimulatedInstrument()
-    events = run(instrument, changed(PLAN, scalarizer="charge_density", patch_size=9, cross_arm_nm=0.05))
+    events = learning_run(instrument, changed(PLAN, scalarizer="charge_density", patch_size=9, cross_arm_nm=0.05))
     assert events[-1].outcome is Outcome.FINISHED
     assert instrument.exposures == 4 + 5 * 10
     for event in of(PointMeasured, events):
@@ -400,10 +416,12 @@ def test_the_driver_can_be_switched_during_a_run(at, scalarizer) -> None:
 def test_a_switched_run_goes_on_as_one_that_followed_that_reading_from_the_start() -> None:
     """The model learns from the readings that were logged: at once, and the same."""
     events, _ = switching(4, "abf")
-    straight = run(SimulatedInstrument(), changed(PLAN, scalarizer="abf"))
+    straight = learning_run(SimulatedInstrument(), changed(PLAN, scalarizer="abf"))
     proposals = [[event.measurement.proposal for event in of(PointMeasured, e)] for e in (events, straight)]
     assert proposals[0] == proposals[1]
-    assert proposals[0] != [event.measurement.proposal for event in of(PointMeasured, run(SimulatedInstrument()))]
+    assert proposals[0] != [
+        event.measurement.proposal for event in of(PointMeasured, learning_run(SimulatedInstrument()))
+    ]
 
 
 def test_a_run_that_has_ended_tells_what_another_reading_would_have_said() -> None:
@@ -448,7 +466,9 @@ def test_a_scalarizer_of_the_users_own_that_fails_costs_only_its_reading(tmp_pat
 
 
 def test_the_principal_component_is_known_of_all_patterns_once_it_is_of_enough() -> None:
-    events = run(SimulatedInstrument(), changed(PLAN, scalarizer="principal_component", seed_points=9, model_points=4))
+    events = learning_run(
+        SimulatedInstrument(), changed(PLAN, scalarizer="principal_component", seed_points=9, model_points=4)
+    )
     assert events[-1].outcome is Outcome.FINISHED
     (revised,) = of(ReadingsRevised, events)
     first = [event.measurement.readings["principal_component"] for event in of(PointMeasured, events)]
@@ -505,7 +525,7 @@ def test_a_reference_of_another_camera_length_ends_the_run_and_keeps_the_pattern
 
 def test_a_reading_that_has_no_number_at_some_places_can_drive() -> None:
     """A square root of what is negative at half of them."""
-    events = run(SimulatedInstrument(), changed(PLAN, scalarizer="composite", expression="sqrt(com_x)"))
+    events = learning_run(SimulatedInstrument(), changed(PLAN, scalarizer="composite", expression="sqrt(com_x)"))
     assert events[-1].outcome is Outcome.FINISHED
     readings = [event.measurement.readings["composite"] for event in of(PointMeasured, events)]
     assert any(reading.reason for reading in readings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy
@@ -22,7 +23,7 @@ class SimulatedInstrument(ColumnInstrument):
     """Logs what is done to the beam; trouble(exposure number) may raise, or return a pattern to read instead."""
 
     def __init__(self, seed: int = 0, trouble: Callable[[int], numpy.ndarray | None] | None = None) -> None:
-        self.column = VirtualColumn(graphene_with_silicon(), seed=seed)
+        self.column = _column(seed)
         self.column.scan_shape = (40, 40)
         super().__init__(self.column, exposure_s=EXPOSURE_S, pixel_time_s=SURVEY_S / 1600)
         self.log: list[str] = []
@@ -53,6 +54,19 @@ class SimulatedInstrument(ColumnInstrument):
 
     def restore(self) -> None:
         self.log.append("restore")
+
+
+def _column(seed: int) -> VirtualColumn:
+    """As VirtualColumn(graphene_with_silicon(), seed=seed) is, but the atoms' potential is summed up once for all."""
+    pristine = _pristine()
+    column = VirtualColumn(pristine.specimen, seed=seed)
+    column._patterns, column._images = pristine.patterns, pristine.images
+    return column
+
+
+@functools.cache
+def _pristine() -> VirtualColumn:
+    return VirtualColumn(graphene_with_silicon())
 
 
 def failing_at(exposure: int) -> Callable[[int], None]:

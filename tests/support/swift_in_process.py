@@ -3,15 +3,59 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
+import pytest
 from nion.utils import Geometry
 
 SHORTLY_S = 0.002
 """How long the other threads have between two looks."""
+
+
+@contextlib.contextmanager
+def simulated_microscope(folder: pathlib.Path) -> Iterator[Any]:
+    """Swift with this project's simulated 4D-STEM microscope, at home in a folder."""
+    from nion.instrumentation.test import AcquisitionTestContext
+
+    from nionswift_plugin.dkl_ae_usim.configuration import MicroscopeConfiguration
+
+    configuration = MicroscopeConfiguration(configuration_location=str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(pathlib.Path, "home", lambda: folder)
+        with AcquisitionTestContext.AcquisitionTestContext(configuration, is_app=True) as context:
+            # A small survey, to be quick.
+            parameters = context.scan_hardware_source.get_current_frame_parameters()
+            parameters.pixel_size, parameters.pixel_time_us = (64, 64), 20
+            context.scan_hardware_source.set_current_frame_parameters(parameters)
+            yield context
+
+
+@contextlib.contextmanager
+def opened_panels() -> Iterator[Callable[..., Any]]:
+    """Opens the panel of a context, with settings; returns its handler. Closed at the end."""
+    from nionswift_plugin.dkl_ae_ui.run_panel import PANEL
+
+    panels = []
+
+    def make(context: Any, **texts: str) -> Any:
+        panel = PANEL.open(context.document_controller)
+        panels.append(panel)
+        for name, text in {"seed_points": "3", "model_points": "3", "patch_size": "9", **texts}.items():
+            panel.handler.set_text(name, text)
+        return panel.handler
+
+    try:
+        yield make
+    finally:
+        for panel in panels:
+            if panel.widget:
+                panel.close()
 
 
 def pump(context: Any, until: Callable[[], bool], timeout_s: float = 60.0) -> None:

@@ -8,22 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.swift_in_process import opened_panels, simulated_microscope
+
 
 @pytest.fixture
-def simulator(tmp_path, monkeypatch) -> Iterator[Any]:
+def simulator(tmp_path) -> Iterator[Any]:
     """Swift with this project's simulated 4D-STEM microscope."""
-    from nion.instrumentation.test import AcquisitionTestContext
-
-    from nionswift_plugin.dkl_ae_usim.configuration import MicroscopeConfiguration
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pathlib.Path, "home", lambda: tmp_path)
-    configuration = MicroscopeConfiguration(configuration_location=str(tmp_path))
-    with AcquisitionTestContext.AcquisitionTestContext(configuration, is_app=True) as context:
-        # A small survey, to be quick.
-        parameters = context.scan_hardware_source.get_current_frame_parameters()
-        parameters.pixel_size, parameters.pixel_time_us = (64, 64), 20
-        context.scan_hardware_source.set_current_frame_parameters(parameters)
+    with simulated_microscope(tmp_path) as context:
         yield context
 
 
@@ -47,18 +38,5 @@ def nion_simulator(tmp_path, monkeypatch) -> Iterator[Any]:
 @pytest.fixture
 def open_panel() -> Iterator[Callable[..., Any]]:
     """Opens the panel of a context, with settings; returns its handler. Closed at the end."""
-    from nionswift_plugin.dkl_ae_ui.run_panel import PANEL
-
-    panels = []
-
-    def make(context: Any, **texts: str) -> Any:
-        panel = PANEL.open(context.document_controller)
-        panels.append(panel)
-        for name, text in {"seed_points": "3", "model_points": "3", "patch_size": "9", **texts}.items():
-            panel.handler.set_text(name, text)
-        return panel.handler
-
-    yield make
-    for panel in panels:
-        if panel.widget:
-            panel.close()
+    with opened_panels() as opened:
+        yield opened

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from types import SimpleNamespace
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy
 import pytest
-import scipy.constants
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
@@ -32,25 +30,6 @@ from tests.support.swift_in_process import happens, pump
 pytestmark = pytest.mark.swift
 
 
-def test_a_run_finishes_and_leaves_every_item_in_one_group(simulator, open_panel) -> None:
-    handler = open_panel(simulator)
-    run_to_end(simulator, handler)
-    assert handler.message.value == "Finished: 6 points measured."
-    assert handler.progress.value == 100
-    assert re.fullmatch(r"Step 6 of 6: \S+ ± \S+ mrad", handler.step_text.value)
-    items = items_of(simulator)
-    assert set(items) == ROLES
-    (group,) = simulator.document_model.data_groups
-    assert len(group.display_items) == len(ROLES)
-    for role in ("survey", "path", "prediction", "uncertainty", "acquisition"):
-        assert [c.units for c in items[role].dimensional_calibrations] == ["nm", "nm"]
-    for role in ("pattern", "reference"):
-        assert [c.units for c in items[role].dimensional_calibrations] == ["mrad", "mrad"]
-    assert items["prediction"].intensity_calibration.units == "mrad"
-    assert items["patterns"].data_shape == (6, 64, 64)
-    assert items["maps"].data_shape == (4, 3, *items["prediction"].data_shape)
-
-
 def test_a_saved_model_starts_another_run_without_seeds(simulator, open_panel, tmp_path) -> None:
     handler = open_panel(simulator)
     assert not handler.save_model_button.enabled
@@ -67,48 +46,6 @@ def test_a_saved_model_starts_another_run_without_seeds(simulator, open_panel, t
     maps = items_of(simulator)["maps"]
     assert maps.data.shape[0] == 3
     assert numpy.isfinite(maps.data).all()
-
-
-def test_maps_lie_over_the_survey(simulator, open_panel) -> None:
-    """A patch of 9 px fits from the fifth pixel on: the map's first pixel is the survey's fifth."""
-    run_to_end(simulator, open_panel(simulator))
-    items = items_of(simulator)
-    assert items["prediction"].data_shape == (56, 56)
-    survey, prediction = (items[role].dimensional_calibrations[0] for role in ("survey", "prediction"))
-    assert prediction.convert_to_calibrated_value(0) == pytest.approx(survey.convert_to_calibrated_value(4))
-    assert prediction.scale == pytest.approx(survey.scale)
-
-
-def test_what_is_shown_is_what_was_measured(simulator, open_panel) -> None:
-    handler = open_panel(simulator)
-    run_to_end(simulator, handler)
-    items = items_of(simulator)
-    rows = numpy.array(items["measurements"].xdata.data)
-    patterns = numpy.array(items["patterns"].xdata.data)
-    columns = {name: rows[:, i] for i, name in enumerate(columns_of(items))}
-    assert list(columns["step"]) == [1, 2, 3, 4, 5, 6]
-    assert list(columns["chosen by the model"]) == [0, 0, 0, 1, 1, 1]
-    numpy.testing.assert_array_equal(columns["y asked"], columns["y read back"])
-    numpy.testing.assert_allclose(patterns.sum(axis=(1, 2)), columns["electrons"])
-    numpy.testing.assert_array_equal(items["readings"].data, columns["com_magnitude (mrad)"])
-    numpy.testing.assert_array_equal(items["pattern"].data, patterns[-1])
-    numpy.testing.assert_array_equal(items["prediction"].data, items["maps"].xdata.data[-1, 0])
-
-
-def test_a_pattern_is_exposed_after_the_probe_has_arrived(simulator, open_panel) -> None:
-    """Each pattern is the simulator's at the position that was read back, within counting noise."""
-    handler = open_panel(simulator)
-    run_to_end(simulator, handler)
-    items = items_of(simulator)
-    rows = numpy.array(items["measurements"].xdata.data)
-    extent = items["survey"].data_shape[0] * items["survey"].dimensional_calibrations[0].scale
-    truth = simulator.configuration.instrument.column.patterns
-    index = columns_of(items).index("y read back")
-    for row, pattern in zip(rows, numpy.array(items["patterns"].xdata.data), strict=True):
-        expected = truth.pattern(row[index] * extent, row[index + 1] * extent) * pattern.sum()
-        bright = expected > 20
-        chi_squared = numpy.mean((pattern - expected)[bright] ** 2 / expected[bright])
-        assert chi_squared == pytest.approx(1, abs=0.2)
 
 
 def test_the_beam_is_on_only_while_something_is_exposed(simulator, open_panel, monkeypatch) -> None:
@@ -134,15 +71,6 @@ def test_the_beam_is_on_only_while_something_is_exposed(simulator, open_panel, m
     assert all(log[i + 1] == ("blank", 1.0) for i in unblanked)
     assert all(value == 1.0 for what, value in log if what == "move")
     assert instrument.GetVal("C_Blank") == 1.0
-
-
-def test_the_dose_is_current_times_exposure_of_everything(simulator, open_panel) -> None:
-    handler = open_panel(simulator)
-    run_to_end(simulator, handler)
-    scan = simulator.scan_hardware_source
-    survey_s = scan.calculate_frame_time(scan.get_current_frame_parameters())
-    electrons = (survey_s + 10 * 0.010) * simulator.instrument.GetVal("BeamCurrent") / scipy.constants.elementary_charge
-    assert handler.dose_text.value.startswith(f"{electrons:.3g} electrons")
 
 
 def test_the_scan_is_left_as_it_was_found(nion_simulator, open_panel) -> None:
@@ -229,28 +157,6 @@ def test_without_a_selected_item_the_panel_says_what_to_do(simulator, open_panel
     handler.start_button.on_clicked()
     assert handler.message.value.startswith("No data item is selected: select the frame")
     assert handler.idle.value
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "sentence"),
-    [
-        ("patch_size", "0", "Patch size cannot be 0 px: choose 1 or more."),
-        ("patch_size", "a", "Patch size cannot be 'a': type a whole number such as 13."),
-        ("seed_points", "0", "The number of seed points is 0: choose 1 or more, or a saved model to start from."),
-        ("exposure_ms", "-1", "Exposure cannot be -1 ms: choose more than 0 and at most 60,000 ms."),
-        ("acquisition_parameter", "", "Acquisition parameter cannot be '': type a number such as 0.01."),
-        ("random_seed", "1.5", "Random seed cannot be '1.5': type a whole number such as 0."),
-        ("cross_arm_nm", "0", "Cross arm cannot be 0 nm: choose more than 0."),
-    ],
-)
-def test_a_setting_is_checked_as_it_is_typed(simulator, open_panel, name, text, sentence) -> None:
-    handler = open_panel(simulator)
-    getattr(handler, f"{name}_edit").on_text_edited(text)
-    assert handler.message.value == sentence
-    assert not handler.start_button.enabled
-    getattr(handler, f"{name}_edit").on_text_edited("9")
-    assert handler.message.value == "Ready."
-    assert handler.start_button.enabled
 
 
 @pytest.mark.parametrize(

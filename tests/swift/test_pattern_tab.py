@@ -109,26 +109,6 @@ def test_what_cannot_be_read_of_a_pattern_is_told_and_the_run_goes_on(simulator,
     assert handler.message.value == "Finished: 3 points measured."
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "sentence"),
-    [
-        ("expression", "com_magnitude /", "The expression 'com_magnitude /' cannot be understood: write one such as"),
-        ("expression", "ellipse(1)", "The expression gives ellipse 1 numbers: write ellipse(x, y, width, height)."),
-        ("scalarizer_file", "nowhere.py", "There is no file nowhere.py of scalarizers: check its name."),
-    ],
-)
-def test_a_file_or_an_expression_that_cannot_be_used_is_told(simulator, open_panel, name, text, sentence) -> None:
-    handler = open_panel(simulator)
-    edit = getattr(handler, f"{name}_edit")
-    edit.on_text_edited(text)
-    assert handler.message.value.startswith(sentence)
-    assert not handler.start_button.enabled
-    assert "Virtual ABF (fraction of the beam)" in handler.scalarizer_labels.value
-    edit.on_text_edited("")
-    assert handler.message.value == "Ready."
-    assert handler.start_button.enabled
-
-
 def test_the_choice_of_a_composite_outlives_typing_in_its_expression(simulator, open_panel) -> None:
     handler = open_panel(simulator, expression="com_x", scalarizer="composite")
     for text in ("com_", "com_y"):

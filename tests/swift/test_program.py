@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
-import dkl_ae
+from dkl_ae.commands.cli import main
 from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
+from tests.support.demo import run
 
 pytestmark = pytest.mark.swift
 
@@ -32,29 +29,13 @@ out.write(json.dumps([items, groups]))
 """
 
 
-def run(folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=environment | {"HOME": str(folder), "PYTHONPATH": str(pathlib.Path(dkl_ae.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def test_the_demo_without_a_display_saves_a_project_that_opens_again(demo, tmp_path) -> None:
+    assert "   0 % " in demo.said
+    assert " 100 % Step 70 of 70" in demo.said
+    assert (demo.folder / "final-maps.png").read_bytes().startswith(b"\x89PNG")
+    assert f"Saved the Swift project {ensure_project(demo.folder).file}" in demo.said
 
-
-def test_the_demo_without_a_display_saves_a_project_that_opens_again(tmp_path) -> None:
-    done = run(tmp_path, "-m", "dkl_ae.commands.cli", "demo", "--folder", "out")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "   0 % " in done.stdout
-    assert " 100 % Step 70 of 70" in done.stdout
-    assert (tmp_path / "out" / "final-maps.png").read_bytes().startswith(b"\x89PNG")
-    project = ensure_project(tmp_path / "out")
-    assert f"Saved the Swift project {project.file}" in done.stdout
-
-    listed = run(tmp_path, "-c", LIST_ITEMS, str(project.folder))
+    listed = run(tmp_path, "-c", LIST_ITEMS, str(demo.copied_to(tmp_path / "copy")))
     assert listed.returncode == 0, listed.stderr
     items, groups = json.loads(listed.stdout)
     assert items["patterns"][0] == [70, 64, 64]
@@ -64,18 +45,26 @@ def test_the_demo_without_a_display_saves_a_project_that_opens_again(tmp_path) -
     assert any(title.startswith("Automated experiment: CoM magnitude") for title in groups)
 
 
-def test_a_window_without_a_display_is_refused_in_one_sentence(tmp_path) -> None:
-    done = run(tmp_path, "-m", "dkl_ae.commands.cli", "swift")
-    assert done.returncode == 1
-    assert done.stderr == "There is no display to open Swift's window on: run dkl-ae demo --headless instead.\n"
+@pytest.fixture
+def no_display(tmp_path, monkeypatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
 
 
-def test_a_folder_that_cannot_be_made_is_refused_in_one_sentence(tmp_path) -> None:
+def test_a_window_without_a_display_is_refused_in_one_sentence(no_display, capsys) -> None:
+    assert main(["swift"]) == 1
+    error = capsys.readouterr().err
+    assert error == "There is no display to open Swift's window on: run dkl-ae demo --headless instead.\n"
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_one_sentence(no_display, tmp_path, capsys) -> None:
     (tmp_path / "file").write_text("")
-    done = run(tmp_path, "-m", "dkl_ae.commands.cli", "demo", "--headless", "--folder", "file/below")
-    assert done.returncode == 1
-    assert done.stderr.startswith("The folder file/below cannot be used (")
-    assert done.stderr.endswith("choose another with --folder.\n")
+    assert main(["demo", "--headless", "--folder", "file/below"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("The folder file/below cannot be used (")
+    assert error.endswith("choose another with --folder.\n")
+    assert error.count("\n") == 1
 
 
 def test_the_library_loads_neither_torch_nor_nion(tmp_path) -> None:
