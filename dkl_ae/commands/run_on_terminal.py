@@ -121,7 +121,7 @@ class _Shown:
         number = f"{reading.value:.4g} {reading.unit}" if math.isfinite(reading.value) else "no number"
         points = self._plan.search.points
         self._terminal.show_progress(
-            100 * event.step // points, f"{event.step} of {points}: {self._plan.objective.scalarizer} {number}"
+            100 * event.number // points, f"{event.number} of {points}: {self._plan.objective.scalarizer} {number}"
         )
 
 

@@ -73,7 +73,7 @@ class ReferenceFound:
 class PointMeasured:
     """Sent before the model sees the reading; the pattern must be safe when the recorder returns."""
 
-    step: int
+    number: int
     """1 for the first point, seeds included."""
     measurement: Measurement
     frame: Frame
@@ -93,7 +93,8 @@ class ReadingsRevised:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StepCompleted:
-    step: int
+    number: int
+    """1 for the first point, seeds included."""
     maps: Maps | None
     next: Proposal | None
     """None after the last step."""

@@ -143,7 +143,7 @@ class Appended:
         )
 
     def _append_point(self, event: PointMeasured, rows: Rows) -> None:
-        index = event.step - 1
+        index = event.number - 1
         put(self._patterns, index, event.frame.pattern)
         if event.ends:
             ends = numpy.zeros(self._opened["cross_ends/patterns"].shape[1:], self._patterns.dtype)
@@ -180,12 +180,12 @@ class Appended:
             self._append_checkpoint(event.checkpoint, rows)
 
     def _append_step(self, event: StepCompleted, rows: Rows) -> None:
-        row = _Row(event.step - 1, max(map(len, self._steps)))
+        row = _Row(event.number - 1, max(map(len, self._steps)))
         for column, dataset in zip(STEPS, self._steps, strict=True):
             row.write(dataset, numpy.array([column.of(event)], column.dtype))
-        rows.steps = event.step
+        rows.steps = event.number
         if event.maps is not None:
-            self._append_maps(event.step, event.maps, rows)
+            self._append_maps(event.number, event.maps, rows)
         if event.checkpoint is not None:
             self._append_checkpoint(event.checkpoint, rows)
 

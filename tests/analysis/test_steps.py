@@ -55,11 +55,11 @@ def told(events: list[Event], kind: type) -> list[Event]:
 def test_a_step_is_what_the_run_told_of_it(run) -> None:
     session, events = run
     for point, completed in zip(told(events, PointMeasured), told(events, StepCompleted), strict=True):
-        step, proposal = step_of(session, point.step), point.measurement.proposal
-        assert (step.number, step.origin) == (point.step, proposal.origin)
+        step, proposal = step_of(session, point.number), point.measurement.proposal
+        assert (step.number, step.origin) == (point.number, proposal.origin)
         assert (step.expected, step.uncertainty) == (proposal.expected, proposal.uncertainty)
         assert step.exploration == proposal.exploration
-        assert step.scalarizer.name == ("com_magnitude" if point.step <= SWITCHED_AFTER else "abf")
+        assert step.scalarizer.name == ("com_magnitude" if point.number <= SWITCHED_AFTER else "abf")
         assert repr(step.reading) == repr(point.measurement.readings[step.scalarizer.name])
         assert (step.dose, step.times) == (completed.dose, completed.times)
         assert step.model == model_text(completed.explanation)
@@ -137,25 +137,25 @@ def test_the_learning_curve_follows_the_goal(session, goal, value, closeness) ->
 def test_the_view_then_is_what_the_run_showed(run) -> None:
     session, events = run
     for event in told(events, StepCompleted):
-        view = view_then(session, event.step)
+        view = view_then(session, event.number)
         if event.maps is None:
             assert view is None
             continue
-        assert (view.measured, view.model) == (event.step, model_text(event.explanation))
+        assert (view.measured, view.model) == (event.number, model_text(event.explanation))
         # What was changed to after a step has not made its maps.
-        assert view.objective.scalarizer.name == ("com_magnitude" if event.step <= SWITCHED_AFTER else "abf")
+        assert view.objective.scalarizer.name == ("com_magnitude" if event.number <= SWITCHED_AFTER else "abf")
         for name in ("prediction", "uncertainty", "acquisition"):
             shown = getattr(event.maps, name).astype(numpy.float32)
             numpy.testing.assert_array_equal(getattr(view.maps, name), shown)
-        assert view.upcoming == next_place(session, event.step)
+        assert view.upcoming == next_place(session, event.number)
 
 
 def test_the_next_place_is_known_before_the_model_is(run) -> None:
     session, events = run
     for event in told(events, StepCompleted):
         # A change of what is followed chooses the next place anew.
-        if event.step != SWITCHED_AFTER:
-            assert next_place(session, event.step) == event.next
+        if event.number != SWITCHED_AFTER:
+            assert next_place(session, event.number) == event.next
     assert next_place(session, session.count) is None
 
 

@@ -74,7 +74,7 @@ def leave(recording: pathlib.Path, session: pathlib.Path, after: int) -> None:
         pass
 
     def show(event: Event) -> None:
-        if isinstance(event, PointMeasured) and event.step == after:
+        if isinstance(event, PointMeasured) and event.number == after:
             raise PowerCutError
 
     replayed = Replay(recording)

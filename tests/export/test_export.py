@@ -36,7 +36,7 @@ def file(tmp_path_factory) -> pathlib.Path:
     file = tmp_path_factory.mktemp("session") / "graphene.h5"
 
     def show(event: Event) -> None:
-        if isinstance(event, StepCompleted) and event.step == SWITCHED:
+        if isinstance(event, StepCompleted) and event.number == SWITCHED:
             runner.give(ChangeObjective("com_magnitude", LARGEST, 0.0))
 
     about = About("Graphene", {"kind": "recording"})

@@ -68,7 +68,7 @@ def test_a_run_tells_of_each_thing_in_its_order() -> None:
     steps += [PointMeasured, StepCompleted] * 2
     assert kinds == [SurveyAcquired, ReferenceFound, *steps, RunEnded]
     assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 10 points measured.")
-    assert [event.step for event in of(PointMeasured, events)] == list(range(1, 11))
+    assert [event.number for event in of(PointMeasured, events)] == list(range(1, 11))
 
 
 def test_the_model_speaks_from_the_last_seed_on() -> None:
@@ -235,7 +235,7 @@ def test_stop_ends_the_run_and_says_so() -> None:
 
     def record(event: Event) -> None:
         events.append(event)
-        if isinstance(event, StepCompleted) and event.step == 5:
+        if isinstance(event, StepCompleted) and event.number == 5:
             runner.stop()
 
     runner = Runner(instrument, PLAN, record)
@@ -249,7 +249,7 @@ def test_an_exposure_broken_off_by_stop_is_no_failure() -> None:
     instrument = SimulatedInstrument(trouble=failing_at(7))
 
     def record(event: Event) -> None:
-        if isinstance(event, PointMeasured) and event.step == 2:
+        if isinstance(event, PointMeasured) and event.number == 2:
             runner.stop()
 
     runner = Runner(instrument, PLAN, record)
@@ -261,7 +261,7 @@ def test_a_pause_holds_until_it_is_lifted() -> None:
 
     def record(event: Event) -> None:
         events.append(event)
-        if isinstance(event, StepCompleted) and event.step == 2:
+        if isinstance(event, StepCompleted) and event.number == 2:
             runner.pause()
         if event == RunPaused(True):
             assert instrument.blanked
@@ -283,7 +283,7 @@ def test_a_pause_after_a_stop_holds_nothing() -> None:
     instrument = SimulatedInstrument()
 
     def record(event: Event) -> None:
-        if isinstance(event, StepCompleted) and event.step == 2:
+        if isinstance(event, StepCompleted) and event.number == 2:
             runner.stop()
             runner.pause()
 
@@ -390,7 +390,7 @@ def switching(at: int, scalarizer: str, goal: str = "largest"):
 
     def record(event: Event) -> None:
         events.append(event)
-        if isinstance(event, StepCompleted) and event.step == at:
+        if isinstance(event, StepCompleted) and event.number == at:
             runner.give(ChangeObjective(scalarizer, goal, 0.0))
 
     runner = Runner(SimulatedInstrument(), PLAN, record)
@@ -405,7 +405,7 @@ def test_the_driver_can_be_switched_during_a_run(at, scalarizer) -> None:
     assert events[-1] == RunEnded(Outcome.FINISHED, "Finished: 10 points measured.")
     (changed,) = of(CommandApplied, events)
     assert (changed.plan.objective.scalarizer, changed.after_run) == (scalarizer, False)
-    steps = [event.step for event in events[: events.index(changed)] if isinstance(event, StepCompleted)]
+    steps = [event.number for event in events[: events.index(changed)] if isinstance(event, StepCompleted)]
     assert steps[-1] == at
     measured = [event.measurement.proposal.candidate for event in of(PointMeasured, events)]
     assert len(set(measured)) == 10

@@ -69,11 +69,11 @@ def test_everything_that_was_told_is_in_the_file(whole) -> None:
             assert_equal_measurements(session.measurement(index), event.measurement, revised={"principal_component"})
         for event in steps:
             if event.maps is not None:
-                maps = session.maps(event.step)
+                maps = session.maps(event.number)
                 for name in ("prediction", "uncertainty", "acquisition"):
                     told = getattr(event.maps, name).astype(numpy.float32)
                     numpy.testing.assert_array_equal(getattr(maps, name), told)
-            assert session.steps["model_s"][event.step - 1] == event.times.model
+            assert session.steps["model_s"][event.number - 1] == event.times.model
         assert {"python", "numpy", "torch"} <= set(session.software)
 
 
@@ -201,9 +201,9 @@ def switched_run(file: pathlib.Path, until: int | None) -> None:
     """A run that is switched after the twelfth point."""
 
     def show(event: Event) -> None:
-        if isinstance(event, PointMeasured) and event.step == 12:
+        if isinstance(event, PointMeasured) and event.number == 12:
             runner.give(ChangeObjective("com_angle", "value", 0.5))
-        if isinstance(event, PointMeasured) and event.step == until:
+        if isinstance(event, PointMeasured) and event.number == until:
             raise KilledError
 
     writer = SessionWriter(file, PLAN, SCALARIZERS)
@@ -361,7 +361,7 @@ def paused_run(file: pathlib.Path, trouble, mend) -> tuple[list[Event], RunEnded
     def show(event: Event) -> None:
         events.append(event)
         match event:
-            case PointMeasured(step=10):
+            case PointMeasured(number=10):
                 trouble()
             case RunPaused(paused=True):
                 mend()
@@ -419,7 +419,7 @@ def stopped_run(folder: pathlib.Path, trouble) -> RunEnded:
     """A run with trouble after its tenth point, which is stopped when it pauses."""
 
     def show(event: Event) -> None:
-        if isinstance(event, PointMeasured) and event.step == 10:
+        if isinstance(event, PointMeasured) and event.number == 10:
             trouble()
         if isinstance(event, RunPaused) and event.paused:
             runner.stop()

@@ -43,9 +43,9 @@ def kept_run(
 
     def show(event: Event) -> None:
         events.append(event)
-        if isinstance(event, StepCompleted) and event.step == switched_after:
+        if isinstance(event, StepCompleted) and event.number == switched_after:
             runner.give(ChangeObjective("abf", SMALLEST, 0.0))
-        if isinstance(event, PointMeasured) and event.step == killed_after:
+        if isinstance(event, PointMeasured) and event.number == killed_after:
             raise KilledError
         if stopped_at_reference and isinstance(event, ReferenceFound):
             runner.stop()

@@ -53,12 +53,12 @@ class RunRecord:
         return [lambda: self._draw_reference(reference, pattern)]
 
     def keep(self, event: PointMeasured) -> list[Task]:
-        self._measured = event.step
+        self._measured = event.number
         ends = [end.pattern for end in event.ends]
-        row = measurement_row(event.step, event.measurement)
+        row = measurement_row(event.number, event.measurement)
         return [
-            lambda: self._write_patterns(event.step - 1, event.frame.pattern, ends),
-            lambda: self._items.write("measurements", event.step - 1, row[numpy.newaxis]),
+            lambda: self._write_patterns(event.number - 1, event.frame.pattern, ends),
+            lambda: self._items.write("measurements", event.number - 1, row[numpy.newaxis]),
         ]
 
     def rewrite(self, measurements: tuple[Measurement, ...]) -> list[Task]:

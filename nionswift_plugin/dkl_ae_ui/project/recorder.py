@@ -91,7 +91,7 @@ class Recorder:
                 self._live.revise(measurements)
                 tasks = self._kept.rewrite(measurements)
             case StepCompleted():
-                tasks = self._kept.keep_maps(event.step, event.maps) + self._live.complete(event.maps, event.next)
+                tasks = self._kept.keep_maps(event.number, event.maps) + self._live.complete(event.maps, event.next)
             case CommandApplied(after_run=True):
                 tasks = self._live.add_afterwards(event.plan, event.objective, event.maps)
             case CommandApplied():

@@ -294,7 +294,7 @@ class Handler(Declarative.Handler):
     def _show_point(self, event: PointMeasured) -> None:
         assert self._plan is not None
         readings = event.measurement.readings
-        self.progress.value = round(100 * event.step / self._plan.search.points)
+        self.progress.value = round(100 * event.number / self._plan.search.points)
         self._latest = readings[self._plan.objective.scalarizer]
         if news := self._reasons.news(readings, self._plan.objective.scalarizer):
             self._tell(news)
@@ -302,7 +302,7 @@ class Handler(Declarative.Handler):
     def _show_step(self, event: StepCompleted) -> None:
         assert self._plan is not None
         latest = f": {_shown(self._latest)}" if self._latest is not None else ""
-        self.step_text.value = f"Step {event.step} of {self._plan.search.points}{latest}"
+        self.step_text.value = f"Step {event.number} of {self._plan.search.points}{latest}"
         times = event.times
         self.time_text.value = (
             f"{(times.camera + times.scalarizer) * 1000:.0f} ms measuring, {times.model * 1000:.0f} ms model"
@@ -313,7 +313,7 @@ class Handler(Declarative.Handler):
         self._show_best(event.best)
         for notice in event.notices:
             self._tell(notice)
-        self.points_measured = event.step
+        self.points_measured = event.number
 
     def _show_best(self, best: Measurement | None) -> None:
         if best is None or self._survey is None or self._plan is None:
