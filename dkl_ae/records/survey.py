@@ -47,6 +47,11 @@ class Survey:
         height, width = self.shape
         return Position(y=(row + 0.5) / height, x=(column + 0.5) / width)
 
+    def offset_nm(self, position: Position) -> tuple[float, float]:
+        """How far below and to the right of the survey's centre a position is; users count from there."""
+        height, width = (side * self.pixel_size_nm for side in self.shape)
+        return (position.y - 0.5) * height, (position.x - 0.5) * width
+
     def moved(self, position: Position, y_nm: float, x_nm: float) -> Position:
         """The position so far below and to the right of another."""
         height, width = (side * self.pixel_size_nm for side in self.shape)

@@ -19,7 +19,18 @@ from dkl_ae.run.events import (
 from dkl_ae.run.pattern_reader import Reader
 from dkl_ae.run.run_recorder import NotKeptError
 from dkl_ae.run.runner import Runner
-from dkl_ae.run.texts import model_text
+from dkl_ae.run.status import Phase, Status, begun, folded
+from dkl_ae.run.texts import (
+    best_text,
+    dose_text,
+    model_text,
+    news_text,
+    position_text,
+    progress_text,
+    reading_text,
+    times_text,
+    with_error,
+)
 
 __all__ = [
     "CommandApplied",
@@ -28,6 +39,7 @@ __all__ = [
     "InterruptedRun",
     "NotKeptError",
     "Outcome",
+    "Phase",
     "PointMeasured",
     "Reader",
     "ReadingsRevised",
@@ -36,8 +48,19 @@ __all__ = [
     "RunPaused",
     "RunResumed",
     "Runner",
+    "Status",
     "StepCompleted",
     "StepTimes",
     "SurveyAcquired",
+    "begun",
+    "best_text",
+    "dose_text",
+    "folded",
     "model_text",
+    "news_text",
+    "position_text",
+    "progress_text",
+    "reading_text",
+    "times_text",
+    "with_error",
 ]

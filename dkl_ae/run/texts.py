@@ -1,8 +1,64 @@
-"""What a run says, in the user's words."""
+"""What a run says, in the user's words: the one place that makes them of its numbers."""
 
 from __future__ import annotations
 
+import math
+
 from dkl_ae.model import ModelSummary
+from dkl_ae.records import Position, Reading, Survey
+from dkl_ae.run.events import (
+    Dose,
+    Event,
+    ReferenceFound,
+    RunEnded,
+    RunPaused,
+    RunResumed,
+    StepCompleted,
+    StepTimes,
+    SurveyAcquired,
+)
+from dkl_ae.run.status import Phase, Status
+
+
+def with_error(value: float, sigma: float, unit: str) -> str:
+    return f"{value:.4g} ± {sigma:.2g} {unit}".rstrip()
+
+
+def reading_text(reading: Reading) -> str:
+    """A reading with its error, or that it is undefined and why."""
+    if math.isfinite(reading.value):
+        return with_error(reading.value, reading.sigma, reading.unit)
+    return f"undefined ({reading.reason.rstrip('.')})" if reading.reason else "undefined"
+
+
+def position_text(survey: Survey, position: Position) -> str:
+    """Where a position is, from the survey's centre, as Swift's axes show it."""
+    return _offset_text(survey.offset_nm(position))
+
+
+def dose_text(dose: Dose) -> str:
+    beam = f"{dose.exposure_s:.2f} s of beam"
+    return beam if dose.electrons is None else f"{dose.electrons:.3g} electrons, {beam}"
+
+
+def times_text(times: StepTimes) -> str:
+    measuring = times.camera + times.scalarizer
+    return f"{measuring * 1000:.0f} ms measuring, {times.model * 1000:.0f} ms model"
+
+
+def progress_text(status: Status) -> str:
+    """How many points are measured, and the latest reading; empty before the first point."""
+    if not status.number:
+        return ""
+    points = f"Point {status.number} of {status.points}"
+    return f"{points}: {reading_text(status.latest_reading)}" if status.latest_reading is not None else points
+
+
+def best_text(status: Status) -> str:
+    """The best reading so far, and in a second line where it was measured; empty before there is one."""
+    if status.best_reading is None or status.best_offset_nm is None:
+        return ""
+    return f"{reading_text(status.best_reading)}\nat {_offset_text(status.best_offset_nm)}"
 
 
 def model_text(summary: ModelSummary | None) -> str:
@@ -19,3 +75,35 @@ def model_text(summary: ModelSummary | None) -> str:
         f"residual noise {100 * fractions.residual_noise:.0f} %. "
         f"Network {100 * fractions.network:.0f} % of distances. {scale}"
     )
+
+
+def news_text(event: Event, status: Status) -> str:  # noqa: PLR0911  # one for each kind of event
+    """What an event has the operator know, in a sentence; empty for those whose numbers say it all.
+
+    status: after the event.
+    """
+    match event:
+        case SurveyAcquired(survey=survey):
+            height, width = survey.shape
+            nm = survey.pixel_size_nm
+            size = f"Survey: {width} x {height} px, {width * nm:.3g} x {height * nm:.3g} nm."
+            return f"{size} Measuring the reference..." if status.stage is Phase.REFERENCE else size
+        case ReferenceFound(reference=reference):
+            return f"Running; the bright-field disc is {reference.radius_mrad:.1f} mrad."
+        case StepCompleted(notices=notices):
+            return notices[-1] if notices else ""
+        case RunPaused(paused=paused, reason=reason):
+            return (reason or "Paused, the beam is blanked.") if paused else "Running."
+        case RunResumed():
+            return (
+                f"Going on after {status.number} points, on the survey of then: if the specimen has moved since, stop "
+                "and start a new run."
+            )
+        case RunEnded(message=message):
+            return message
+    return ""
+
+
+def _offset_text(offset_nm: tuple[float, float]) -> str:
+    y, x = offset_nm
+    return f"x {x:.3f}, y {y:.3f} nm"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.records import Patches, Survey
+from dkl_ae.records import Patches, Position, Survey
 
 
 def survey(height: int = 9, width: int = 11) -> Survey:
@@ -86,3 +86,13 @@ def test_a_patch_that_cannot_serve_is_refused_in_one_sentence(size, message) -> 
 def test_a_pixel_in_the_margin_is_no_candidate() -> None:
     with pytest.raises(ValueError, match="at least 2 px from the edge"):
         Patches(survey(), 5).candidate(1, 5)
+
+
+@given(shapes, st.floats(0, 1), st.floats(0, 1))
+def test_coordinates_count_from_the_centre(shape, y, x) -> None:
+    seen = survey(*shape)
+    offset = seen.offset_nm(Position(y, x))
+    back = seen.moved(Position(0.5, 0.5), *offset)
+    assert (back.y, back.x) == pytest.approx((y, x))
+    assert seen.offset_nm(Position(0.5, 0.5)) == (0.0, 0.0)
+    assert seen.offset_nm(Position(1.0, 1.0)) == pytest.approx([side * seen.pixel_size_nm / 2 for side in seen.shape])

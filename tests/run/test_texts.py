@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dkl_ae.model import ModelSummary, VarianceFractions
-from dkl_ae.run import model_text
+from dkl_ae.records import Position, Reading, Survey
+from dkl_ae.run import Dose, StepTimes, dose_text, model_text, position_text, reading_text, times_text
 
 fractions = st.builds(VarianceFractions, *[st.floats(0, 1)] * 5)
 
@@ -30,3 +32,35 @@ def test_nothing_learned_is_nothing_said() -> None:
 @given(fractions, st.floats(1, 1e6))
 def test_a_session_has_room_for_it(parts, scale) -> None:
     assert len(model_text(ModelSummary(parts, scale)).encode()) <= 200
+
+
+values = st.floats(-1e6, 1e6)
+
+
+@given(values, st.floats(0, 1e3))
+def test_a_reading_is_told_with_its_error_and_unit(value, sigma) -> None:
+    assert reading_text(Reading(value, sigma, "mrad")) == f"{value:.4g} ± {sigma:.2g} mrad"
+    assert reading_text(Reading(value, sigma, "")) == f"{value:.4g} ± {sigma:.2g}"
+
+
+def test_what_is_undefined_says_why() -> None:
+    undefined = float("nan")
+    assert reading_text(Reading(undefined, undefined, "mrad", "beam is off: 0 counts.")) == (
+        "undefined (beam is off: 0 counts)"
+    )
+    assert reading_text(Reading(undefined, undefined, "mrad")) == "undefined"
+
+
+def test_a_dose_without_a_current_is_seconds_of_beam() -> None:
+    assert dose_text(Dose(1.5, 3e9)) == "3e+09 electrons, 1.50 s of beam"
+    assert dose_text(Dose(1.5)) == "1.50 s of beam"
+
+
+def test_a_step_takes_what_measuring_and_the_model_take() -> None:
+    assert times_text(StepTimes(0.010, 0.005, 0.2, 0.1)) == "15 ms measuring, 200 ms model"
+
+
+def test_positions_are_told_from_the_centre_of_the_survey() -> None:
+    survey = Survey(numpy.random.default_rng(0).random((20, 40)), 0.1)
+    assert position_text(survey, Position(0.5, 0.5)) == "x 0.000, y 0.000 nm"
+    assert position_text(survey, Position(y=0.25, x=1.0)) == "x 2.000, y -0.500 nm"
