@@ -80,7 +80,7 @@ def leave(recording: pathlib.Path, session: pathlib.Path, after: int) -> None:
     replayed = Replay(recording)
     writer = SessionWriter(session, PLAN, SCALARIZERS, About(recording.name, replayed.described()))
     with replayed.opened() as instrument, pytest.raises(PowerCutError):
-        Runner(instrument, PLAN, show, session=writer).run()
+        Runner(instrument, PLAN, show, recorder=writer).run()
     leave_open(writer, session)
 
 

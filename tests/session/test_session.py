@@ -235,7 +235,7 @@ def test_a_run_that_was_killed_before_its_first_point_keeps_survey_and_reference
             raise KilledError
 
     with pytest.raises(KilledError):
-        Runner(instrument(), PLAN, show, session=SessionWriter(file, PLAN)).run()
+        Runner(instrument(), PLAN, show, recorder=SessionWriter(file, PLAN, SCALARIZERS)).run()
     microscope = instrument()
     interrupted, scalarizers, writer = take_up(file)
     dose = interrupted.dose
