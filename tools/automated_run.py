@@ -14,7 +14,7 @@ import tempfile
 
 import numpy
 
-from dkl_ae.analysis import step_of
+from dkl_ae.analysis import step_record
 from dkl_ae.records import FloatArray, Patches
 from dkl_ae.session import Session, open_session
 from dkl_ae.simulation import ImageSimulator, graphene_with_silicon
@@ -55,7 +55,7 @@ def main() -> None:
             runs.append(at_end.enter_context(open_session(handler.session_file)))
         _print_found(runs)
         _print_times(runs)
-    for name, values in zip(("mean a step", "longest stretch"), zip(*window_ms, strict=True), strict=True):
+    for name, values in zip(("mean a step", "longest phase"), zip(*window_ms, strict=True), strict=True):
         print(f"window's thread, {name:16} {statistics.median(values):6.1f} ms")
 
 
@@ -75,7 +75,7 @@ def _print_found(runs: list[Session]) -> None:
 
 
 def _print_times(runs: list[Session]) -> None:
-    steps = [step_of(session, number) for session in runs for number in range(1, session.count + 1)]
+    steps = [step_record(session, number) for session in runs for number in range(1, session.count + 1)]
     times = [step.times for step in steps if step.times is not None and step.model]
     for part in ("camera", "scalarizer", "model", "recorder"):
         values = [1e3 * getattr(t, part) for t in times]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import distributed
 import threadpoolctl
 
-from dkl_ae.analysis.scalarized_maps import Against, Parts, Request, Spread, needed_for, read_chunk
+from dkl_ae.analysis.scalarized_maps import ChunkResult, Executor, ReadingContext, Request, read_chunk, required
 from dkl_ae.recordings import Chunk, Recording
 from dkl_ae.records import UserError
 
@@ -16,7 +16,7 @@ PATIENCE_S = 10
 """How long a scheduler may take to answer."""
 
 
-def on_cluster(address: str, request: Request) -> Spread:
+def on_cluster(address: str, request: Request) -> Executor:
     """Spread the work over the workers of a scheduler, such as tcp://host:8786.
 
     Raises UserError, one sentence, when there is no scheduler.
@@ -28,9 +28,9 @@ def on_cluster(address: str, request: Request) -> Spread:
             f"There is no Dask scheduler at {address} ({error}): start one, or leave --scheduler out."
         ) from error
 
-    def spread(work: Callable[[Chunk], Parts], chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Parts]]:
+    def spread(work: Callable[[Chunk], ChunkResult], chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, ChunkResult]]:
         assert isinstance(work, functools.partial)
-        against: Against = work.args[1]
+        against: ReadingContext = work.args[1]
         with client:
             # Sent once to each worker, which then computes its weights once.
             (there,) = client.scatter([against], broadcast=True, hash=False)
@@ -41,9 +41,9 @@ def on_cluster(address: str, request: Request) -> Spread:
     return spread
 
 
-def _read_there(request: Request, against: Against, chunk: Chunk) -> Parts:
+def _read_there(request: Request, against: ReadingContext, chunk: Chunk) -> ChunkResult:
     with threadpoolctl.threadpool_limits(1):
-        return read_chunk(_opened(request), against, needed_for(request.chosen()), request.electrons, chunk)
+        return read_chunk(_opened(request), against, required(request.chosen()), request.electrons, chunk)
 
 
 @functools.lru_cache(maxsize=2)

@@ -9,7 +9,7 @@ import functools
 import numpy
 import numpy.typing
 
-from dkl_ae.analysis.steps import step_of
+from dkl_ae.analysis.steps import step_record
 from dkl_ae.experiment import Experiment, Maps, Objective, deep_kernel_for
 from dkl_ae.model import MakeSurrogate
 from dkl_ae.records import Patches, Proposal, UserError
@@ -19,7 +19,7 @@ from dkl_ae.settings import LARGEST, VALUE, Plan, Value, changed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class View:
+class ModelView:
     """What a model says, or would have said, after a step."""
 
     objective: Objective
@@ -33,7 +33,7 @@ class View:
     """What it says of itself."""
 
 
-def view_then(session: Session, number: int) -> View | None:
+def recorded_view(session: Session, number: int) -> ModelView | None:
     """What the model said after a step: the latest maps that were kept up to then; None before the first."""
     maps = session.maps(number)
     if maps is None:
@@ -41,18 +41,20 @@ def view_then(session: Session, number: int) -> View | None:
     measured = int(session.map_steps[session.map_steps <= number][-1])
     # What was changed after the maps were made does not count for them.
     objective = session.objective(measured - 1)
-    return View(objective, measured, maps, next_place(session, number), step_of(session, measured).model)
+    return ModelView(objective, measured, maps, next_place(session, number), step_record(session, measured).model)
 
 
-def view_by(session: Session, number: int, scalarizer: str, make_surrogate: MakeSurrogate | None = None) -> View | None:
+def counterfactual_view(
+    session: Session, number: int, scalarizer: str, make_surrogate: MakeSurrogate | None = None
+) -> ModelView | None:
     """What a model would have said after a step if this scalarizer had driven it: it learns from the readings of the
-    first measurements. None when none of them is a number.
+    first measurements. None when all of them are undefined.
 
     Needs nothing but the session: no file of scalarizers, and no saved model that the run had started from.
     """
     if not numpy.isfinite(session.readings[scalarizer][0][:number]).any():
         return None
-    plan = plan_by(session, number, scalarizer)
+    plan = counterfactual_plan(session, number, scalarizer)
     experiment = Experiment(
         plan,
         session.scalarizers,
@@ -65,10 +67,10 @@ def view_by(session: Session, number: int, scalarizer: str, make_surrogate: Make
     # Finished, or nothing left that is far enough from what was measured.
     with contextlib.suppress(UserError):
         upcoming = experiment.ask()
-    return View(experiment.objective, number, experiment.maps, upcoming, model_text(experiment.explanation))
+    return ModelView(experiment.objective, number, experiment.maps, upcoming, model_text(experiment.explanation))
 
 
-def plan_by(session: Session, number: int, scalarizer: str) -> Plan:
+def counterfactual_plan(session: Session, number: int, scalarizer: str) -> Plan:
     """The plan as it was after a step, as it were for another scalarizer and without what it had started from.
 
     A value that was looked for has another unit: the largest reading takes its place.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy
 import numpy.typing
 
-from dkl_ae.analysis.steps import surprises
+from dkl_ae.analysis.steps import standardized_errors
 from dkl_ae.experiment import ChangeObjective, Objective
 from dkl_ae.records import BoolArray, FloatArray, IntArray, Origin, UserError
 from dkl_ae.session import Session
@@ -17,12 +17,12 @@ from dkl_ae.session import Session
 BEST: typing.Final = "best"
 MEDIAN: typing.Final = "median"
 WORST: typing.Final = "worst"
-SURPRISE: typing.Final = "most surprising"
+LARGEST_RESIDUAL: typing.Final = "largest residual"
 FIRST: typing.Final = "first"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Stretch:
+class Phase:
     """Measurements in a row that were made for one scalarizer and one goal."""
 
     objective: Objective
@@ -33,12 +33,12 @@ class Stretch:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Foretold:
-    """Readings of a stretch that the model had foretold; arrays of shape (n,)."""
+class Predicted:
+    """Readings of a phase that the model had predicted; arrays of shape (n,)."""
 
     index: IntArray
     """Of the measurements, from 0."""
-    surprise: FloatArray
+    residual: FloatArray
     """What was read less what was expected, in the optimized reading's unit; of an angle the shorter way round."""
     uncertainty: FloatArray
     """Standard deviation of what was expected and of the reading together."""
@@ -75,7 +75,7 @@ def seeds(session: Session) -> BoolArray:
     return chosen
 
 
-def stretches(session: Session) -> tuple[Stretch, ...]:
+def phases(session: Session) -> tuple[Phase, ...]:
     """The measurements of a run by what they were made for; one without measurements when there are none."""
     # Of several changes before one measurement the last counts, and none after the last measurement.
     starts = [
@@ -89,24 +89,24 @@ def stretches(session: Session) -> tuple[Stretch, ...]:
         ),
     ]
     ends = [*starts[1:], session.count]
-    return tuple(Stretch(session.objective(first), first, end) for first, end in zip(starts, ends, strict=True))
+    return tuple(Phase(session.objective(first), first, end) for first, end in zip(starts, ends, strict=True))
 
 
-def foretold(session: Session, stretch: Stretch) -> Foretold:
-    """The readings of a stretch that the model had an expectation of."""
-    deviations = surprises(session)
-    index = numpy.flatnonzero(numpy.isfinite(deviations[: stretch.end]))
-    index = index[index >= stretch.first]
-    sigmas = session.readings[stretch.objective.scalarizer.name][1]
+def predicted(session: Session, phase: Phase) -> Predicted:
+    """The readings of a phase that the model had an expectation of."""
+    deviations = standardized_errors(session)
+    index = numpy.flatnonzero(numpy.isfinite(deviations[: phase.end]))
+    index = index[index >= phase.first]
+    sigmas = session.readings[phase.objective.scalarizer.name][1]
     uncertainty = numpy.hypot(session.columns["uncertainty"][index], sigmas[index])
-    return Foretold(index, deviations[index] * uncertainty, uncertainty)
+    return Predicted(index, deviations[index] * uncertainty, uncertainty)
 
 
-def telling_patterns(session: Session) -> dict[int, tuple[str, ...]]:
+def representative_patterns(session: Session) -> dict[int, tuple[str, ...]]:
     """Measurements, from 0, whose patterns tell most of the run, with what they are.
 
     The best, the median and the worst for the goal that was followed last, and the one that differed most from what was
-    expected; the first, where no reading is a number.
+    expected; the first, where every reading is undefined.
     """
     if session.count == 0:
         return {}
@@ -118,10 +118,10 @@ def telling_patterns(session: Session) -> dict[int, tuple[str, ...]]:
     if order.size:
         for role, index in ((BEST, order[0]), (MEDIAN, order[order.size // 2]), (WORST, order[-1])):
             found[int(index)] = (*found.get(int(index), ()), role)
-    deviations = numpy.nan_to_num(numpy.abs(surprises(session)))
+    deviations = numpy.nan_to_num(numpy.abs(standardized_errors(session)))
     if deviations.any():
         index = int(deviations.argmax())
-        found[index] = (*found.get(index, ()), SURPRISE)
+        found[index] = (*found.get(index, ()), LARGEST_RESIDUAL)
     return found or {0: (FIRST,)}
 
 

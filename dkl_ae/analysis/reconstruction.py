@@ -37,7 +37,7 @@ from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.settings import make_plan
 from dkl_ae.simulation import ReplayColumn
 
-MOST_LEARNED: typing.Final = 2000
+MAX_TRAINING_POINTS: typing.Final = 2000
 """A model learns from at most so many of the measured places, the first at random: the time that it takes grows with
 their cube, and its memory with their number times that of the candidates."""
 
@@ -53,7 +53,7 @@ _READING = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class ReconstructionSettings:
     """How a set is reconstructed. Raises UserError, one sentence, for what cannot be."""
 
     fractions: tuple[float, ...] = (1.0, 0.1, 0.01, 0.001)
@@ -88,19 +88,19 @@ class Quality:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Part:
+class FractionResult:
     """One reading, predicted everywhere from a fraction of the candidates. Arrays have the survey's shape."""
 
     fraction: float
     measured: FloatArray
-    """What was read, NaN where nothing was measured or the pattern gave no number."""
+    """What was read, NaN where nothing was measured or the reading is undefined."""
     places: int
     """How many were measured."""
     learned: int
-    """How many of them gave a number, and were learned from."""
+    """At how many of them the reading is defined, and was learned from."""
     prediction: FloatArray
     uncertainty: FloatArray
-    """Its standard deviation. Both NaN where no patch fits, and everywhere when no measured pattern gave a number."""
+    """Its standard deviation. Both NaN where no patch fits, and everywhere when all measured readings are undefined."""
     quality: Quality | None
     """None where the truth is not known."""
 
@@ -118,15 +118,15 @@ class Reconstruction:
     scalarizer: Scalarizer
     truth: FloatArray | None
     """Every reading there is, of the survey's shape; None where it was not read."""
-    parts: tuple[Part, ...]
+    parts: tuple[FractionResult, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Reconstructed:
+class ReconstructionResult:
     """All that was made of a recording."""
 
     request: Request
-    settings: Settings
+    settings: ReconstructionSettings
     survey: Survey
     reference: Reference
     electrons: float | None
@@ -134,7 +134,9 @@ class Reconstructed:
     reconstructions: tuple[Reconstruction, ...]
 
 
-def reconstruct(request: Request, settings: Settings, progress: Progress = lambda done, text: None) -> Reconstructed:
+def reconstruct(
+    request: Request, settings: ReconstructionSettings, progress: Progress = lambda done, text: None
+) -> ReconstructionResult:
     """Measure random parts of a recorded set, and predict the rest of it.
 
     Patterns that were not drawn are read only where the truth is asked for, the scan is small, or a fraction is 1. A
@@ -146,7 +148,7 @@ def reconstruct(request: Request, settings: Settings, progress: Progress = lambd
     source = _read(request, settings, scalarizers, lambda done: progress(_READING * done, "reading the patterns"))
     reconstructions: list[Reconstruction] = []
     for scalarizer in scalarizers.values():
-        parts: list[Part] = []
+        parts: list[FractionResult] = []
         for fraction in settings.fractions:
             done = (len(reconstructions) + len(parts) / len(settings.fractions)) / len(scalarizers)
             progress(_READING + (1 - _READING) * done, f"learning {scalarizer.label} from {100 * fraction:.4g} %")
@@ -155,7 +157,9 @@ def reconstruct(request: Request, settings: Settings, progress: Progress = lambd
         reconstructions.append(Reconstruction(scalarizer, truth, tuple(parts)))
     progress(1.0, "done")
     electrons = request.electrons if source.is_noise_free else None
-    return Reconstructed(request, settings, source.patches.survey, source.reference, electrons, tuple(reconstructions))
+    return ReconstructionResult(
+        request, settings, source.patches.survey, source.reference, electrons, tuple(reconstructions)
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -185,7 +189,10 @@ class _Source:
 
 
 def _read(
-    request: Request, settings: Settings, scalarizers: Mapping[str, Scalarizer], progress: Callable[[float], None]
+    request: Request,
+    settings: ReconstructionSettings,
+    scalarizers: Mapping[str, Scalarizer],
+    progress: Callable[[float], None],
 ) -> _Source:
     with contextlib.closing(request.open()) as recording:
         if recording.survey is None:
@@ -243,9 +250,11 @@ class _Counts:
         return self._column.expose(y_nm, x_nm, self._electrons, exposure_s=1.0)
 
 
-def _part(request: Request, settings: Settings, source: _Source, scalarizer: Scalarizer, fraction: float) -> Part:
+def _part(
+    request: Request, settings: ReconstructionSettings, source: _Source, scalarizer: Scalarizer, fraction: float
+) -> FractionResult:
     measured = source.measured(fraction)
-    learned = measured[:MOST_LEARNED]
+    learned = measured[:MAX_TRAINING_POINTS]
     readings = source.readings[scalarizer.name]
     maps = _learned_maps(settings, source.patches, scalarizer, learned, readings)
     quality = None
@@ -253,7 +262,7 @@ def _part(request: Request, settings: Settings, source: _Source, scalarizer: Sca
         others = source.order[len(learned) :]
         compared = source.mask(others if others.size else source.order)
         quality = _quality(scalarizer, maps, source.truths[scalarizer.name], compared)
-    return Part(
+    return FractionResult(
         fraction=fraction,
         measured=numpy.where(source.mask(measured), readings.value, numpy.nan),
         places=len(measured),
@@ -265,7 +274,7 @@ def _part(request: Request, settings: Settings, source: _Source, scalarizer: Sca
 
 
 def _learned_maps(
-    settings: Settings, patches: Patches, scalarizer: Scalarizer, candidates: IntArray, readings: Map
+    settings: ReconstructionSettings, patches: Patches, scalarizer: Scalarizer, candidates: IntArray, readings: Map
 ) -> tuple[FloatArray, FloatArray]:
     """Prediction and uncertainty over the survey; NaN where nothing could be learned."""
     pixels = tuple(numpy.array([patches.pixel(int(candidate)) for candidate in candidates]).T)
@@ -290,7 +299,7 @@ def _learned_maps(
 def _quality(
     scalarizer: Scalarizer, maps: tuple[FloatArray, FloatArray], truth: Map, places: BoolArray
 ) -> Quality | None:
-    """None where fewer than two places have both a prediction and a truth that is a number."""
+    """None where fewer than two places have both a prediction and a truth."""
     prediction, uncertainty = maps
     true = scalarizer.without_excess(truth.value, truth.sigma)
     compared = places & numpy.isfinite(true) & numpy.isfinite(prediction)
@@ -315,7 +324,7 @@ def _shorter(angles: FloatArray) -> FloatArray:
     return shorter
 
 
-def write_reconstructed(file: pathlib.Path, made: Reconstructed) -> None:
+def write_reconstruction(file: pathlib.Path, made: ReconstructionResult) -> None:
     """Write `/<scalarizer>/truth` and `/<scalarizer>/<fraction>/{prediction,uncertainty,measured}` as HDF5, each of the
     survey's shape with its unit; what is known of them is in attributes.
 

@@ -46,7 +46,7 @@ ALL: typing.Final = "all"
 _REMEMBERED = 64
 """So many patterns, spread over the scan, stand for what was seen before."""
 
-_OF_NEIGHBOURS = {"charge_density": minus_divergence, "com_curl": curl}
+NEIGHBOUR_SCALARIZERS = {"charge_density": minus_divergence, "com_curl": curl}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Request:
         for name in names:
             if name not in known:
                 raise UserError(f"There is no scalarizer '{name}': choose {ALL} or some of {', '.join(known)}.")
-            if known[name].needs_cross and name not in _OF_NEIGHBOURS:
+            if known[name].needs_cross and name not in NEIGHBOUR_SCALARIZERS:
                 raise UserError(
                     f"The expression of {name} reads a cross, which a recording has none of: use charge_density alone."
                 )
@@ -112,26 +112,26 @@ class Map:
     """One reading over the whole scan."""
 
     value: FloatArray
-    """Shape (H, W), NaN where there is no number."""
+    """Shape (H, W), NaN where it is undefined."""
     sigma: FloatArray
     reasons: collections.Counter[str]
-    """Why there is no number, and of how many patterns."""
+    """Why it is undefined, and at how many patterns."""
 
 
-Against = tuple[Reference, PatternMemory]
+ReadingContext = tuple[Reference, PatternMemory]
 """What patterns are read against."""
 
-Parts = dict[str, tuple[FloatArray, FloatArray, collections.Counter[str]]]
+ChunkResult = dict[str, tuple[FloatArray, FloatArray, collections.Counter[str]]]
 """Values, sigmas and reasons of a chunk's patterns, by the scalarizer's name."""
 
-Spread = Callable[[Callable[[Chunk], Parts], Sequence[Chunk]], Iterator[tuple[Chunk, Parts]]]
+Executor = Callable[[Callable[[Chunk], ChunkResult], Sequence[Chunk]], Iterator[tuple[Chunk, ChunkResult]]]
 """A way of spreading work: a function and chunks -> each chunk with its result, in any order."""
 
 
-def in_threads(workers: int | None = None) -> Spread:
+def in_threads(workers: int | None = None) -> Executor:
     """Spread the work over threads of this process; as many as there are processors unless told."""
 
-    def spread(work: Callable[[Chunk], Parts], chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Parts]]:
+    def spread(work: Callable[[Chunk], ChunkResult], chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, ChunkResult]]:
         # Threads that each start threads for their matrix products are in each other's way.
         with (
             threadpoolctl.threadpool_limits(1),
@@ -155,18 +155,18 @@ def scalarize_recording(
     electrons: float = DEFAULT_ELECTRONS,
     arm_nm: float = DEFAULT_ARM_NM,
     places: BoolArray | None = None,
-    spread: Spread | None = None,
+    spread: Executor | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> dict[str, Map]:
     """The map of every scalarizer.
 
     places: which pixels of the scan are read, shape (H, W); None for all. The others' patterns are not looked at, and
-        have no number.
+        their readings are undefined.
     progress: called with the fraction done.
     """
-    wanted = needed_for(scalarizers)
+    wanted = required(scalarizers)
     needed = places
-    if places is not None and scalarizers.keys() & _OF_NEIGHBOURS.keys():
+    if places is not None and scalarizers.keys() & NEIGHBOUR_SCALARIZERS.keys():
         needed = _with_ends(places, arm_in_pixels(arm_nm, recording.nm_per_pixel))
     chunks = [
         chunk
@@ -184,7 +184,7 @@ def scalarize_recording(
             maps[name].sigma[rows, columns] = sigma
             maps[name].reasons.update(reasons)
         progress(count / len(chunks))
-    for name in _OF_NEIGHBOURS:
+    for name in NEIGHBOUR_SCALARIZERS:
         if name in scalarizers:
             maps[name] = _of_neighbours(name, maps, recording.nm_per_pixel, arm_nm)
     if places is not None:
@@ -193,9 +193,9 @@ def scalarize_recording(
     return {name: maps[name] for name in scalarizers}
 
 
-def needed_for(scalarizers: Mapping[str, Scalarizer]) -> dict[str, Scalarizer]:
+def required(scalarizers: Mapping[str, Scalarizer]) -> dict[str, Scalarizer]:
     """What must be read of single patterns: readings of a cross follow from the centres of mass of the neighbours."""
-    wanted = {name: scalarizer for name, scalarizer in scalarizers.items() if name not in _OF_NEIGHBOURS}
+    wanted = {name: scalarizer for name, scalarizer in scalarizers.items() if name not in NEIGHBOUR_SCALARIZERS}
     if len(wanted) < len(scalarizers):
         known = catalogue()
         wanted |= {name: known[name] for name in ("com_x", "com_y")}
@@ -204,13 +204,13 @@ def needed_for(scalarizers: Mapping[str, Scalarizer]) -> dict[str, Scalarizer]:
 
 def read_chunk(
     recording: Recording,
-    against: Against,
+    against: ReadingContext,
     scalarizers: Mapping[str, Scalarizer],
     electrons: float,
     chunk: Chunk,
     *,
     places: BoolArray | None = None,
-) -> Parts:
+) -> ChunkResult:
     """Read the patterns of a chunk: all, or those of some places, shape (H, W), in the order of `Chunk.pixels`."""
     reference, memory = against
     pixels = chunk.pixels(places)
@@ -245,9 +245,9 @@ def _of_neighbours(name: str, maps: Mapping[str, Map], nm_per_pixel: float, arm_
     arm = arm_in_pixels(arm_nm, nm_per_pixel)
     com = numpy.stack([maps["com_y"].value, maps["com_x"].value], axis=-1)
     variance = numpy.stack([maps["com_y"].sigma, maps["com_x"].sigma], axis=-1) ** 2
-    value, sigma = _OF_NEIGHBOURS[name](_ends(com, arm), _ends(variance, arm), arm * nm_per_pixel)
+    value, sigma = NEIGHBOUR_SCALARIZERS[name](_ends(com, arm), _ends(variance, arm), arm * nm_per_pixel)
     lost = int(numpy.count_nonzero(numpy.isnan(value)))
-    sentence = "an end of the cross is outside of the scan, or gave no number."
+    sentence = "an end of the cross is outside of the scan, or its centre of mass is undefined."
     return Map(value, sigma, collections.Counter({sentence: lost} if lost else {}))
 
 
@@ -278,7 +278,7 @@ def _ends(values: FloatArray, arm: int) -> FloatArray:
 def make_maps(
     request: Request,
     file: pathlib.Path,
-    spread: Spread | None,
+    spread: Executor | None,
     progress: Callable[[float], None],
 ) -> list[str]:
     """Scalarize a recorded set into an HDF5 file: `/<scalarizer>/{value,sigma}`, each (H, W) with its unit.
@@ -308,8 +308,8 @@ def make_maps(
         f"The bright-field disc is {reference.radius_mrad:.2f} mrad around pixel ({reference.centre[0]:.2f}, "
         f"{reference.centre[1]:.2f}).",
         *(
-            f"{name}: {numpy.count_nonzero(numpy.isnan(found.value)):,} of {found.value.size:,} patterns gave no "
-            f"number, {found.reasons.most_common(1)[0][1]:,} of them: {found.reasons.most_common(1)[0][0]}"
+            f"{name}: undefined at {numpy.count_nonzero(numpy.isnan(found.value)):,} of {found.value.size:,} patterns, "
+            f"{found.reasons.most_common(1)[0][1]:,} of them: {found.reasons.most_common(1)[0][0]}"
             for name, found in maps.items()
             if found.reasons
         ),
@@ -352,7 +352,7 @@ def write_maps(
             group.attrs["label"] = scalarizers[name].label
             group.attrs["description"] = scalarizers[name].description
             group.attrs["circular"] = scalarizers[name].circular
-            if name in _OF_NEIGHBOURS:
+            if name in NEIGHBOUR_SCALARIZERS:
                 arm = arm_in_pixels(request.arm_nm, recording.nm_per_pixel) * recording.nm_per_pixel
                 group.attrs["arm_angstrom"] = arm * ANGSTROM_PER_NM
             for kind, image in (("value", found.value), ("sigma", found.sigma)):

@@ -21,7 +21,7 @@ from dkl_ae.session import Session, times_from
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class StepRecord:
     """One step of a run, explained."""
 
     number: int
@@ -37,8 +37,8 @@ class Step:
     """See `Proposal.exploration`."""
     reading: Reading
     """What was read."""
-    surprise: float | None
-    """See `surprises`; None where the model was not asked, or nothing could be read."""
+    standardized_error: float | None
+    """See `standardized_errors`; None where the model was not asked, or nothing could be read."""
     dose: Dose
     """After the step."""
     times: StepTimes | None
@@ -58,7 +58,7 @@ class Curves:
     """The reading closest to the goal so far: the learning curve."""
 
 
-def step_of(session: Session, number: int) -> Step:
+def step_record(session: Session, number: int) -> StepRecord:
     """What happened in a step.
 
     Raises IndexError when the session has no such step.
@@ -69,10 +69,10 @@ def step_of(session: Session, number: int) -> Step:
     measurement = session.measurement(index)
     proposal = measurement.proposal
     scalarizer = session.objective(index).scalarizer
-    surprise = _surprise(session, index)
+    standardized_error = _standardized_error(session, index)
     complete = index < len(session.steps["model_s"])
     row = {name: column[index] for name, column in session.steps.items()} if complete else {}
-    return Step(
+    return StepRecord(
         number=number,
         origin=proposal.origin,
         scalarizer=scalarizer,
@@ -80,23 +80,23 @@ def step_of(session: Session, number: int) -> Step:
         uncertainty=proposal.uncertainty,
         exploration=proposal.exploration,
         reading=measurement.readings[scalarizer.name],
-        surprise=None if math.isnan(surprise) else surprise,
+        standardized_error=None if math.isnan(standardized_error) else standardized_error,
         dose=session.dose(number),
         times=times_from(row) if complete else None,
         model=bytes(row["explanation"]).decode(errors="ignore") if complete else "",
     )
 
 
-def surprises(session: Session) -> FloatArray:
+def standardized_errors(session: Session) -> FloatArray:
     """How many standard deviations each reading was above what the model expected, shape (measurements,).
 
     The deviation is that of what was expected and of the reading together; what counting noise adds to the reading is
     taken off, as the model was told. NaN where the model was not asked, or nothing could be read.
     """
-    return numpy.array([_surprise(session, index) for index in range(session.count)])
+    return numpy.array([_standardized_error(session, index) for index in range(session.count)])
 
 
-def _surprise(session: Session, index: int) -> float:
+def _standardized_error(session: Session, index: int) -> float:
     scalarizer = session.objective(index).scalarizer
     value, sigma = (column[index] for column in session.readings[scalarizer.name])
     off = float(scalarizer.without_excess(value, sigma) - session.columns["expected"][index])
@@ -105,20 +105,20 @@ def _surprise(session: Session, index: int) -> float:
     return off / math.hypot(session.columns["uncertainty"][index], sigma)
 
 
-def share_within(surprises: FloatArray, deviations: FloatArray) -> FloatArray:
+def empirical_coverage(standardized_errors: FloatArray, deviations: FloatArray) -> FloatArray:
     """How often readings were within so many standard deviations of what was expected, between 0 and 1; NaN when the
     model was never asked."""
-    sizes = numpy.abs(surprises[numpy.isfinite(surprises)])
+    sizes = numpy.abs(standardized_errors[numpy.isfinite(standardized_errors)])
     if not sizes.size:
         return numpy.full(deviations.shape, numpy.nan)
     within: FloatArray = (sizes[:, numpy.newaxis] <= deviations).mean(axis=0)
     return within
 
 
-def share_promised(deviations: FloatArray) -> FloatArray:
+def nominal_coverage(deviations: FloatArray) -> FloatArray:
     """The same of a model whose deviations are right."""
-    promised: FloatArray = scipy.special.erf(deviations / math.sqrt(2))
-    return promised
+    nominal: FloatArray = scipy.special.erf(deviations / math.sqrt(2))
+    return nominal
 
 
 def curves(session: Session, objective: Objective) -> Curves:

@@ -56,17 +56,17 @@ def add(commands: typing.Any) -> None:
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
-    from dkl_ae.analysis import Settings, reconstruct, write_reconstructed
+    from dkl_ae.analysis import ReconstructionSettings, reconstruct, write_reconstruction
     from dkl_ae.reports import write_reconstruction_report
 
     folder = options.out or options.file.with_name(f"{options.file.stem}-reconstruction")
     try:
-        settings = Settings(tuple(options.fractions), options.patch, options.random_seed, options.truth)
+        settings = ReconstructionSettings(tuple(options.fractions), options.patch, options.random_seed, options.truth)
         request = recorded_options.request_from(options)
         # Before the work, not after.
         folder.mkdir(parents=True, exist_ok=True)
         made = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
-        write_reconstructed(folder / MAPS, made)
+        write_reconstruction(folder / MAPS, made)
         page = write_reconstruction_report(made, folder)
     except UserError as error:
         sys.stderr.write(f"{error}\n")

@@ -75,10 +75,10 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _draw(maps: pathlib.Path, picture: pathlib.Path) -> list[str]:
     """The maps are written by now: a picture that cannot be drawn is told, and no failure."""
-    from dkl_ae.reports import draw_sheet
+    from dkl_ae.reports import draw_map_figure
 
     try:
-        draw_sheet(maps, picture)
+        draw_map_figure(maps, picture)
     except (OSError, ValueError) as error:
         return [f"The picture {picture} cannot be drawn ({error}): choose another with --picture, .png or .svg."]
     return [f"Saved the picture {picture}"]

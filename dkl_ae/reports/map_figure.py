@@ -12,7 +12,7 @@ _PANEL_INCHES = 2.6
 _REFERENCE = "reference"
 
 
-def draw_sheet(file: pathlib.Path, picture: pathlib.Path) -> None:
+def draw_map_figure(file: pathlib.Path, picture: pathlib.Path) -> None:
     """Draw the maps that `dkl_ae.analysis.scalarized_maps` wrote; the picture's format follows from its name.
 
     Raises OSError or ValueError when the picture cannot be written.

@@ -47,7 +47,7 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
-class Warned:
+class Callout:
     """What a reader must not overlook."""
 
     text: str
@@ -56,12 +56,12 @@ class Warned:
 @dataclasses.dataclass(frozen=True)
 class Section:
     title: str
-    parts: Sequence[Picture | Table | Warned | str]
+    parts: Sequence[Picture | Table | Callout | str]
     """One after the other; a text is a paragraph."""
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number with its unit, to three digits; a dash for no number."""
+    """A number with its unit, to three digits; a dash for NaN."""
     if math.isnan(value):
         return "-"
     written = f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
@@ -73,7 +73,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
-def counted(number: int, what: str) -> str:
+def pluralized(number: int, what: str) -> str:
     """So many of something."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
@@ -100,7 +100,7 @@ def _section(section: Section, folder: pathlib.Path) -> str:
     return "\n".join([f"<h2>{html.escape(section.title)}</h2>", *(_part(part, folder) for part in section.parts)])
 
 
-def _part(part: Picture | Table | Warned | str, folder: pathlib.Path) -> str:
+def _part(part: Picture | Table | Callout | str, folder: pathlib.Path) -> str:
     match part:
         case Picture():
             return _picture(part, folder)
@@ -108,7 +108,7 @@ def _part(part: Picture | Table | Warned | str, folder: pathlib.Path) -> str:
             head = "".join(f"<th>{html.escape(cell)}</th>" for cell in part.head)
             rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in part.rows)
             return "\n".join(["<table>", f"<tr>{head}</tr>", *(f"<tr>{row}</tr>" for row in rows), "</table>"])
-        case Warned(text=text):
+        case Callout(text=text):
             return f'<p class="warning">{html.escape(text)}</p>'
         case str():
             return f"<p>{html.escape(part)}</p>"

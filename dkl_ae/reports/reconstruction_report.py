@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.analysis import MOST_LEARNED, Part, Reconstructed, Reconstruction
+from dkl_ae.analysis import MAX_TRAINING_POINTS, FractionResult, Reconstruction, ReconstructionResult
 from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import colours_of, new_figure, show_map
-from dkl_ae.reports.page import Picture, Section, Table, counted, percent, quantity, write_page
+from dkl_ae.reports.page import Picture, Section, Table, percent, pluralized, quantity, write_page
 
 FEW_READINGS: typing.Final = 10
 """Fewer do not tell how much a reading varies over the specimen."""
@@ -20,7 +20,7 @@ _PANEL_INCHES = 2.5
 _UNKNOWN = "-"
 
 
-def write_reconstruction_report(made: Reconstructed, folder: pathlib.Path) -> pathlib.Path:
+def write_reconstruction_report(made: ReconstructionResult, folder: pathlib.Path) -> pathlib.Path:
     """Write a page with the figures of every reading, and the figures as PNG and SVG; returns the page's file.
 
     Raises OSError when the folder cannot be written.
@@ -35,7 +35,7 @@ def write_reconstruction_report(made: Reconstructed, folder: pathlib.Path) -> pa
     return write_page(folder, f"{made.request.file.name}, reconstructed from parts of it", sections)
 
 
-def _introduction(made: Reconstructed) -> str:
+def _introduction(made: ReconstructionResult) -> str:
     height, width = made.survey.shape
     size = made.settings.patch_size
     return (
@@ -47,7 +47,7 @@ def _introduction(made: Reconstructed) -> str:
     )
 
 
-def _numbers(made: Reconstructed) -> Table:
+def _numbers(made: ReconstructionResult) -> Table:
     rows = [
         (
             reconstruction.scalarizer.label,
@@ -64,13 +64,13 @@ def _numbers(made: Reconstructed) -> Table:
     return Table(head, rows)
 
 
-def _quality_in_words(part: Part) -> tuple[str, str, str]:
+def _quality_in_words(part: FractionResult) -> tuple[str, str, str]:
     if part.quality is None:
         return _UNKNOWN, _UNKNOWN, _UNKNOWN
     return f"{part.quality.r2:.2f}", f"{100 * part.quality.covered_68:.0f} %", f"{100 * part.quality.covered_95:.0f} %"
 
 
-def _picture(made: Reconstructed, reconstruction: Reconstruction) -> Picture:
+def _picture(made: ReconstructionResult, reconstruction: Reconstruction) -> Picture:
     """Survey and truth in the first column, then a column for each fraction: measured, predicted, uncertain."""
     scalarizer, parts = reconstruction.scalarizer, reconstruction.parts
     figure = new_figure(_PANEL_INCHES * (len(parts) + 1) + 0.8, 3 * _PANEL_INCHES + 0.3)
@@ -89,7 +89,7 @@ def _picture(made: Reconstructed, reconstruction: Reconstruction) -> Picture:
         axes[1, 0].set_title("truth", fontsize="medium")
     axes[2, 0].set_axis_off()
     for column, part in zip(axes.T[1:], parts, strict=True):
-        column[0].set_title(f"{percent(part.fraction)}: {counted(part.places, 'place')}", fontsize="medium")
+        column[0].set_title(f"{percent(part.fraction)}: {pluralized(part.places, 'place')}", fontsize="medium")
         show_map(column[0], part.measured, nm_per_pixel, **readings)
         predicted = show_map(column[1], part.prediction, nm_per_pixel, **readings)
         uncertain = show_map(column[2], part.uncertainty, nm_per_pixel, **uncertainties)
@@ -108,7 +108,7 @@ def _largest(images: list[FloatArray]) -> float:
 def _caption(reconstruction: Reconstruction) -> str:
     scalarizer, parts = reconstruction.scalarizer, reconstruction.parts
 
-    def each(said: Callable[[Part], str]) -> str:
+    def each(said: Callable[[FractionResult], str]) -> str:
         return ", ".join(map(said, parts))
 
     beside = "" if reconstruction.truth is None else ", beside the truth"
@@ -118,11 +118,10 @@ def _caption(reconstruction: Reconstruction) -> str:
         f"measured), what the model predicts (middle{beside}; R2 {each(lambda part: _quality_in_words(part)[0])}), and "
         f"by how much it expects to be off (bottom; on average {uncertain})."
     )
-    if any(part.places > MOST_LEARNED for part in parts):
-        text += f" Where there are more than {MOST_LEARNED:,} places, the model learned from so many, drawn at random."
+    if any(part.places > MAX_TRAINING_POINTS for part in parts):
+        text += f" The model learned from at most {MAX_TRAINING_POINTS:,} of the places, drawn at random."
     few = [part.learned for part in parts if part.learned < FEW_READINGS]
     if few:
-        text += (
-            f" {counted(max(few), 'reading')} or fewer tell little of how it varies: there the uncertainty is a guess."
-        )
+        few_readings = pluralized(max(few), "reading")
+        text += f" {few_readings} or fewer tell little of how it varies: there the uncertainty is a guess."
     return text

@@ -8,28 +8,28 @@ import typing
 import numpy
 
 from dkl_ae.analysis import (
-    Stretch,
+    Phase,
     curves,
     dose_shares,
-    foretold,
+    empirical_coverage,
+    nominal_coverage,
+    phases,
+    predicted,
     seeds,
-    share_promised,
-    share_within,
-    stretches,
-    surprises,
+    standardized_errors,
 )
 from dkl_ae.experiment import Objective
 from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import MODEL_COLOUR, SEED_COLOUR, new_figure
-from dkl_ae.reports.page import Picture, counted, quantity
+from dkl_ae.reports.page import Picture, pluralized, quantity
 from dkl_ae.session import Session
 
-LEAST_FOR_CALIBRATION: typing.Final = 10
+MIN_FOR_CALIBRATION: typing.Final = 10
 """With fewer readings a curve of them would say nothing."""
 
 _WIDTH = 8.5
 _LEARNING_COLOUR = "black"
-_MOST_DEVIATIONS = 3.0
+_MAX_DEVIATIONS = 3.0
 _QUOTED = numpy.array([1.0, 2.0])
 _TIMES: typing.Final = {
     "camera_s": "moving and exposing",
@@ -40,20 +40,20 @@ _TIMES: typing.Final = {
 
 
 def learning_picture(session: Session) -> Picture:
-    """Readings, the best so far and the surprises against the step, for each goal that was followed."""
-    parts = stretches(session)
+    """Readings, the best so far and the residuals against the step, for each goal that was followed."""
+    parts = phases(session)
     figure = new_figure(_WIDTH, 5.2 * len(parts))
     axes = figure.subplots(2 * len(parts), squeeze=False, sharex=True).ravel()
     said = []
-    for (readings, surprise), stretch in zip(axes.reshape(-1, 2), parts, strict=True):
-        said.append(_show_readings(session, readings, stretch))
-        said.append(_show_surprises(session, surprise, stretch))
+    for (readings, residuals), phase in zip(axes.reshape(-1, 2), parts, strict=True):
+        said.append(_show_readings(session, readings, phase))
+        said.append(_show_residuals(session, residuals, phase))
     axes[-1].set(xlabel="step", xlim=(0.5, session.count + 0.5))
     return Picture("learning", figure, " ".join(said))
 
 
-def _show_readings(session: Session, axes: typing.Any, stretch: Stretch) -> str:
-    objective = stretch.objective
+def _show_readings(session: Session, axes: typing.Any, phase: Phase) -> str:
+    objective = phase.objective
     found = curves(session, objective)
     steps = numpy.arange(1, session.count + 1)
     sigmas = session.readings[objective.scalarizer.name][1]
@@ -61,8 +61,8 @@ def _show_readings(session: Session, axes: typing.Any, stretch: Stretch) -> str:
     axes.errorbar(steps, shown[0], yerr=sigmas, fmt=".", color="0.5", label="measured, with counting error")
     axes.step(steps, shown[1], where="post", color=_LEARNING_COLOUR, label="best so far")
     axes.axvspan(0.5, seeds(session).sum() + 0.5, color=SEED_COLOUR, alpha=0.15, label="at random")
-    if len(stretches(session)) > 1:
-        axes.axvspan(stretch.first + 0.5, stretch.end + 0.5, color="gold", alpha=0.15, label="this was sought")
+    if len(phases(session)) > 1:
+        axes.axvspan(phase.first + 0.5, phase.end + 0.5, color="gold", alpha=0.15, label="this was optimized")
     target = objective.target_reading
     if target is not None:
         goal = 0.0 if objective.scalarizer.circular else target
@@ -72,7 +72,7 @@ def _show_readings(session: Session, axes: typing.Any, stretch: Stretch) -> str:
     )
     axes.legend(fontsize="small", ncols=2)
     if not numpy.isfinite(found.best).any():
-        return f"No reading of the {objective.scalarizer.label} is a number."
+        return f"Every reading of the {objective.scalarizer.label} is undefined."
     numbers = int(numpy.isfinite(found.readings).sum())
     best = found.best[-1]
     step = int(numpy.flatnonzero(found.best == best)[0]) + 1
@@ -92,45 +92,45 @@ def _from_goal(objective: Objective, readings: FloatArray) -> FloatArray:
     return turned
 
 
-def _show_surprises(session: Session, axes: typing.Any, stretch: Stretch) -> str:
-    told, scalarizer = foretold(session, stretch), stretch.objective.scalarizer
-    axes.set_ylabel(f"surprise ({scalarizer.unit})" if scalarizer.unit else "surprise")
-    if not told.index.size:
-        axes.text(0.5, 0.5, "nothing was foretold", transform=axes.transAxes, ha="center", color="0.4")
-        return "Nothing could surprise the model: it chose no place, or none that it chose gave a number."
-    size = numpy.abs(told.surprise)
-    axes.vlines(told.index + 1, 0, size, color="0.6", linewidth=0.8)
-    axes.plot(told.index + 1, size, ".", color=MODEL_COLOUR, label="|measured - expected|")
-    axes.plot(told.index + 1, told.uncertainty, color=_LEARNING_COLOUR, linewidth=0.8, label="expected (1 sigma)")
+def _show_residuals(session: Session, axes: typing.Any, phase: Phase) -> str:
+    known, scalarizer = predicted(session, phase), phase.objective.scalarizer
+    axes.set_ylabel(f"residual ({scalarizer.unit})" if scalarizer.unit else "residual")
+    if not known.index.size:
+        axes.text(0.5, 0.5, "nothing was predicted", transform=axes.transAxes, ha="center", color="0.4")
+        return "There is no residual: the model chose no place, or the reading is undefined at all that it chose."
+    size = numpy.abs(known.residual)
+    axes.vlines(known.index + 1, 0, size, color="0.6", linewidth=0.8)
+    axes.plot(known.index + 1, size, ".", color=MODEL_COLOUR, label="|measured - expected|")
+    axes.plot(known.index + 1, known.uncertainty, color=_LEARNING_COLOUR, linewidth=0.8, label="expected (1 sigma)")
     axes.legend(fontsize="small", ncols=2)
     return (
-        f"Below: how far {counted(told.index.size, 'reading')} were from what the model expected there (median "
+        f"Below: how far {pluralized(known.index.size, 'reading')} were from what the model expected there (median "
         f"{quantity(float(numpy.median(size)), scalarizer.unit)}), and how far it expected to be off (line; median "
-        f"{quantity(float(numpy.median(told.uncertainty)), scalarizer.unit)})."
+        f"{quantity(float(numpy.median(known.uncertainty)), scalarizer.unit)})."
     )
 
 
 def calibration_picture(session: Session) -> Picture | str:
     """How often readings were within so many expected standard deviations; a remark where there are too few."""
-    off = surprises(session)
+    off = standardized_errors(session)
     count = int(numpy.isfinite(off).sum())
-    if count < LEAST_FOR_CALIBRATION:
+    if count < MIN_FOR_CALIBRATION:
         return (
-            f"The model foretold {counted(count, 'reading')}: fewer than {LEAST_FOR_CALIBRATION} do not tell whether "
+            f"The model predicted {pluralized(count, 'reading')}: fewer than {MIN_FOR_CALIBRATION} do not tell whether "
             "its uncertainty is to be believed."
         )
-    deviations = numpy.linspace(0, _MOST_DEVIATIONS, 61)
-    promised, within = share_promised(deviations), share_within(off, deviations)
-    chance = 2 * numpy.sqrt(promised * (1 - promised) / count)
+    deviations = numpy.linspace(0, _MAX_DEVIATIONS, 61)
+    nominal, within = nominal_coverage(deviations), empirical_coverage(off, deviations)
+    chance = 2 * numpy.sqrt(nominal * (1 - nominal) / count)
     figure = new_figure(5.4, 5)
     axes = figure.subplots()
-    axes.fill_between(promised, promised - chance, promised + chance, color="0.9", label="chance alone (2 sigma)")
+    axes.fill_between(nominal, nominal - chance, nominal + chance, color="0.9", label="chance alone (2 sigma)")
     axes.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="right")
-    axes.plot(promised, within, color=MODEL_COLOUR, label="this run")
+    axes.plot(nominal, within, color=MODEL_COLOUR, label="this run")
     axes.set(xlabel="share that should be within", ylabel="share that was within", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(loc="upper left", fontsize="small")
-    one, two = 100 * share_within(off, _QUOTED)
-    right_one, right_two = 100 * share_promised(_QUOTED)
+    one, two = 100 * empirical_coverage(off, _QUOTED)
+    right_one, right_two = 100 * nominal_coverage(_QUOTED)
     by_chance = math.sqrt(right_one * (100 - right_one) / count)
     return Picture(
         "calibration",
@@ -167,7 +167,7 @@ def dose_picture(session: Session) -> Picture:
     bars = {
         "survey": dose.survey_s,
         "reference": dose.reference_s,
-        counted(session.count, "measurement"): dose.points_s,
+        pluralized(session.count, "measurement"): dose.points_s,
         "this run": dose.total_s,
     }
     if dose.full_scan_s is not None:
@@ -191,7 +191,7 @@ def _dose_in_words(session: Session) -> str:
     said = (
         f"The beam was on the specimen for {quantity(dose.total_s, 's')}{electrons}: {quantity(dose.survey_s, 's')} "
         f"for the survey, {quantity(dose.reference_s, 's')} for the reference and {quantity(dose.points_s, 's')} for "
-        f"{counted(session.count, 'measurement')}."
+        f"{pluralized(session.count, 'measurement')}."
     )
     if dose.full_scan_s is None:
         return said
@@ -221,5 +221,5 @@ def times_picture(session: Session) -> Picture | str:
         figure,
         f"Where the time of each step went: the median step took {quantity(float(numpy.median(total)), 'ms')} (medians "
         f"of its parts: {medians}), the longest {quantity(float(total.max()), 'ms')}, and "
-        f"{counted(total.size, 'step')} together {quantity(float(total.sum()) / 1e3, 's')}.",
+        f"{pluralized(total.size, 'step')} together {quantity(float(total.sum()) / 1e3, 's')}.",
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.analysis import BEST, View, seeds, stretches, telling_patterns, view_then
+from dkl_ae.analysis import BEST, ModelView, phases, recorded_view, representative_patterns, seeds
 from dkl_ae.experiment import ACQUISITIONS
 from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import (
@@ -21,7 +21,7 @@ from dkl_ae.reports.drawing import (
     show_detector,
     show_map,
 )
-from dkl_ae.reports.page import Picture, counted, quantity
+from dkl_ae.reports.page import Picture, pluralized, quantity
 from dkl_ae.session import Session
 
 _PANEL_INCHES = 2.9
@@ -43,7 +43,7 @@ def save_overview(session: Session, file: pathlib.Path) -> None:
     axes = figure.subplots(2, 3)
     _show_survey(session, axes[0, 0])
     scalarizer = session.objective(session.count).scalarizer
-    view = view_then(session, session.count)
+    view = recorded_view(session, session.count)
     for name, place in zip(_MAPS, (axes[0, 1], axes[0, 2], axes[1, 2]), strict=True):
         place.set_title(f"{name.capitalize()} of {scalarizer.label}", fontsize="medium")
         if view is not None:
@@ -79,27 +79,25 @@ def _mark_path(session: Session, axes: typing.Any) -> str:
     random = seeds(session)
     axes.plot(x, y, color="white", linewidth=0.4, alpha=0.3)
     axes.plot(x[random], y[random], "s", color=SEED_COLOUR, markersize=6, fillstyle="none", label="at random")
-    said = [f"Squares: {counted(int(random.sum()), 'place')} measured at random to begin with."]
+    said = [f"Squares: {pluralized(int(random.sum()), 'place')} measured at random to begin with."]
     if not random.all():
         steps = numpy.flatnonzero(~random) + 1
         dots = axes.scatter(x[~random], y[~random], c=steps, cmap="autumn", s=18, zorder=3, label="chosen by the model")
         axes.figure.colorbar(dots, ax=axes, label="step", shrink=0.8)
         said.append(
-            f"Dots: {counted(steps.size, 'place')} that the model chose, from red for early to yellow for late."
+            f"Dots: {pluralized(steps.size, 'place')} that the model chose, from red for early to yellow for late."
         )
-    for before, stretch in itertools.pairwise(stretches(session)):
-        place = x[stretch.first], y[stretch.first]
+    for before, phase in itertools.pairwise(phases(session)):
+        place = x[phase.first], y[phase.first]
         axes.plot(*place, "D", color="cyan", markersize=9, fillstyle="none", linestyle="none", label="goal changed")
-        axes.annotate(
-            stretch.objective.scalarizer.label, place, xytext=(8, 8), textcoords="offset points", color="cyan"
-        )
+        axes.annotate(phase.objective.scalarizer.label, place, xytext=(8, 8), textcoords="offset points", color="cyan")
         said.append(
-            f"Diamond: from step {stretch.first + 1} on the run sought {stretch.objective.text()} in place of "
+            f"Diamond: from step {phase.first + 1} on the run sought {phase.objective.text()} in place of "
             f"{before.objective.text()}."
         )
-    best = next((index for index, roles in telling_patterns(session).items() if BEST in roles), None)
+    best = next((index for index, roles in representative_patterns(session).items() if BEST in roles), None)
     if best is not None:
-        scalarizer = stretches(session)[-1].objective.scalarizer
+        scalarizer = phases(session)[-1].objective.scalarizer
         value = quantity(float(session.readings[scalarizer.name][0][best]), scalarizer.unit)
         axes.plot(x[best], y[best], "*", color="magenta", markersize=13, linestyle="none", label="best", zorder=4)
         said.append(f"Star: the reading nearest to the goal, {scalarizer.label} {value}, at step {best + 1}.")
@@ -112,7 +110,7 @@ def maps_picture(session: Session, steps: Sequence[int]) -> Picture:
 
     steps: of those whose maps were kept, at least one.
     """
-    views = [view for step in steps if (view := view_then(session, step)) is not None]
+    views = [view for step in steps if (view := recorded_view(session, step)) is not None]
     figure = new_figure(_PANEL_INCHES * max(len(views), 2) + 1, 3 * _PANEL_INCHES + 0.4)
     axes = figure.subplots(3, len(views), squeeze=False)
     for row, name in zip(axes, _MAPS, strict=True):
@@ -126,7 +124,7 @@ def maps_picture(session: Session, steps: Sequence[int]) -> Picture:
     return Picture("maps", figure, _told_of_maps(session, views))
 
 
-def _show_maps(session: Session, row: typing.Any, views: Sequence[View], name: str) -> None:
+def _show_maps(session: Session, row: typing.Any, views: Sequence[ModelView], name: str) -> None:
     """One kind of map of one reading, on one scale of colours."""
     images = [getattr(view.maps, name) for view in views]
     scalarizer, values = views[0].objective.scalarizer, numpy.stack(images)
@@ -142,7 +140,7 @@ def _show_maps(session: Session, row: typing.Any, views: Sequence[View], name: s
     axes.figure.colorbar(drawn, ax=list(row), label=unit, shrink=0.8)
 
 
-def _mark_view(session: Session, column: typing.Any, view: View) -> None:
+def _mark_view(session: Session, column: typing.Any, view: ModelView) -> None:
     """The path so far on the prediction, and the place to come on all maps."""
     y, x = _places_nm(session)
     random = seeds(session)
@@ -156,7 +154,7 @@ def _mark_view(session: Session, column: typing.Any, view: View) -> None:
             axes.plot(x[view.measured], y[view.measured], "o", color="white", markersize=9, fillstyle="none")
 
 
-def _told_of_maps(session: Session, views: Sequence[View]) -> str:
+def _told_of_maps(session: Session, views: Sequence[ModelView]) -> str:
     steps = ", ".join(str(view.measured) for view in views)
     means = ", ".join(
         quantity(float(numpy.nanmean(view.maps.uncertainty)), view.objective.scalarizer.unit) for view in views

@@ -7,7 +7,7 @@ import typing
 
 import numpy
 
-from dkl_ae.analysis import telling_patterns
+from dkl_ae.analysis import representative_patterns
 from dkl_ae.patterns import Reference
 from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import logarithm, new_figure, show_detector, show_map
@@ -22,7 +22,7 @@ def patterns_picture(session: Session) -> Picture:
     reference, undeflected = session.reference, session.reference_pattern
     assert reference is not None, "patterns are read against a reference"
     assert undeflected is not None, "every reference has a pattern"
-    telling = telling_patterns(session)
+    telling = representative_patterns(session)
     patterns = [session.pattern(index) for index in telling]
     figure = new_figure(_PANEL_INCHES * (len(telling) + 1) + 1, 3 * _PANEL_INCHES + 0.5)
     axes = figure.subplots(3, len(telling) + 1, squeeze=False)
@@ -32,7 +32,7 @@ def patterns_picture(session: Session) -> Picture:
     for axis, (index, roles) in zip(axes[0, 1:], telling.items(), strict=True):
         _show_patch(session, axis, index)
         axis.set_title(f"{', '.join(roles)}\nstep {index + 1}", fontsize="medium")
-        axis.set_xlabel(_reading(session, index) or "no number", fontsize="small")
+        axis.set_xlabel(_reading(session, index) or "undefined", fontsize="small")
     counts = [logarithm(pattern) for pattern in (undeflected, *patterns)]
     _show_row(axes[1], counts, reference, "log10(1 + counts)", cmap="viridis", vmin=0, vmax=max(map(numpy.max, counts)))
     differences = [_difference(pattern, undeflected) for pattern in patterns]
@@ -44,7 +44,7 @@ def patterns_picture(session: Session) -> Picture:
 def _told(session: Session, telling: dict[int, tuple[str, ...]]) -> str:
     scalarizer = session.objective(session.count - 1).scalarizer
     said = "; ".join(
-        f"step {index + 1} ({', '.join(roles)}) {_reading(session, index) or 'no number'}{_expectation(session, index)}"
+        f"step {index + 1} ({', '.join(roles)}) {_reading(session, index) or 'undefined'}{_expectation(session, index)}"
         for index, roles in telling.items()
     )
     return (
@@ -55,7 +55,7 @@ def _told(session: Session, telling: dict[int, tuple[str, ...]]) -> str:
 
 
 def _reading(session: Session, index: int) -> str:
-    """Of the scalarizer that was followed last; empty where it is no number."""
+    """Of the scalarizer that was followed last; empty where it is undefined."""
     reading = session.measurement(index).readings[session.objective(session.count - 1).scalarizer.name]
     if math.isnan(reading.value):
         return ""

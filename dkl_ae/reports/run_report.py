@@ -9,7 +9,7 @@ import numpy
 
 from dkl_ae.analysis import curves, dose_shares, shown_steps
 from dkl_ae.experiment import ACQUISITIONS
-from dkl_ae.reports.page import Section, Warned, counted, quantity, write_page
+from dkl_ae.reports.page import Callout, Section, pluralized, quantity, write_page
 from dkl_ae.reports.run_curves import (
     calibration_picture,
     dose_picture,
@@ -33,7 +33,7 @@ def write_report(session: Session, folder: pathlib.Path, steps: Sequence[int] = 
     """
     shown = shown_steps(session, steps)
     sections = [
-        Section("Summary", [*map(Warned, session.losses), *_summary(session)]),
+        Section("Summary", [*map(Callout, session.losses), *_summary(session)]),
         Section("Where it looked", [survey_picture(session)]),
     ]
     if shown:
@@ -63,9 +63,9 @@ def _summary(session: Session) -> list[str]:
         None: "The run has no end: it was broken off, or goes on",
     }[session.outcome]
     said = [
-        f"{ended}, with {counted(session.count, 'measurement')} of {plan.search.points}. It sought "
-        f"{session.objective(0).text()}: {counted(plan.search.seed_points, 'place')} at random, then "
-        f"{counted(plan.search.model_points, 'place')} where the model, which "
+        f"{ended}, with {pluralized(session.count, 'measurement')} of {plan.search.points}. It sought "
+        f"{session.objective(0).text()}: {pluralized(plan.search.seed_points, 'place')} at random, then "
+        f"{pluralized(plan.search.model_points, 'place')} where the model, which "
         f"learned from all measurements before, found most to gain ({acquisition})."
     ]
     if not session.count:

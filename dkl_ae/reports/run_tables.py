@@ -33,7 +33,7 @@ def reference_table(session: Session) -> Table:
 
 
 def unread_table(session: Session) -> Table:
-    """Which readings gave no number, of how many patterns, and why."""
+    """Which readings are undefined, at how many patterns, and why."""
     reasons: dict[str, collections.Counter[str]] = {}
     for measurement in session.measurements:
         for name, reading in measurement.readings.items():
@@ -43,7 +43,7 @@ def unread_table(session: Session) -> Table:
         (label, f"{counts.total()} of {session.count}", counts.most_common(1)[0][0])
         for label, counts in reasons.items()
     ]
-    return Table(("reading", "patterns without a number", "mostly because"), rows)
+    return Table(("reading", "undefined at", "mostly because"), rows)
 
 
 def events_table(session: Session) -> Table:
@@ -67,8 +67,8 @@ def _in_words(happened: LogEntry) -> str:
             return "The run, which had been left, was resumed."
         case "paused":
             return f"Paused. {happened.text}".strip()
-        case "went on":
-            return "Went on."
+        case "continued":
+            return "Continued."
     return happened.text
 
 

@@ -11,7 +11,14 @@ import h5py
 import numpy
 import pytest
 
-from dkl_ae.analysis import Request, Settings, make_maps, reconstruct, reconstruction, write_reconstructed
+from dkl_ae.analysis import (
+    ReconstructionSettings,
+    Request,
+    make_maps,
+    reconstruct,
+    reconstruction,
+    write_reconstruction,
+)
 from dkl_ae.commands import recorded_options
 from dkl_ae.commands.cli import main
 from dkl_ae.recordings import Recording, ReferenceChoice
@@ -24,7 +31,7 @@ from tests.support.recorded_specimen import SIDE, recording
 PATCH = 7
 CANDIDATES = (SIDE - PATCH + 1) ** 2
 FRACTIONS = (1.0, 0.2, 0.04)
-SETTINGS = Settings(FRACTIONS, PATCH)
+SETTINGS = ReconstructionSettings(FRACTIONS, PATCH)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +65,7 @@ def metadata(source: Recording) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(file) -> reconstruction.Reconstructed:
+def made(file) -> reconstruction.ReconstructionResult:
     return reconstruct(Request(file, ("com_magnitude", "com_angle")), SETTINGS)
 
 
@@ -110,7 +117,7 @@ def test_quality_is_that_of_the_places_not_learned_from(made) -> None:
 def test_the_same_seed_gives_the_same_maps(file) -> None:
     request = Request(file, ("abf",))
     first, same, other = (
-        reconstruct(request, Settings((0.05,), PATCH, random_seed=seed)).reconstructions[0].parts[0]
+        reconstruct(request, ReconstructionSettings((0.05,), PATCH, random_seed=seed)).reconstructions[0].parts[0]
         for seed in (1, 1, 2)
     )
     numpy.testing.assert_array_equal(first.prediction, same.prediction)
@@ -130,7 +137,7 @@ def test_only_patterns_that_were_drawn_are_looked_at(file, monkeypatch) -> None:
 
     request = Request(file, ("bf",), reference=ReferenceChoice(source="darkest"))
     monkeypatch.setattr(Recording, "counts", watched)
-    found = reconstruct(request, Settings((0.05,), PATCH)).reconstructions[0]
+    found = reconstruct(request, ReconstructionSettings((0.05,), PATCH)).reconstructions[0]
     assert found.truth is None
     assert found.parts[0].quality is None
     drawn = numpy.isfinite(found.parts[0].measured)
@@ -144,14 +151,14 @@ def test_only_patterns_that_were_drawn_are_looked_at(file, monkeypatch) -> None:
 
 def test_the_truth_can_be_asked_for(file, monkeypatch) -> None:
     monkeypatch.setattr(reconstruction, "SMALL_SCAN", 0)
-    found = reconstruct(Request(file, ("bf",)), Settings((0.05,), PATCH, truth=True)).reconstructions[0]
+    found = reconstruct(Request(file, ("bf",)), ReconstructionSettings((0.05,), PATCH, truth=True)).reconstructions[0]
     assert numpy.isfinite(found.truth).all()
 
 
 def test_charge_is_read_of_the_neighbours_of_what_is_drawn(file, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(reconstruction, "SMALL_SCAN", 0)
     wanted = ("charge_density", "com_x")
-    found = reconstruct(Request(file, wanted, arm_nm=0.05), Settings((0.05,), PATCH))
+    found = reconstruct(Request(file, wanted, arm_nm=0.05), ReconstructionSettings((0.05,), PATCH))
     make_maps(Request(file, wanted, arm_nm=0.05), tmp_path / "maps.h5", None, lambda done: None)
     with h5py.File(tmp_path / "maps.h5") as maps:
         for each in found.reconstructions:
@@ -164,7 +171,7 @@ def test_charge_is_read_of_the_neighbours_of_what_is_drawn(file, tmp_path, monke
 
 def test_a_set_without_noise_is_measured_as_a_replay_counts_it(noise_free) -> None:
     request = Request(noise_free, ("com_x",), electrons=1e4)
-    found = reconstruct(request, Settings((0.1,), PATCH, random_seed=3))
+    found = reconstruct(request, ReconstructionSettings((0.1,), PATCH, random_seed=3))
     column = ReplayColumn(request.open(), seed=3)
     step = request.open().nm_per_pixel
     part = found.reconstructions[0].parts[0]
@@ -178,14 +185,14 @@ def test_a_set_without_noise_is_measured_as_a_replay_counts_it(noise_free) -> No
 
 
 def test_a_model_learns_from_no_more_than_it_can(file, monkeypatch) -> None:
-    monkeypatch.setattr(reconstruction, "MOST_LEARNED", 20)
-    part = reconstruct(Request(file, ("abf",)), Settings((1.0,), PATCH)).reconstructions[0].parts[0]
+    monkeypatch.setattr(reconstruction, "MAX_TRAINING_POINTS", 20)
+    part = reconstruct(Request(file, ("abf",)), ReconstructionSettings((1.0,), PATCH)).reconstructions[0].parts[0]
     assert (part.places, part.learned) == (CANDIDATES, 20)
     assert numpy.isfinite(part.measured).sum() == CANDIDATES
 
 
 def test_readings_that_are_no_numbers_predict_nothing(file, tmp_path) -> None:
-    found = reconstruct(Request(file, ("bragg_spacing",)), Settings((0.05,), PATCH))
+    found = reconstruct(Request(file, ("bragg_spacing",)), ReconstructionSettings((0.05,), PATCH))
     part = found.reconstructions[0].parts[0]
     assert numpy.isnan(part.prediction).all()
     assert part.quality is None
@@ -195,7 +202,7 @@ def test_readings_that_are_no_numbers_predict_nothing(file, tmp_path) -> None:
 
 
 def test_the_file_and_the_page_say_what_was_made(made, tmp_path) -> None:
-    write_reconstructed(tmp_path / "maps.h5", made)
+    write_reconstruction(tmp_path / "maps.h5", made)
     text = write_reconstruction_report(made, tmp_path).read_text(encoding="utf-8")
     assert not re.search(r"https?:|url\(|@import|href", text)
     with h5py.File(tmp_path / "maps.h5") as opened:

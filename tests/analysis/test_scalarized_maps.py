@@ -165,7 +165,7 @@ def test_a_set_without_noise_is_read_as_if_it_had_so_many_electrons(tmp_path) ->
 def test_patterns_that_give_no_number_are_told_of(file, tmp_path) -> None:
     said = list(make_maps(Request(file, ("bragg_spacing",)), tmp_path / "maps.h5", None, lambda done: None))
     assert said[0].startswith("The bright-field disc is 29.77 mrad around pixel (32.25, 31.75)")
-    assert said[1].startswith("bragg_spacing: 192 of 192 patterns gave no number, ")
+    assert said[1].startswith("bragg_spacing: undefined at 192 of 192 patterns, ")
     assert "no diffraction here" in said[1]
 
 

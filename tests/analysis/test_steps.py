@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dkl_ae.analysis import (
+    counterfactual_plan,
+    counterfactual_view,
     curves,
+    empirical_coverage,
     nearest_step,
     next_place,
-    plan_by,
-    share_promised,
-    share_within,
-    step_of,
-    surprises,
-    view_by,
-    view_then,
+    nominal_coverage,
+    recorded_view,
+    standardized_errors,
+    step_record,
 )
 from dkl_ae.experiment import ChangeObjective, Experiment, Objective
 from dkl_ae.records import Origin, Patches, Position
@@ -55,7 +55,7 @@ def told(events: list[Event], kind: type) -> list[Event]:
 def test_a_step_is_what_the_run_told_of_it(run) -> None:
     session, events = run
     for point, completed in zip(told(events, PointMeasured), told(events, StepCompleted), strict=True):
-        step, proposal = step_of(session, point.number), point.measurement.proposal
+        step, proposal = step_record(session, point.number), point.measurement.proposal
         assert (step.number, step.origin) == (point.number, proposal.origin)
         assert (step.expected, step.uncertainty) == (proposal.expected, proposal.uncertainty)
         assert step.exploration == proposal.exploration
@@ -65,17 +65,17 @@ def test_a_step_is_what_the_run_told_of_it(run) -> None:
         assert step.model == model_text(completed.explanation)
 
 
-def test_the_surprise_is_how_many_deviations_the_reading_was_off(session) -> None:
-    found = surprises(session)
+def test_the_standardized_error_is_how_many_deviations_the_reading_was_off(session) -> None:
+    found = standardized_errors(session)
     assert numpy.isnan(found[: PLAN.search.seed_points]).all()
     for index in range(PLAN.search.seed_points, session.count):
-        measurement, step = session.measurement(index), step_of(session, index + 1)
+        measurement, step = session.measurement(index), step_record(session, index + 1)
         value, sigma = step.reading.value, step.reading.sigma
         if step.scalarizer.name == "com_magnitude":  # a magnitude is raised by its counting noise
             value -= float(step.scalarizer.excess(numpy.array(value), numpy.array(sigma)))
         off = value - measurement.proposal.expected
         assert found[index] == pytest.approx(off / math.hypot(measurement.proposal.uncertainty, sigma))
-        assert step.surprise == found[index]
+        assert step.standardized_error == found[index]
 
 
 def test_a_surprising_angle_is_the_shorter_way_round(tmp_path) -> None:
@@ -85,18 +85,18 @@ def test_a_surprising_angle_is_the_shorter_way_round(tmp_path) -> None:
         opened["measurements/expected"][7], opened["measurements/uncertainty"][7] = 3.1, 0.3
         opened["readings/com_angle/value"][7], opened["readings/com_angle/sigma"][7] = -3.1, 0.4
     with open_session(file) as session:
-        assert surprises(session)[7] == pytest.approx((2 * math.pi - 6.2) / 0.5)
+        assert standardized_errors(session)[7] == pytest.approx((2 * math.pi - 6.2) / 0.5)
 
 
 def test_there_is_no_step_before_the_first_or_behind_the_last(session) -> None:
     for number in (0, session.count + 1):
         with pytest.raises(IndexError, match=f"There is no step {number}: choose one of 1 to {session.count}"):
-            step_of(session, number)
+            step_record(session, number)
 
 
 @given(st.lists(st.floats(-5, 5) | st.just(math.nan), max_size=30), st.floats(0, 4))
 def test_the_share_within_is_counted_over_those_that_were_expected(values, deviations) -> None:
-    (share,) = share_within(numpy.array(values), numpy.array([deviations]))
+    (share,) = empirical_coverage(numpy.array(values), numpy.array([deviations]))
     expected = [value for value in values if not math.isnan(value)]
     if expected:
         assert share == pytest.approx(sum(abs(value) <= deviations for value in expected) / len(expected))
@@ -107,9 +107,9 @@ def test_the_share_within_is_counted_over_those_that_were_expected(values, devia
 def test_a_model_that_is_right_is_within_as_often_as_promised() -> None:
     deviations = numpy.linspace(0, 3, 7)
     drawn = numpy.random.default_rng(0).normal(size=100_000)
-    numpy.testing.assert_allclose(share_within(drawn, deviations), share_promised(deviations), atol=0.01)
+    numpy.testing.assert_allclose(empirical_coverage(drawn, deviations), nominal_coverage(deviations), atol=0.01)
     normal = scipy.stats.norm
-    numpy.testing.assert_allclose(share_promised(deviations), normal.cdf(deviations) - normal.cdf(-deviations))
+    numpy.testing.assert_allclose(nominal_coverage(deviations), normal.cdf(deviations) - normal.cdf(-deviations))
 
 
 def test_the_learning_curve_is_the_best_that_the_run_told(run) -> None:
@@ -137,7 +137,7 @@ def test_the_learning_curve_follows_the_goal(session, goal, value, closeness) ->
 def test_the_view_then_is_what_the_run_showed(run) -> None:
     session, events = run
     for event in told(events, StepCompleted):
-        view = view_then(session, event.number)
+        view = recorded_view(session, event.number)
         if event.maps is None:
             assert view is None
             continue
@@ -163,13 +163,13 @@ def test_maps_that_were_not_kept_are_those_of_the_step_before(tmp_path) -> None:
     file = tmp_path / "many.h5"
     kept_run(file, changed(PLAN, model_points=105), NearestNeighbour)
     with open_session(file) as session:
-        assert [view_then(session, number).measured for number in (7, 8, 9, 10)] == [7, 7, 9, 9]
+        assert [recorded_view(session, number).measured for number in (7, 8, 9, 10)] == [7, 7, 9, 9]
 
 
 @pytest.mark.parametrize("number", [6, 8, 13, 15])
 def test_another_drivers_view_is_as_if_it_had_driven_from_the_start(session, number) -> None:
     """It asks for the same next place, too; but the readings are those of the places that were measured."""
-    view = view_by(session, number, "bf", NearestNeighbour)
+    view = counterfactual_view(session, number, "bf", NearestNeighbour)
     change = ChangeObjective("bf", session.plan_at(number).objective.goal)
     plan = change.changed(session.plan_at(number))
     straight = Experiment(plan, SCALARIZERS, Patches(session.survey, plan.search.patch_size), NearestNeighbour)
@@ -191,8 +191,8 @@ def test_another_drivers_view_is_as_if_it_had_driven_from_the_start(session, num
 
 
 def test_another_drivers_view_has_no_need_of_all_seeds_but_of_one_number(session) -> None:
-    assert view_by(session, 1, "bf", NearestNeighbour).measured == 1
-    assert view_by(session, session.count, "bragg_spacing", NearestNeighbour) is None
+    assert counterfactual_view(session, 1, "bf", NearestNeighbour).measured == 1
+    assert counterfactual_view(session, session.count, "bragg_spacing", NearestNeighbour) is None
 
 
 def test_the_run_s_own_model_fresh_from_the_seeds_is_learned_again(tmp_path) -> None:
@@ -201,8 +201,8 @@ def test_the_run_s_own_model_fresh_from_the_seeds_is_learned_again(tmp_path) -> 
     Runner(instrument(), plan, lambda event: None, recorder=SessionWriter(file, plan, SCALARIZERS)).run()
     with open_session(file) as session:
         then, again = (
-            view_then(session, PLAN.search.seed_points),
-            view_by(session, PLAN.search.seed_points, PLAN.objective.scalarizer),
+            recorded_view(session, PLAN.search.seed_points),
+            counterfactual_view(session, PLAN.search.seed_points, PLAN.objective.scalarizer),
         )
         assert again.model == then.model
         for name in ("prediction", "uncertainty", "acquisition"):
@@ -213,8 +213,11 @@ def test_a_value_that_was_sought_is_not_sought_of_another_reading(tmp_path) -> N
     file = tmp_path / "value.h5"
     kept_run(file, changed(PLAN, goal=VALUE, goal_value=0.2), NearestNeighbour)
     with open_session(file) as session:
-        assert plan_by(session, 8, "abf").objective.goal == LARGEST
-        assert (plan_by(session, 8, "com_magnitude").objective.goal, session.plan.objective.goal) == (VALUE, VALUE)
+        assert counterfactual_plan(session, 8, "abf").objective.goal == LARGEST
+        assert (counterfactual_plan(session, 8, "com_magnitude").objective.goal, session.plan.objective.goal) == (
+            VALUE,
+            VALUE,
+        )
 
 
 def test_another_view_needs_no_file_of_the_runs(tmp_path) -> None:
@@ -234,9 +237,9 @@ def test_another_view_needs_no_file_of_the_runs(tmp_path) -> None:
         )
     with open_session(file) as session:
         assert (session.plan.model.pretrained, session.plan.objective.scalarizer_file) == ("gone.dklmodel", "gone.py")
-        assert view_by(session, 8, "abf", NearestNeighbour).maps.prediction.shape == session.survey.shape
-        assert plan_by(session, 8, "abf").model.compute_device == "auto"
-        assert plan_by(session, 8, "abf").search.points == PLAN.search.points
+        assert counterfactual_view(session, 8, "abf", NearestNeighbour).maps.prediction.shape == session.survey.shape
+        assert counterfactual_plan(session, 8, "abf").model.compute_device == "auto"
+        assert counterfactual_plan(session, 8, "abf").search.points == PLAN.search.points
 
 
 def test_the_nearest_step_is_found_among_those_there_were(session) -> None:
@@ -254,6 +257,6 @@ def test_a_step_that_was_broken_off_has_no_times(tmp_path) -> None:
         for column in opened["steps"].values():
             column.resize(PLAN.search.points - 1, axis=0)
     with open_session(file) as session:
-        last = step_of(session, PLAN.search.points)
+        last = step_record(session, PLAN.search.points)
         assert (last.times, last.model) == (None, "")
         assert last.origin is Origin.MODEL

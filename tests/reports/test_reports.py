@@ -17,13 +17,13 @@ import matplotlib.image
 import numpy
 import pytest
 
-from dkl_ae.analysis import shown_steps, stretches, telling_patterns, view_then
+from dkl_ae.analysis import phases, recorded_view, representative_patterns, shown_steps
 from dkl_ae.commands.cli import main
 from dkl_ae.experiment import Objective
 from dkl_ae.reports import page as page_module
 from dkl_ae.reports import save_overview, write_report
 from dkl_ae.reports.run_curves import (
-    LEAST_FOR_CALIBRATION,
+    MIN_FOR_CALIBRATION,
     calibration_picture,
     dose_picture,
     exploration_picture,
@@ -143,8 +143,8 @@ def test_a_run_that_read_nothing_is_reported(files, tmp_path) -> None:
         nothing = numpy.full(session.count, numpy.nan)
         unread = dataclasses.replace(session, readings=dict.fromkeys(session.readings, (nothing, nothing)))
         text = Page(write_report(unread, tmp_path)).text
-    assert "No reading of the CoM angle is a number." in text
-    assert "CoM angle: step 1 (first) no number." in text
+    assert "Every reading of the CoM angle is undefined." in text
+    assert "CoM angle: step 1 (first) undefined." in text
     assert "Star:" not in text
 
 
@@ -193,7 +193,7 @@ def test_maps_are_those_of_the_steps_with_the_place_measured_next(switched) -> N
     picture = maps_picture(switched, steps)
     shown = [axes.images[0].get_array() for axes in picture.figure.axes[:9]]
     for column, step in enumerate(steps):
-        view = view_then(switched, step)
+        view = recorded_view(switched, step)
         for row, name in enumerate(("prediction", "uncertainty", "acquisition")):
             numpy.testing.assert_array_equal(
                 shown[3 * row + column].filled(numpy.nan), getattr(view.maps, name).astype(float)
@@ -238,17 +238,17 @@ def test_a_step_without_kept_maps_has_the_last_before(switched) -> None:
 
 def test_the_patterns_that_tell_most(switched, angle) -> None:
     readings = switched.readings["abf"][0]
-    roles = {role: index for index, names in telling_patterns(switched).items() for role in names}
+    roles = {role: index for index, names in representative_patterns(switched).items() for role in names}
     order = numpy.argsort(readings)
     assert (roles["best"], roles["median"], roles["worst"]) == (order[0], order[len(order) // 2], order[-1])
     away = numpy.abs(numpy.abs(angle.readings["com_angle"][0]) - math.pi)
-    roles = {role: index for index, names in telling_patterns(angle).items() for role in names}
+    roles = {role: index for index, names in representative_patterns(angle).items() for role in names}
     assert (roles["best"], roles["worst"]) == (away.argmin(), away.argmax())
 
 
 def test_patterns_are_shown_as_they_were_read(switched) -> None:
     picture = patterns_picture(switched)
-    telling = telling_patterns(switched)
+    telling = representative_patterns(switched)
     columns = len(telling) + 1
     for column, (index, roles) in enumerate(telling.items(), start=1):
         patch, pattern = (picture.figure.axes[row * columns + column].images[0].get_array() for row in (0, 1))
@@ -269,11 +269,11 @@ def test_the_learning_curve_follows_the_readings(switched) -> None:
         line = next(line for line in axes.lines if line.get_label() == "best so far")
         # What noise adds to a magnitude is less than what tells these readings apart.
         numpy.testing.assert_allclose(line.get_ydata(), best(switched.readings[name][0]))
-    for stretch, axes in zip(stretches(switched), picture.figure.axes[1::2], strict=True):
+    for phase, axes in zip(phases(switched), picture.figure.axes[1::2], strict=True):
         dots = next(line for line in axes.lines if "measured" in str(line.get_label()))
-        driver = stretch.objective.scalarizer
+        driver = phase.objective.scalarizer
         told = driver.without_excess(*switched.readings[driver.name])
-        off = numpy.abs(told - switched.columns["expected"])[stretch.first : stretch.end]
+        off = numpy.abs(told - switched.columns["expected"])[phase.first : phase.end]
         off = off[numpy.isfinite(off)]
         numpy.testing.assert_allclose(dots.get_ydata(), off)
         assert f"how far {len(off)} readings were" in picture.caption
@@ -287,7 +287,7 @@ def with_columns(session: Session, **columns: numpy.ndarray) -> Session:
     return dataclasses.replace(session, count=count, columns=types.MappingProxyType({**repeated, **columns}))
 
 
-def foretold(session: Session, off: numpy.ndarray, uncertainty: float = 1.0) -> Session:
+def predicted(session: Session, off: numpy.ndarray, uncertainty: float = 1.0) -> Session:
     """A run whose angles are so far from what was expected; they have no error of their own."""
     ones = numpy.ones(len(off))
     made = with_columns(session, expected=0 * ones, uncertainty=uncertainty * ones)
@@ -299,24 +299,24 @@ def foretold(session: Session, off: numpy.ndarray, uncertainty: float = 1.0) -> 
 def test_the_calibration_curve_finds_how_sure_a_model_should_be(angle, spread, within_one, within_two) -> None:
     """Readings that are as far off as was expected, a quarter of a radian, or twice as far."""
     off = spread * numpy.random.default_rng(0).normal(size=20_000)
-    picture = calibration_picture(foretold(angle, off, uncertainty=0.25))
+    picture = calibration_picture(predicted(angle, off, uncertainty=0.25))
     one, two = (float(number) for number in re.findall(r"(\d+) % (?:were )?within", picture.caption))
     assert (one, two) == pytest.approx((within_one, within_two), abs=1.5)
     line = next(line for line in picture.figure.axes[0].lines if line.get_label() == "this run")
-    promised, within = line.get_xdata(), line.get_ydata()
+    nominal, within = line.get_xdata(), line.get_ydata()
     if spread == 0.25:
-        numpy.testing.assert_allclose(within, promised, atol=0.02)
+        numpy.testing.assert_allclose(within, nominal, atol=0.02)
     else:
-        assert (within[5:-5] < promised[5:-5]).all()
+        assert (within[5:-5] < nominal[5:-5]).all()
 
 
 def test_too_few_readings_are_no_calibration(angle) -> None:
-    off = numpy.full(LEAST_FOR_CALIBRATION - 1, 0.5)
-    said = calibration_picture(foretold(angle, off))
+    off = numpy.full(MIN_FOR_CALIBRATION - 1, 0.5)
+    said = calibration_picture(predicted(angle, off))
     assert said == (
-        "The model foretold 9 readings: fewer than 10 do not tell whether its uncertainty is to be believed."
+        "The model predicted 9 readings: fewer than 10 do not tell whether its uncertainty is to be believed."
     )
-    assert not isinstance(calibration_picture(foretold(angle, numpy.append(off, 0.5))), str)
+    assert not isinstance(calibration_picture(predicted(angle, numpy.append(off, 0.5))), str)
 
 
 def test_an_angle_is_surprising_the_shorter_way_round(angle) -> None:
@@ -326,8 +326,8 @@ def test_an_angle_is_surprising_the_shorter_way_round(angle) -> None:
     made = dataclasses.replace(
         made, readings={**angle.readings, "com_angle": (numpy.array([-3.1, 2.9]), numpy.zeros(2))}
     )
-    readings, surprise = learning_picture(made).figure.axes
-    dots = next(line for line in surprise.lines if "measured" in str(line.get_label()))
+    readings, residuals = learning_picture(made).figure.axes
+    dots = next(line for line in residuals.lines if "measured" in str(line.get_label()))
     numpy.testing.assert_allclose(dots.get_ydata(), [2 * math.pi - 6.1, 0.1])
     # The angle sought is pi: it is nearer to -3.1 than to 2.9.
     best = next(line for line in readings.lines if line.get_label() == "best so far")

@@ -18,7 +18,7 @@ from nion.swift import DisplayPanel
 from nion.utils import Geometry
 
 from dkl_ae import reports
-from dkl_ae.analysis import step_of, view_by, view_then
+from dkl_ae.analysis import counterfactual_view, recorded_view, step_record
 from dkl_ae.records import Reading
 from dkl_ae.session import Session, open_session
 from nionswift_plugin.dkl_ae_ui.project.path_picture import NEXT_COLOUR, PICKED_COLOUR
@@ -78,7 +78,9 @@ def open_review() -> Iterator[Callable[[Any], Any]]:
 @pytest.fixture
 def nearest_neighbours(monkeypatch) -> None:
     """Models that learn at once."""
-    monkeypatch.setattr(refitting, "view_by", functools.partial(view_by, make_surrogate=NearestNeighbour))
+    monkeypatch.setattr(
+        refitting, "counterfactual_view", functools.partial(counterfactual_view, make_surrogate=NearestNeighbour)
+    )
 
 
 def settle(context: Any, handler: Any) -> None:
@@ -120,9 +122,9 @@ def test_wherever_the_slider_stands_the_items_show_what_the_session_holds(swift,
         settle(swift, handler)
         items = shown(swift)
         assert set(items) == ROLES
-        assert_maps(swift, view_then(session, number))
+        assert_maps(swift, recorded_view(session, number))
         numpy.testing.assert_array_equal(items["pattern"].data, session.pattern(number - 1))
-        scalarizer = step_of(session, number).scalarizer
+        scalarizer = step_record(session, number).scalarizer
         values = session.readings[scalarizer.name][0]
         later, read, expected = items["readings"].data
         numpy.testing.assert_array_equal(later, values)
@@ -165,13 +167,13 @@ def test_the_panel_explains_the_step(swift, open_review, session) -> None:
     assert (shown(swift)["path"].data == NEXT_COLOUR).all(axis=-1).any()
     handler.go_to(9)
     settle(swift, handler)
-    step = step_of(session, 9)
+    step = step_record(session, 9)
     explored = round(100 * step.exploration)
     assert handler.chosen_text.value == f"the model: {explored} % to explore, {100 - explored} % to exploit"
     assert handler.expected_text.value == f"{step.expected:.4g} ± {step.uncertainty:.2g} mrad"
-    direction = "above" if step.surprise > 0 else "below"
+    direction = "above" if step.standardized_error > 0 else "below"
     assert handler.read_text.value.startswith(f"{step.reading.value:.4g} ± {step.reading.sigma:.2g} mrad: ")
-    assert handler.read_text.value.endswith(f": {abs(step.surprise):.1f} sigma {direction}")
+    assert handler.read_text.value.endswith(f": {abs(step.standardized_error):.1f} sigma {direction}")
     assert handler.intervals_text.value.endswith(" % within 2")
     assert " of 3 within 1 sigma" in handler.intervals_text.value
     assert handler.dose_text.value.startswith(f"{step.dose.electrons:.3g} electrons")
@@ -242,7 +244,7 @@ def test_another_scalarizers_maps_are_shown_when_they_are_learned(
     choose_maps(handler, "bf")
     pump(swift, lambda: handler.maps_text.value == "of the largest Virtual BF, after step 9")
     settle(swift, handler)
-    assert_maps(swift, view_by(session, 9, "bf", NearestNeighbour))
+    assert_maps(swift, counterfactual_view(session, 9, "bf", NearestNeighbour))
     assert shown(swift)["prediction"].title == "Prediction of Virtual BF, step 9"
     assert handler.model_text.value.startswith("Model: Error bars x ")
     assert shown(swift)["prediction"].intensity_calibration.units == "fraction of the beam"
@@ -253,7 +255,7 @@ def test_another_scalarizers_maps_are_shown_when_they_are_learned(
     assert not shown(swift)["prediction"].data.any()
     handler.scalarizer_index.value = 0
     settle(swift, handler)
-    assert_maps(swift, view_then(session, 9))
+    assert_maps(swift, recorded_view(session, 9))
 
 
 def test_only_the_last_question_is_answered_and_closing_does_not_wait_for_it(
@@ -265,9 +267,9 @@ def test_only_the_last_question_is_answered_and_closing_does_not_wait_for_it(
     def slow(session: Session, number: int, scalarizer: str) -> Any:
         asked.append(number)
         go_on.wait(10)
-        return view_by(session, number, scalarizer, NearestNeighbour)
+        return counterfactual_view(session, number, scalarizer, NearestNeighbour)
 
-    monkeypatch.setattr(refitting, "view_by", slow)
+    monkeypatch.setattr(refitting, "counterfactual_view", slow)
     handler = open_review(swift)
     handler.open_file(session.file)
     choose_maps(handler, "bf")
@@ -292,7 +294,7 @@ def test_a_model_that_fails_says_so(swift, open_review, session, monkeypatch) ->
     def fail(session: Session, number: int, scalarizer: str) -> Any:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(refitting, "view_by", fail)
+    monkeypatch.setattr(refitting, "counterfactual_view", fail)
     handler = open_review(swift)
     handler.open_file(session.file)
     choose_maps(handler, "bf")
@@ -370,7 +372,7 @@ def test_a_second_session_takes_the_place_of_the_first(
     assert handler.scalarizer_index.value == 0
     assert handler.title_text.value == "other.h5"
     with open_session(other) as second:
-        assert_maps(swift, view_then(second, second.count))
+        assert_maps(swift, recorded_view(second, second.count))
     panels = swift.document_controller.workspace_controller.display_panels
     assert len(panels) == len(ROLES)
 

@@ -12,7 +12,7 @@ from nion.swift.model import DisplayItem
 from nion.ui import Declarative, UserInterface
 from nion.utils import Geometry, Model
 
-from dkl_ae.analysis import nearest_step, step_of
+from dkl_ae.analysis import nearest_step, step_record
 from dkl_ae.records import FloatArray, UserError
 from dkl_ae.session import SUFFIX, Session, open_session
 from nionswift_plugin.dkl_ae_kit import WindowTasks
@@ -219,7 +219,7 @@ class Handler(Declarative.Handler):
         result = self._result if self._result is not None and self._result.request == request else None
         view, upcoming = (result.view, result.upcoming) if result is not None else (None, None)
         number, picked, objective = request.number, self._picked or request.number, request.objective
-        self._describe(request, result, picked, images.surprises)
+        self._describe(request, result, picked, images.standardized_errors)
         pictures = [images.path(number, picked, upcoming), images.pattern(picked)]
         if result is not None or self._result is None:
             pictures += images.maps(view)
@@ -227,18 +227,20 @@ class Handler(Declarative.Handler):
         # One after the other, so that the window can do something else in between.
         self._tasks.split(*(functools.partial(self._displays.show, picture) for picture in pictures))
 
-    def _describe(self, request: MapRequest, result: MapResult | None, picked: int, surprises: FloatArray) -> None:
-        session, step = request.session, step_of(request.session, request.number)
+    def _describe(
+        self, request: MapRequest, result: MapResult | None, picked: int, standardized_errors: FloatArray
+    ) -> None:
+        session, step = request.session, step_record(request.session, request.number)
         self.step_text.value = f"{step.number} of {session.count}"
         self.maps_text.value = texts.maps(request, result)
         self.chosen_text.value = texts.chosen_by(step)
         self.expected_text.value = texts.expected(step)
         self.read_text.value = texts.read(step)
-        self.intervals_text.value = texts.intervals(surprises[: step.number])
+        self.intervals_text.value = texts.intervals(standardized_errors[: step.number])
         self.dose_text.value = wording.dose(step.dose)
         self.time_text.value = texts.times(step)
         self.model_text.value = texts.model(result)
-        self.pattern_text.value = texts.pattern(step_of(session, picked))
+        self.pattern_text.value = texts.pattern(step_record(session, picked))
 
     # Whether the project agrees.
 

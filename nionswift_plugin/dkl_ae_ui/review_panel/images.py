@@ -8,7 +8,7 @@ import typing
 import numpy
 from nion.data import Calibration
 
-from dkl_ae.analysis import View, share_promised, share_within, surprises
+from dkl_ae.analysis import ModelView, empirical_coverage, nominal_coverage, standardized_errors
 from dkl_ae.analysis import curves as curves_of
 from dkl_ae.experiment import Objective
 from dkl_ae.records import FloatArray, Patches, Proposal
@@ -31,7 +31,7 @@ class Images:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.surprises = surprises(session)
+        self.standardized_errors = standardized_errors(session)
         self._patches = Patches(session.survey, session.plan.search.patch_size)
         self._path = PathPicture(session.survey.image)
         self._visited = 0
@@ -53,7 +53,7 @@ class Images:
         picture = pattern_picture(self._session.pattern(number - 1), reference)
         return self._told(picture, f"Pattern of step {number}", step=number)
 
-    def maps(self, view: View | None) -> list[Picture]:
+    def maps(self, view: ModelView | None) -> list[Picture]:
         """Prediction, uncertainty and acquisition; zeros where the model says nothing."""
         if view is None:
             pictures = map_pictures(None, self._patches, self._session.objective(0).scalarizer)
@@ -72,7 +72,7 @@ class Images:
         label, unit = objective.scalarizer.label, objective.scalarizer.unit
         readings = [found.readings, _until(number, found.readings), _until(number, found.expected)]
         best = [found.best, _until(number, found.best)]
-        shares = [share_promised(_DEVIATIONS), share_within(self.surprises[:number], _DEVIATIONS)]
+        shares = [nominal_coverage(_DEVIATIONS), empirical_coverage(self.standardized_errors[:number], _DEVIATIONS)]
         percent = [100 * share for share in shares]
         deviations = Calibration.Calibration(0, float(_DEVIATIONS[1]), "sigma")
         spanned = _spanned(found.readings, found.expected)

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from dkl_ae.analysis import View, next_place, plan_by, view_by, view_then
+from dkl_ae.analysis import ModelView, counterfactual_plan, counterfactual_view, next_place, recorded_view
 from dkl_ae.experiment import Objective
 from dkl_ae.records import Proposal
 from dkl_ae.session import Session
@@ -29,14 +29,14 @@ class MapRequest:
         """What was optimized, or would have been."""
         if self.scalarizer is None:
             return self.session.objective(self.number - 1)
-        plan = plan_by(self.session, self.number, self.scalarizer)
+        plan = counterfactual_plan(self.session, self.number, self.scalarizer)
         return Objective.of(plan.objective, self.session.scalarizers)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MapResult:
     request: MapRequest
-    view: View | None
+    view: ModelView | None
     upcoming: Proposal | None
     """Where the model measures next."""
     reason: str = ""
@@ -79,7 +79,7 @@ class Refitting:
 
 def recorded_result(request: MapRequest) -> MapResult:
     """The maps as they were, at once."""
-    view = view_then(request.session, request.number)
+    view = recorded_view(request.session, request.number)
     upcoming = next_place(request.session, request.number)
     return MapResult(request, view, upcoming, "" if view else "The model had not learned anything yet.")
 
@@ -87,7 +87,7 @@ def recorded_result(request: MapRequest) -> MapResult:
 def _refitted(request: MapRequest) -> MapResult:
     assert request.scalarizer is not None
     try:
-        view = view_by(request.session, request.number, request.scalarizer)
+        view = counterfactual_view(request.session, request.number, request.scalarizer)
     except Exception as error:
         logger.exception("The model cannot learn from %s.", request.scalarizer)
         sentence = f"The model failed ({type(error).__name__}: {error}): see the log, or choose other maps."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.analysis import Step, share_within
+from dkl_ae.analysis import StepRecord, empirical_coverage
 from dkl_ae.records import FloatArray, Origin, Reading
 from dkl_ae.session import Session
 from nionswift_plugin.dkl_ae_kit import with_error
@@ -22,7 +22,7 @@ def about_session(session: Session) -> str:
     return f"{', '.join(objectives)}; {session.count} of {session.plan.search.points} points; {outcome}"
 
 
-def chosen_by(step: Step) -> str:
+def chosen_by(step: StepRecord) -> str:
     if step.origin is Origin.SEED:
         return "chance: a seed"
     if step.exploration is None:
@@ -31,17 +31,17 @@ def chosen_by(step: Step) -> str:
     return f"the {step.origin}: {explored} % to explore, {100 - explored} % to exploit"
 
 
-def expected(step: Step) -> str:
+def expected(step: StepRecord) -> str:
     if step.expected is None or step.uncertainty is None:
         return "nothing: the model was not asked"
     return with_error(step.expected, step.uncertainty, step.scalarizer.unit)
 
 
-def read(step: Step) -> str:
-    if step.surprise is None:
+def read(step: StepRecord) -> str:
+    if step.standardized_error is None:
         return shown(step.reading)
-    direction = "above" if step.surprise > 0 else "below"
-    return f"{shown(step.reading)}: {abs(step.surprise):.1f} sigma {direction}"
+    direction = "above" if step.standardized_error > 0 else "below"
+    return f"{shown(step.reading)}: {abs(step.standardized_error):.1f} sigma {direction}"
 
 
 def shown(reading: Reading) -> str:
@@ -51,16 +51,16 @@ def shown(reading: Reading) -> str:
     return with_error(reading.value, reading.sigma, reading.unit)
 
 
-def intervals(surprises: FloatArray) -> str:
+def intervals(standardized_errors: FloatArray) -> str:
     """How often the model was right so far."""
-    asked = int(numpy.isfinite(surprises).sum())
+    asked = int(numpy.isfinite(standardized_errors).sum())
     if not asked:
         return "the model was not asked yet"
-    once, twice = 100 * share_within(surprises, numpy.array([1.0, 2.0]))
+    once, twice = 100 * empirical_coverage(standardized_errors, numpy.array([1.0, 2.0]))
     return f"{once:.0f} % of {asked} within 1 sigma, {twice:.0f} % within 2"
 
 
-def times(step: Step) -> str:
+def times(step: StepRecord) -> str:
     if step.times is None:
         return "not known: the run was broken off"
     measuring = step.times.camera + step.times.scalarizer
@@ -83,7 +83,7 @@ def model(result: MapResult | None) -> str:
     return f"Model: {result.view.model}" if result is not None and result.view is not None else ""
 
 
-def pattern(step: Step) -> str:
+def pattern(step: StepRecord) -> str:
     """Whose pattern is shown, and what it reads."""
     return f"of step {step.number}: {shown(step.reading)}"
 
