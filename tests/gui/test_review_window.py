@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from dkl_ae.session import open_session
 from tests.support.kept_runs import SWITCHED_AFTER, kept_run
 from tests.support.surrogates import NearestNeighbour
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.gui
 
@@ -41,10 +41,7 @@ def drag_slider(swift: Any) -> None:
         "__import__('nion.utils.Geometry', fromlist=['x']).IntPoint(x=0, y=8)))"
     )
     width = swift.evaluate(f"{REVIEW}.step_slider.size.width")
-    swift._xdotool("mousemove", str(left + width - 8), str(top), "mousedown", "1")
-    for x in range(width - 8, 0, -10):
-        swift._xdotool("mousemove", str(left + x), str(top))
-    swift._xdotool("mousemove", str(left), str(top), "mouseup", "1")
+    swift.drag((left + width - 8, top), *((left + x, top) for x in range(width - 8, 0, -10)), (left, top))
 
 
 def test_a_saved_session_is_gone_through_with_the_mouse(open_swift, tmp_path) -> None:
@@ -57,7 +54,7 @@ def test_a_saved_session_is_gone_through_with_the_mouse(open_swift, tmp_path) ->
     swift.call("window.find_dock_panel('dkl-ae-review-panel').show()\nresult = None")
     swift.evaluate(f"{REVIEW}.open_file(__import__('pathlib').Path({str(file)!r}))")
     swift.wait_for(f"len(window.workspace_controller.display_panels) == 8 and {REVIEW}.step.value == {count}")
-    time.sleep(1.0)
+    swift.let_draw()
 
     drag_slider(swift)
     swift.wait_for(f"{REVIEW}.step_text.value == '1 of {count}'")
@@ -68,16 +65,14 @@ def test_a_saved_session_is_gone_through_with_the_mouse(open_swift, tmp_path) ->
     assert text(swift, "chosen").startswith("the model: ")
 
     y, x = ((place + 0.5) * enlargement for place in (proposal.row, proposal.column))
-    swift._click_at(*swift.call(f"y, x = {y}, {x}\n{PLACE_ON_THE_PATH}"))
+    swift.click_at(*swift.call(f"y, x = {y}, {x}\n{PLACE_ON_THE_PATH}"))
     swift.wait_for(f"{REVIEW}.pattern_text.value.startswith('of step 3: ')")
-    time.sleep(0.5)
-    assert swift.call(PATTERN) == ["Pattern of step 3", pattern]
+    wait_until(lambda: swift.call(PATTERN) == ["Pattern of step 3", pattern], "the pattern is not shown")
     assert text(swift, "step") == f"7 of {count}"
 
     swift.choose("scalarizer_combo", 5, panel=REVIEW)
     label = swift.evaluate(f"{REVIEW}.scalarizer_labels.value[5]").split(" (")[0]
     swift.wait_for(f"{REVIEW}.maps_text.value == 'of the largest {label}, after step 7'")
-    time.sleep(1.0)
     swift.screenshot("review")
 
     swift.click("forward_button", panel=REVIEW, offset=(10, 10))  # and while it learns:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import scipy.constants
+
+from tests.support.swift_window import Swift
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.gui
 
@@ -39,6 +40,23 @@ result = {"outside": float(pattern[outside].sum() / pattern.sum()), "electrons":
 """
 
 
+FRAME = """
+item = next(i for i in window.document_model.data_items if "Camera" in i.title)
+result = str(item.xdata.timestamp)
+"""
+
+
+def wait_for_frames(swift: Swift, count: int) -> None:
+    """So many frames of the live camera, one after another."""
+    frames: set[str] = set()
+
+    def are_shown() -> bool:
+        frames.add(swift.call(FRAME))
+        return len(frames) >= count
+
+    wait_until(are_shown, "the camera does not play")
+
+
 def test_a_specimen_is_chosen_scanned_and_probed(open_swift) -> None:
     swift = open_swift()
     assert swift.evaluate("simulator.message.value").startswith("Loaded: graphene with silicon and a hole, 4 x 4 nm")
@@ -55,7 +73,6 @@ def test_a_specimen_is_chosen_scanned_and_probed(open_swift) -> None:
     swift.click_button_of(CAMERA_PANEL, "Play")
     swift.wait_for("any('Camera' in i.title for i in window.document_model.data_items)")
     swift.call(SIDE_BY_SIDE)
-    time.sleep(1.5)
     swift.screenshot("simulator-scanning")
 
     sites = swift.evaluate("simulator.site_labels.value")
@@ -65,7 +82,7 @@ def test_a_specimen_is_chosen_scanned_and_probed(open_swift) -> None:
         swift.click("park_button", panel="simulator")
         assert swift.evaluate("simulator.message.value") == f"The probe is parked: {name}."
         swift.wait_for("simulator._microscope.instrument.probe_state == 'parked'")
-        time.sleep(1.0)
+        wait_for_frames(swift, 4)  # the first may have been exposed before, and the second have begun before
         seen[name] = swift.call(PATTERN)
         swift.screenshot(f"simulator-{name.split()[0]}")
     dopant, hole = seen.values()
