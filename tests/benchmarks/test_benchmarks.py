@@ -45,6 +45,8 @@ def test_the_command_prints_json(monkeypatch: Any, capsys: Any) -> None:
     assert json.loads(capsys.readouterr().out) == [dataclasses.asdict(row)]
 
 
+# A map that is the same everywhere has no rank correlation.
+@pytest.mark.filterwarnings("ignore::scipy.stats.ConstantInputWarning")
 def test_learning_keeps_the_results_of_each_way(tmp_path: pathlib.Path, monkeypatch: Any, capsys: Any) -> None:
     """A set of pure chance, whose readings nothing can explain: R2 is about zero."""
     random = numpy.random.default_rng(0)

@@ -259,11 +259,11 @@ def propose(count: int, seed: int) -> None:
     """Random plans on a small survey until as many proposals are made."""
     random = numpy.random.default_rng(seed)
     patches, proposals = Patches(SURVEY, 1), 0
-    distances = numpy.hypot(*(patches.positions_nm[:, None] - patches.places_nm).transpose(2, 0, 1))
-    cheap = [name for name, acquisition in ACQUISITIONS.items() if not acquisition.draws]
+    distances = numpy.hypot(*(patches.positions_nm[:, None] - patches.positions_nm).transpose(2, 0, 1))
+    cheap = [name for name, acquisition in ACQUISITIONS.items() if not acquisition.needs_sample]
     while proposals < count:
         plan = make_plan(
-            goal=str(random.choice(GOALS)),
+            goal=str(random.choice(list(GOALS))),
             patch_size=1,
             seed_points=int(random.integers(1, 10)),
             model_points=80,

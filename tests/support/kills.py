@@ -23,7 +23,18 @@ _SIDE = 32
 _STEP_NM = 0.05
 _MRAD_PER_PIXEL = 4.0
 _SEEDS = 8
-_SETTINGS: typing.Final = ("--patch", "7", "--seeds", str(_SEEDS), "--steps", "92", "--arm", "1", "--device", "cpu")
+_SETTINGS: typing.Final = (
+    "--patch",
+    "7",
+    "--seeds",
+    str(_SEEDS),
+    "--steps",
+    "92",
+    "--cross-arm-nm",
+    "0.1",
+    "--device",
+    "cpu",
+)
 _ANNOUNCED: typing.Final = re.compile(r"% (\d+) of \d+")
 _DURING_START: typing.Final = 0.2
 """Share of kills whose time is counted from the start of the program, and not from the first place that the model chose
