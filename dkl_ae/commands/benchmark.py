@@ -6,11 +6,9 @@ import argparse
 import dataclasses
 import json
 import pathlib
-import sys
 import typing
 
-from dkl_ae.commands.terminal import Terminal
-from dkl_ae.records import UserError
+from dkl_ae.commands.terminal import Terminal, guarded
 
 
 def add(commands: typing.Any) -> None:
@@ -33,22 +31,17 @@ def add(commands: typing.Any) -> None:
     learning.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help="where to keep results and pictures")
 
 
+@guarded("Interrupted: the benchmark is not complete.")
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     # torch takes seconds to import: only this command needs it.
     from dkl_ae.benchmarks import engine_rows, engine_table, learning_report
 
-    try:
-        if options.benchmark == "learning":
-            for line in learning_report(options.files, options.ways, options.seeds, options.out):
-                terminal.say(line)
-        elif options.json:
-            terminal.say(json.dumps([dataclasses.asdict(row) for row in engine_rows()], indent=1))
-        else:
-            for line in engine_table(engine_rows()):
-                terminal.say(line)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 1
+    if options.benchmark == "learning":
+        for line in learning_report(options.files, options.ways, options.seeds, options.out):
+            terminal.say(line)
+    elif options.json:
+        terminal.say(json.dumps([dataclasses.asdict(row) for row in engine_rows()], indent=1))
+    else:
+        for line in engine_table(engine_rows()):
+            terminal.say(line)
     return 0

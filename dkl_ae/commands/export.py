@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 import typing
 
-from dkl_ae.commands.terminal import Terminal
-from dkl_ae.records import UserError
+from dkl_ae.commands.terminal import Terminal, guarded
 
 
 def add(commands: typing.Any) -> None:
@@ -32,19 +30,14 @@ def add(commands: typing.Any) -> None:
     export.set_defaults(run=run)
 
 
+def _cannot_write(options: argparse.Namespace, error: OSError) -> str:
+    return f"{options.file} cannot be exported ({error}): choose another place with --out."
+
+
+@guarded("Interrupted: nothing was exported.", _cannot_write)
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.export import export_session
 
-    try:
-        written, losses = export_session(options.file, options.to, options.out)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"{options.file} cannot be exported ({error}): choose another place with --out.\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: nothing was exported.\n")
-        return 1
+    written, losses = export_session(options.file, options.to, options.out)
     terminal.say("\n".join([*losses, f"Saved {written}"]))
     return 0

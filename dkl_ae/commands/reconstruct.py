@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 import typing
 
 from dkl_ae.commands import recorded_options
-from dkl_ae.commands.terminal import Terminal
-from dkl_ae.records import UserError
+from dkl_ae.commands.terminal import Terminal, guarded
 
 MAPS: typing.Final = "reconstruction.h5"
 
@@ -55,27 +53,27 @@ def add(commands: typing.Any) -> None:
     reconstruct.set_defaults(run=run)
 
 
+def _folder(options: argparse.Namespace) -> pathlib.Path:
+    folder: pathlib.Path = options.out or options.file.with_name(f"{options.file.stem}-reconstruction")
+    return folder
+
+
+def _cannot_write(options: argparse.Namespace, error: OSError) -> str:
+    return f"{_folder(options)} cannot be written ({error}): choose another place with --out."
+
+
+@guarded("Interrupted: nothing was reconstructed.", _cannot_write)
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.analysis import ReconstructionSettings, reconstruct, write_reconstruction
     from dkl_ae.reports import write_reconstruction_report
 
-    folder = options.out or options.file.with_name(f"{options.file.stem}-reconstruction")
-    try:
-        settings = ReconstructionSettings(tuple(options.fractions), options.patch, options.random_seed, options.truth)
-        request = recorded_options.request_from(options)
-        # Before the work, not after.
-        folder.mkdir(parents=True, exist_ok=True)
-        made = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
-        write_reconstruction(folder / MAPS, made)
-        page = write_reconstruction_report(made, folder)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"{folder} cannot be written ({error}): choose another place with --out.\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: nothing was reconstructed.\n")
-        return 1
+    folder = _folder(options)
+    settings = ReconstructionSettings(tuple(options.fractions), options.patch, options.random_seed, options.truth)
+    request = recorded_options.request_from(options)
+    # Before the work, not after.
+    folder.mkdir(parents=True, exist_ok=True)
+    made = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
+    write_reconstruction(folder / MAPS, made)
+    page = write_reconstruction_report(made, folder)
     terminal.say(f"\nSaved the maps {folder / MAPS}\nSaved the report {page}")
     return 0

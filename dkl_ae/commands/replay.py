@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 import typing
 
 from dkl_ae.commands.plan_options import add_plan_options, plan_from
 from dkl_ae.commands.recorded_options import add_calibration, add_file
-from dkl_ae.commands.terminal import Terminal
+from dkl_ae.commands.terminal import Terminal, guarded
 from dkl_ae.experiment import require_known
 from dkl_ae.records import UserError
 from dkl_ae.scalarizers import scalarizers_of
@@ -43,24 +42,19 @@ def add(commands: typing.Any) -> None:
     replay.set_defaults(run=run)
 
 
+@guarded("Interrupted before the run began.")
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.commands.run_on_terminal import carry_out
     from dkl_ae.session import About, SessionWriter
 
-    try:
-        _require_free(options)
-        plan = plan_from(options, terminal)
-        scalarizers = scalarizers_of(plan.objective)
-        require_known(plan, scalarizers)
-        replay = _replay(options, plan)
-        with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
-            session = SessionWriter(options.out, plan, scalarizers, About(options.file.name, replay.described()))
-            return carry_out(instrument, plan, scalarizers, session, terminal)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted before the run began.\n")
-    return 1
+    _require_free(options)
+    plan = plan_from(options, terminal)
+    scalarizers = scalarizers_of(plan.objective)
+    require_known(plan, scalarizers)
+    replay = _replay(options, plan)
+    with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
+        session = SessionWriter(options.out, plan, scalarizers, About(options.file.name, replay.described()))
+        return carry_out(instrument, plan, scalarizers, session, terminal)
 
 
 def _require_free(options: argparse.Namespace) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 import typing
 
-from dkl_ae.commands.terminal import Terminal
-from dkl_ae.records import UserError
+from dkl_ae.commands.terminal import Terminal, guarded
 
 
 def add(commands: typing.Any) -> None:
@@ -32,22 +30,21 @@ def add(commands: typing.Any) -> None:
     report.set_defaults(run=run)
 
 
+def _folder(options: argparse.Namespace) -> pathlib.Path:
+    folder: pathlib.Path = options.out or options.file.with_name(f"{options.file.stem}-report")
+    return folder
+
+
+def _cannot_write(options: argparse.Namespace, error: OSError) -> str:
+    return f"The report cannot be written to {_folder(options)} ({error}): choose another place with --out."
+
+
+@guarded("Interrupted: the report is not complete.", _cannot_write)
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.reports import write_report
     from dkl_ae.session import open_session
 
-    folder = options.out or options.file.with_name(f"{options.file.stem}-report")
-    try:
-        with open_session(options.file) as session:
-            page = write_report(session, folder, options.steps)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"The report cannot be written to {folder} ({error}): choose another place with --out.\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: the report is not complete.\n")
-        return 1
+    with open_session(options.file) as session:
+        page = write_report(session, _folder(options), options.steps)
     terminal.say(f"Saved the report {page}")
     return 0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 import typing
 
-from dkl_ae.commands.terminal import Terminal
+from dkl_ae.commands.terminal import Terminal, guarded
 from dkl_ae.records import UserError
 
 
@@ -24,6 +23,7 @@ def add(commands: typing.Any) -> None:
     resume.set_defaults(run=run)
 
 
+@guarded("Interrupted before the run went on.")
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     import numpy
 
@@ -31,23 +31,17 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.instruments import replay_of
     from dkl_ae.session import open_session, take_up
 
-    try:
-        with open_session(options.file) as session:
-            replay = replay_of(session.instrument, session.file.name, options.recording, options.survey)
-            survey = session.survey
-        with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
-            if not numpy.array_equal(instrument.acquire_survey().image, survey.image):
-                raise UserError(
-                    f"{replay.file} is not what the run was measured on, for its survey differs: name another with "
-                    "--recording."
-                )
-            interrupted, scalarizers, writer = take_up(options.file)
-            terminal.say(
-                f"{len(interrupted.measurements)} of {interrupted.plan.search.points} points are measured already."
+    with open_session(options.file) as session:
+        replay = replay_of(session.instrument, session.file.name, options.recording, options.survey)
+        survey = session.survey
+    with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
+        if not numpy.array_equal(instrument.acquire_survey().image, survey.image):
+            raise UserError(
+                f"{replay.file} is not what the run was measured on, for its survey differs: name another with "
+                "--recording."
             )
-            return carry_out(instrument, interrupted.plan, scalarizers, writer, terminal, interrupted)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted before the run went on.\n")
-    return 1
+        interrupted, scalarizers, writer = take_up(options.file)
+        terminal.say(
+            f"{len(interrupted.measurements)} of {interrupted.plan.search.points} points are measured already."
+        )
+        return carry_out(instrument, interrupted.plan, scalarizers, writer, terminal, interrupted)

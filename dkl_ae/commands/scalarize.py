@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 import typing
 
 from dkl_ae.commands import recorded_options
-from dkl_ae.commands.terminal import Terminal
-from dkl_ae.records import UserError
+from dkl_ae.commands.terminal import Terminal, guarded
 
 
 def add(commands: typing.Any) -> None:
@@ -37,38 +35,32 @@ def add(commands: typing.Any) -> None:
     scalarize.set_defaults(run=run)
 
 
+def _cannot_write(options: argparse.Namespace, error: OSError) -> str:
+    return f"The maps cannot be written to {options.out} ({error}): choose another place with --out."
+
+
+@guarded(
+    "Interrupted: no maps were written.",
+    _cannot_write,
+    ("distributed", "Dask's scheduler is not installed here: run pip install 'nionswift-dkl-ae[cluster]'."),
+)
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.analysis import make_maps
 
-    try:
-        request = recorded_options.request_from(options)
-        spread = None
-        if options.scheduler:
-            from dkl_ae.analysis.cluster import on_cluster
+    request = recorded_options.request_from(options)
+    spread = None
+    if options.scheduler:
+        from dkl_ae.analysis.cluster import on_cluster
 
-            spread = on_cluster(options.scheduler, request)
-        said = make_maps(
-            request,
-            options.out,
-            spread,
-            lambda done: terminal.show_progress(round(100 * done), options.file.name),
-        )
-        if options.picture is not None:
-            said += _draw(options.out, options.picture)
-    except ModuleNotFoundError as error:
-        if error.name != "distributed":
-            raise
-        sys.stderr.write("Dask's scheduler is not installed here: run pip install 'nionswift-dkl-ae[cluster]'.\n")
-        return 1
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"The maps cannot be written to {options.out} ({error}): choose another place with --out.\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: no maps were written.\n")
-        return 1
+        spread = on_cluster(options.scheduler, request)
+    said = make_maps(
+        request,
+        options.out,
+        spread,
+        lambda done: terminal.show_progress(round(100 * done), options.file.name),
+    )
+    if options.picture is not None:
+        said += _draw(options.out, options.picture)
     terminal.say("\n".join(["", *said, f"Saved the maps {options.out}"]))
     return 0
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import sys
 import typing
 
-from dkl_ae.commands.terminal import Terminal
+from dkl_ae.commands.terminal import Terminal, guarded
 
 DEMO_FOLDER = pathlib.Path("demo-output")
 
@@ -30,38 +29,27 @@ def add(commands: typing.Any) -> None:
         command.set_defaults(run=run)
 
 
+def _cannot_use(options: argparse.Namespace, error: OSError) -> str:
+    return f"The folder {options.folder} cannot be used ({error}): choose another with --folder."
+
+
+@guarded(
+    "Interrupted: what was measured so far is in the project.",
+    _cannot_use,
+    ("nion", "Nion Swift is not installed here ({name}): run pip install 'nionswift-dkl-ae[swift]'."),
+)
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
-    try:
-        return _run(options, terminal)
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("nion"):
-            raise
-        message = f"Nion Swift is not installed here ({error.name}): run pip install 'nionswift-dkl-ae[swift]'."
-    except OSError as error:
-        message = f"The folder {options.folder} cannot be used ({error}): choose another with --folder."
-    except KeyboardInterrupt:
-        message = "Interrupted: what was measured so far is in the project."
-    sys.stderr.write(f"{message}\n")
-    return 1
-
-
-def _run(options: argparse.Namespace, terminal: Terminal) -> int:
-    from nionswift_plugin.dkl_ae_ui.launcher import ProgramError
     from nionswift_plugin.dkl_ae_ui.launcher import window as launch
     from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
 
     project = ensure_project(options.folder)
-    try:
-        if options.command == "swift" or (launch.has_display() and not options.headless):
-            terminal.say(f"Opening Swift with the project {project.file}")
-            return launch.run_swift(project)
-        from nionswift_plugin.dkl_ae_ui.launcher import demo
+    if options.command == "swift" or (launch.has_display() and not options.headless):
+        terminal.say(f"Opening Swift with the project {project.file}")
+        return launch.run_swift(project)
+    from nionswift_plugin.dkl_ae_ui.launcher import demo
 
-        terminal.say(f"Running on the simulated microscope, without a window; the project is {project.file}")
-        picture = demo.run_demo(project, terminal.show_progress)
-    except ProgramError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+    terminal.say(f"Running on the simulated microscope, without a window; the project is {project.file}")
+    picture = demo.run_demo(project, terminal.show_progress)
     terminal.say(f"\nSaved the Swift project {project.file}")
     terminal.say(f"Saved the picture       {picture}")
     terminal.say(f"To look at it in Swift: dkl-ae swift --folder {options.folder}")

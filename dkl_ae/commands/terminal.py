@@ -1,8 +1,17 @@
-"""What the commands write to."""
+"""What the commands write to, and what they say when they cannot be carried out."""
 
 from __future__ import annotations
 
+import argparse
+import functools
+import logging
+import sys
 import typing
+from collections.abc import Callable
+
+from dkl_ae.records import UserError, sentence_of
+
+logger = logging.getLogger(__name__)
 
 _BAR_WIDTH = 40
 
@@ -30,3 +39,47 @@ class Terminal:
             self._stream.flush()
         else:
             self.say(line)
+
+
+Run = Callable[[argparse.Namespace, Terminal], int]
+"""Carries out a command; returns its exit status."""
+CannotWrite = Callable[[argparse.Namespace, OSError], str]
+"""The sentence for a file or a folder that cannot be used."""
+
+
+def guarded(
+    interrupted: str, cannot_write: CannotWrite | None = None, missing: tuple[str, str] | None = None
+) -> Callable[[Run], Run]:
+    """A command that tells in one sentence why it could not be carried out; the log has the traceback of what is a
+    failure of the program.
+
+    interrupted: the sentence after Ctrl-C.
+    missing: how the names of packages begin that may not be installed, and the sentence for such a {name}.
+    """
+
+    def decorate(run: Run) -> Run:
+        @functools.wraps(run)
+        def guarded_run(options: argparse.Namespace, terminal: Terminal) -> int:
+            try:
+                return run(options, terminal)
+            except KeyboardInterrupt:
+                sentence = interrupted
+            except Exception as error:
+                sentence = _sentence(error, options)
+            sys.stderr.write(f"{sentence}\n")
+            return 1
+
+        def _sentence(error: Exception, options: argparse.Namespace) -> str:
+            if isinstance(error, OSError) and cannot_write is not None:
+                return cannot_write(options, error)
+            if isinstance(error, ModuleNotFoundError) and missing is not None:
+                start, sentence = missing
+                if (error.name or "").startswith(start):
+                    return sentence.format(name=error.name)
+            if not isinstance(error, UserError):
+                logger.error("The command failed.", exc_info=error)
+            return sentence_of(error)
+
+        return guarded_run
+
+    return decorate

@@ -11,7 +11,7 @@ from dkl_ae.records.constants import (
     DEFAULT_MASK_OUTER,
     ELEMENTARY_CHARGE_C,
 )
-from dkl_ae.records.errors import InstrumentError, UserError
+from dkl_ae.records.errors import InstrumentError, UserError, sentence_of
 from dkl_ae.records.measurement import Measurement, Origin, Position, Proposal, Reading
 from dkl_ae.records.regions import (
     darkest_pixel_of_each_part,
@@ -59,6 +59,7 @@ __all__ = [
     "pixels_in",
     "program_version",
     "relativistic_mass_ratio",
+    "sentence_of",
     "software_versions",
     "spread_pixels",
     "symmetry_operations",

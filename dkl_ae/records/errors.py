@@ -12,3 +12,14 @@ class UserError(ValueError):
 
 class InstrumentError(UserError):
     """The microscope could not do what was asked; the message is one sentence for the operator."""
+
+
+def sentence_of(error: Exception, consequence: str = "") -> str:
+    """What a person is told of an exception; whoever catches one that is no UserError logs it too.
+
+    consequence: what a failure of the program means for what was under way.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    what_now = f"{consequence}; see the log for details." if consequence else "see the log for details."
+    return f"The program failed unexpectedly ({type(error).__name__}: {error}): {what_now}"

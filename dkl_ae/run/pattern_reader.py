@@ -12,7 +12,7 @@ import numpy.typing
 
 from dkl_ae.instruments import Frame
 from dkl_ae.patterns import PatternMemory, Patterns, Reference
-from dkl_ae.records import Measurement, Reading, UserError
+from dkl_ae.records import Measurement, Reading, UserError, sentence_of
 from dkl_ae.scalarizers import ENDS, Scalarizer, one_pattern, readings_of, with_undeformed
 
 PRINCIPAL_COMPONENT = "principal_component"
@@ -59,7 +59,8 @@ class Reader:
             )
             readings = readings_of(self._latest, self._scalarizers)
         except Exception as error:
-            return {s.name: Reading(math.nan, math.nan, s.unit, str(error)) for s in self._scalarizers}, error
+            reason = sentence_of(error)
+            return {s.name: Reading(math.nan, math.nan, s.unit, reason) for s in self._scalarizers}, error
         return readings, None
 
     def _require_same_camera(self, frame: Frame) -> None:

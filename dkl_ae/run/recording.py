@@ -7,6 +7,7 @@ import functools
 import logging
 from collections.abc import Callable
 
+from dkl_ae.records import UserError, sentence_of
 from dkl_ae.run.controls import Controls
 from dkl_ae.run.events import Event, Outcome, RunEnded, RunPaused
 from dkl_ae.run.run_recorder import NotKeptError, RunRecorder
@@ -53,12 +54,16 @@ class Recording:
         """Keep and show how the run ended, and let go of the record; returns what was shown."""
         if self._recorder is not None:
             try:
-                with contextlib.suppress(NotKeptError):
-                    self._recorder.keep(ended)
-                self._recorder.close()
+                try:
+                    with contextlib.suppress(NotKeptError):
+                        self._recorder.keep(ended)
+                finally:
+                    self._recorder.close()
             except Exception as error:
-                logger.exception("The record of the run could not be completed.")
-                ended = RunEnded(Outcome.FAILED, f"{error} What it lacks is in the memory of this program alone.")
+                if not isinstance(error, UserError):
+                    logger.exception("The record of the run could not be completed.")
+                lacking = "What the session file lacks is in the memory of this program alone."
+                ended = RunEnded(Outcome.FAILED, f"{sentence_of(error)} {lacking}")
             self._recorder = None
         self._show(ended)
         return ended

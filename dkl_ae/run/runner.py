@@ -19,7 +19,17 @@ from dkl_ae.experiment import Command, Experiment, Objective, deep_kernel_for, r
 from dkl_ae.instruments import Frame, Instrument
 from dkl_ae.model import MakeSurrogate
 from dkl_ae.patterns import Reference
-from dkl_ae.records import FeatureArray, Measurement, Patches, Proposal, Reading, Survey, Symmetry, UserError
+from dkl_ae.records import (
+    FeatureArray,
+    Measurement,
+    Patches,
+    Proposal,
+    Reading,
+    Survey,
+    Symmetry,
+    UserError,
+    sentence_of,
+)
 from dkl_ae.run.controls import Controls, StopRequestedError
 from dkl_ae.run.events import (
     CommandApplied,
@@ -127,10 +137,7 @@ class Runner:
             ended = self._ended_early(str(error))
         except Exception as error:
             logger.exception("The run failed unexpectedly.")
-            ended = self._ended_early(
-                f"The program failed unexpectedly ({type(error).__name__}: {error}): "
-                "everything measured so far is saved; see the log for details.",
-            )
+            ended = self._ended_early(sentence_of(error, "everything measured so far is saved"))
         ended = self._make_safe(ended)
         self._controls.end()
         ended = self._recording.end(ended)

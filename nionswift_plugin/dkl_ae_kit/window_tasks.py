@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from nion.swift import DocumentController
 
+from dkl_ae.records import UserError
+
 logger = logging.getLogger(__name__)
 
 Task = Callable[[], None]
@@ -80,5 +82,6 @@ class WindowTasks:
         try:
             task()
         except Exception as error:
-            logger.exception("A task on the window's thread failed.")
+            if not isinstance(error, UserError):
+                logger.exception("A task on the window's thread failed.")
             self._on_failure(error)

@@ -14,7 +14,7 @@ from nion.device_kit import CameraDevice
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
-from dkl_ae.records import DEFAULT_EXPOSURE_S
+from dkl_ae.records import DEFAULT_EXPOSURE_S, UserError
 from nionswift_plugin.dkl_ae_usim.instrument import Instrument
 from nionswift_plugin.dkl_ae_usim.scan import ScanBox, parked_position_nm
 
@@ -91,7 +91,7 @@ class PatternDetector(CameraDevice.CameraSimulatorLike):
             data = frame.sum(axis=(1, 3), dtype=numpy.float32)
         except Exception as error:
             # An exception would end the thread of the live view, which Swift does not start again.
-            if isinstance(error, ValueError):
+            if isinstance(error, UserError):
                 logging.warning("The simulated camera's frame is empty. %s", error)
             else:
                 logging.exception("The simulated camera failed; its frame is empty.")

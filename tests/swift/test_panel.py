@@ -12,8 +12,13 @@ import pytest
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
+from dkl_ae.records import UserError
+from dkl_ae.session import open_session
 from nionswift_plugin.dkl_ae_ui import microscope
 from nionswift_plugin.dkl_ae_ui.microscope import instrument
+from nionswift_plugin.dkl_ae_ui.project.live import LiveItems
+from nionswift_plugin.dkl_ae_ui.project.record import RunRecord
+from nionswift_plugin.dkl_ae_ui.run_panel.handler import Handler
 from nionswift_plugin.dkl_ae_usim.camera import PatternDetector
 from tests.support.panel_runs import (
     ROLES,
@@ -417,3 +422,60 @@ def test_the_same_panel_drives_nions_own_simulator(nion_simulator, open_panel) -
     assert handler.message.value == "Finished: 6 points measured."
     assert set(items_of(nion_simulator)) == ROLES
     assert nion_simulator.instrument.GetVal("C_Blank") == 1.0
+
+
+TOLD = "The program failed unexpectedly (ValueError: operands could not be broadcast together with shapes (3,) (4,) )"
+ADVICE = "The specimen is gone: put it back, then start again."
+
+
+def program_failure(*arguments: Any) -> None:
+    numpy.zeros(3) + numpy.zeros(4)
+
+
+def refusal(*arguments: Any) -> None:
+    raise UserError(ADVICE)
+
+
+def fails_once(method: Any, failure: Any) -> Any:
+    """The method, but that it fails when it is called for the second time."""
+    calls: list[None] = []
+
+    def failing(*arguments: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 2:
+            failure()
+        return method(*arguments)
+
+    return failing
+
+
+@pytest.mark.parametrize(("failure", "told", "logged"), [(program_failure, TOLD, 1), (refusal, ADVICE, 0)])
+@pytest.mark.parametrize("place", [(Handler, "_show_step"), (RunRecord, "keep"), (LiveItems, "visit")])
+def test_what_fails_in_the_panel_is_told_and_the_run_goes_on(
+    simulator, open_panel, monkeypatch, caplog, place, failure, told, logged
+) -> None:
+    """In what it says, in what it keeps in Swift's project, and in what it shows."""
+    monkeypatch.setattr(*place, fails_once(getattr(*place), failure))
+    handler = open_panel(simulator)
+    sentences: list[str] = []
+    tell = handler._tell
+    monkeypatch.setattr(handler, "_tell", lambda sentence: (sentences.append(sentence), tell(sentence)))
+    run_to_end(simulator, handler)
+    (sentence,) = [sentence for sentence in sentences if sentence.startswith(told)]
+    assert sentence == ADVICE or sentence.endswith("see the log for details.")
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError] * logged
+    assert handler.message.value == "Finished: 6 points measured."
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+    with open_session(handler.session_file) as session:
+        assert session.count == 6
+
+
+def test_what_fails_in_the_model_is_told_by_the_panel(simulator, open_panel, monkeypatch, caplog) -> None:
+    monkeypatch.setattr("dkl_ae.model.ReadingModel.fit", program_failure)
+    handler = open_panel(simulator)
+    run_to_end(simulator, handler)
+    assert handler.message.value == f"{TOLD}: everything measured so far is saved; see the log for details."
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError]
+    assert simulator.instrument.GetVal("C_Blank") == 1.0
+    with open_session(handler.session_file) as session:
+        assert session.count == measured(simulator) == 3

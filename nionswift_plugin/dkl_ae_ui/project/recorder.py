@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from nion.swift import DocumentController
 
 from dkl_ae.experiment import Objective
-from dkl_ae.records import Patches, Survey
+from dkl_ae.records import Patches, Survey, sentence_of
 from dkl_ae.run import (
     CommandApplied,
     Event,
@@ -72,10 +72,11 @@ class Recorder:
         self._items.close()
 
     def _tell_of_failure(self, error: Exception) -> None:
-        self._on_failure(
-            f"The Swift project could not take a data item ({type(error).__name__}: {error}): "
-            "check the disk, and do not delete the run's data items while it goes on."
-        )
+        if isinstance(error, OSError):
+            self._on_failure(f"The Swift project could not take a data item ({error}): check the disk.")
+        else:
+            consequence = "the session file is not affected; do not delete the run's data items while it goes on"
+            self._on_failure(sentence_of(error, consequence))
 
     def _handle(self, event: Event) -> None:
         tasks: list[Task] = []

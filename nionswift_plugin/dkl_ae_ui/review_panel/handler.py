@@ -13,7 +13,7 @@ from nion.ui import Declarative, UserInterface
 from nion.utils import Geometry, Model
 
 from dkl_ae.analysis import nearest_step, step_record
-from dkl_ae.records import FloatArray, UserError
+from dkl_ae.records import FloatArray, UserError, sentence_of
 from dkl_ae.session import SUFFIX, Session, open_session
 from nionswift_plugin.dkl_ae_kit import WindowTasks
 from nionswift_plugin.dkl_ae_kit import texts as wording
@@ -264,8 +264,11 @@ class Handler(Declarative.Handler):
         self.message_text.value = sentence
 
     def _on_failure(self, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}"
-        self._tell(f"This step cannot be shown ({reason}): go to another, or restore the session from a copy.")
+        if isinstance(error, OSError):
+            reason = f"{type(error).__name__}: {error}"
+            self._tell(f"This step cannot be shown ({reason}): go to another, or restore the session from a copy.")
+        else:
+            self._tell(sentence_of(error, "this step cannot be shown"))
 
     def _close_session(self) -> None:
         if self._session is not None:

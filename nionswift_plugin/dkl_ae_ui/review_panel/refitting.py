@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from dkl_ae.analysis import ModelView, counterfactual_plan, counterfactual_view, next_place, recorded_view
 from dkl_ae.experiment import Objective
-from dkl_ae.records import Proposal
+from dkl_ae.records import Proposal, UserError
 from dkl_ae.session import Session
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,8 @@ def _refitted(request: MapRequest) -> MapResult:
     assert request.scalarizer is not None
     try:
         view = counterfactual_view(request.session, request.number, request.scalarizer)
+    except UserError as error:
+        return MapResult(request, None, None, str(error))
     except Exception as error:
         logger.exception("The model cannot learn from %s.", request.scalarizer)
         sentence = f"The model failed ({type(error).__name__}: {error}): see the log, or choose other maps."
