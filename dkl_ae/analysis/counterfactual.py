@@ -11,9 +11,8 @@ import numpy.typing
 
 from dkl_ae.analysis.steps import step_record
 from dkl_ae.experiment import Experiment, Maps, Objective, deep_kernel_for
-from dkl_ae.model import MakeSurrogate
+from dkl_ae.model import MakeSurrogate, ModelSummary
 from dkl_ae.records import Patches, Proposal, UserError
-from dkl_ae.run import model_text
 from dkl_ae.session import Session
 from dkl_ae.settings import LARGEST, VALUE, Plan, Value, changed
 
@@ -29,7 +28,7 @@ class ModelView:
     maps: Maps
     upcoming: Proposal | None
     """Where it measures next; None after the last step."""
-    model: str
+    model: ModelSummary | None
     """What it says of itself."""
 
 
@@ -67,7 +66,7 @@ def counterfactual_view(
     # Finished, or nothing left that is far enough from what was measured.
     with contextlib.suppress(UserError):
         upcoming = experiment.ask()
-    return ModelView(experiment.objective, number, experiment.maps, upcoming, model_text(experiment.explanation))
+    return ModelView(experiment.objective, number, experiment.maps, upcoming, experiment.explanation)
 
 
 def counterfactual_plan(session: Session, number: int, scalarizer: str) -> Plan:

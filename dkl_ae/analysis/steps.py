@@ -14,10 +14,11 @@ import numpy.typing
 import scipy.special
 
 from dkl_ae.experiment import Objective
+from dkl_ae.model import ModelSummary
 from dkl_ae.records import FloatArray, Origin, Position, Reading
 from dkl_ae.run import Dose, StepTimes
 from dkl_ae.scalarizers import Scalarizer
-from dkl_ae.session import Session, times_from
+from dkl_ae.session import Session, summary_from, times_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +44,8 @@ class StepRecord:
     """After the step."""
     times: StepTimes | None
     """None where the run was broken off within the step."""
-    model: str
-    """What the model said of itself after the step; empty before it had learned."""
+    model: ModelSummary | None
+    """What the model said of itself after the step; None before it had learned."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ def step_record(session: Session, number: int) -> StepRecord:
         standardized_error=None if math.isnan(standardized_error) else standardized_error,
         dose=session.dose(number),
         times=times_from(row) if complete else None,
-        model=bytes(row["explanation"]).decode(errors="ignore") if complete else "",
+        model=summary_from(row) if complete else None,
     )
 
 

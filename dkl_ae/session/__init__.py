@@ -1,9 +1,10 @@
 """The durable record of a run: one HDF5 file, written as the run goes on, and read when it is over."""
 
-from dkl_ae.session.layout import MAPS, MEASUREMENTS, SUFFIX, About, kept_steps, times_from
+from dkl_ae.session.layout import MAPS, MEASUREMENTS, SUFFIX, About, kept_steps, summary_from, times_from
 from dkl_ae.session.log import COMMAND, LogEntry
+from dkl_ae.session.open import open_session
 from dkl_ae.session.resume import take_up
-from dkl_ae.session.session import Session, open_session
+from dkl_ae.session.session import Session
 from dkl_ae.session.writer import SessionWriter
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "SessionWriter",
     "kept_steps",
     "open_session",
+    "summary_from",
     "take_up",
     "times_from",
 ]

@@ -19,23 +19,25 @@ from dkl_ae.experiment import Maps
 from dkl_ae.model import Checkpoint
 from dkl_ae.records import AnyArray, Measurement
 from dkl_ae.run import CommandApplied, Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted
+from dkl_ae.session import version_1
 from dkl_ae.session.create import FORMAT_OF_1_10
-from dkl_ae.session.disk.space import take_room
+from dkl_ae.session.disk.space import reserve_space
 from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
 from dkl_ae.session.disk.torn import SurvivingRows
 from dkl_ae.session.layout import MAPS, MEASUREMENTS, STEPS, kept_steps
-from dkl_ae.session.log import append_log, commands_of, put, reach, read_log
+from dkl_ae.session.log import append_log, commands_of, put, reach
+from dkl_ae.session.reading import log_of
 from dkl_ae.settings import Plan
 
 CACHED_BYTES: typing.Final = 8192
 """Of each dataset: HDF5 looks at everything cached whenever it flushes, and a few rows are all that is written to."""
 
-ROOM_BYTES: typing.Final = 32 * 2**20
-"""With less room on the disk nothing is written."""
+MIN_FREE_BYTES: typing.Final = 32 * 2**20
+"""With less space on the disk nothing is written."""
 
 
 @dataclasses.dataclass
-class Rows:
+class RowCounts:
     """How many rows are on the disk."""
 
     measurements: int = 0
@@ -48,25 +50,27 @@ class Rows:
     commands: int = 0
 
 
-class Appended:
+class SessionAppender:
     """The file while it is appended to."""
 
-    def __init__(self, file: pathlib.Path, plan: Plan, rows: Rows | None = None) -> None:
+    def __init__(self, file: pathlib.Path, plan: Plan, rows: RowCounts | None = None) -> None:
         self._path = file
         self._kept = kept_steps(plan)
         with contextlib.ExitStack() as closing:
             self._descriptor = os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0))
             closing.callback(os.close, self._descriptor)
-            take_room(self._descriptor, os.fstat(self._descriptor).st_size)
+            reserve_space(self._descriptor, os.fstat(self._descriptor).st_size)
             opened = self._opened = closing.enter_context(
                 h5py.File(file, "r+", libver=FORMAT_OF_1_10, rdcc_nbytes=CACHED_BYTES)
             )
             self._measurements = [opened[f"measurements/{column.name}"] for column in MEASUREMENTS]
             self._readings = {name: (group["value"], group["sigma"]) for name, group in opened["readings"].items()}
-            self._steps = [opened[f"steps/{column.name}"] for column in STEPS]
+            self._version = int(opened.attrs["version"])
+            self._step_columns = version_1.STEPS if self._version == 1 else STEPS
+            self._steps = [opened[f"steps/{column.name}"] for column in self._step_columns]
             self._patterns = opened["patterns"]
             self._longest = max(map(len, self._columns()))
-            self.rows = rows or self._found_rows()
+            self.rows = rows or self._count_rows()
             opened.swmr_mode = True
             closing.pop_all()
 
@@ -86,13 +90,13 @@ class Appended:
         except OSError:
             return False
 
-    def require_room(self, events: Sequence[Event]) -> None:
-        """Raises OSError when the file is gone, or there is no room on the disk for events."""
+    def require_space(self, events: Sequence[Event]) -> None:
+        """Raises OSError when the file is gone, or there is no space on the disk for events."""
         if not os.path.samestat(os.stat(self._path), os.fstat(self._descriptor)):
             raise OSError("another file has taken its place")
-        if shutil.disk_usage(self._path.parent).free < ROOM_BYTES:
+        if shutil.disk_usage(self._path.parent).free < MIN_FREE_BYTES:
             raise OSError("no space left on the disk")
-        take_room(self._descriptor, self._opened.id.get_filesize(), events)
+        reserve_space(self._descriptor, self._opened.id.get_filesize(), events)
 
     def append(self, events: Sequence[Event]) -> None:
         """Write events behind the rows that are on the disk; they are there when this returns."""
@@ -127,11 +131,11 @@ class Appended:
     def _columns(self) -> list[h5py.Dataset]:
         return [*self._measurements, *(column for pair in self._readings.values() for column in pair)]
 
-    def _found_rows(self) -> Rows:
+    def _count_rows(self) -> RowCounts:
         opened = self._opened
         starts, lengths = opened["model/start"], opened["model/length"]
         checkpoints = min(len(starts), len(lengths), len(opened["model/measured"]))
-        return Rows(
+        return RowCounts(
             measurements=min(len(self._patterns), *map(len, self._columns())),
             steps=min(map(len, self._steps)),
             ends=min(len(opened["cross_ends/patterns"]), len(opened["cross_ends/measurement"])),
@@ -139,10 +143,10 @@ class Appended:
             checkpoints=checkpoints,
             archive=int(starts[checkpoints - 1] + lengths[checkpoints - 1]) if checkpoints else 0,
             events=min(len(dataset) for dataset in opened["events"].values()),
-            commands=len(commands_of(read_log(SurvivingRows(opened, opened.id.get_filesize())))),
+            commands=len(commands_of(log_of(SurvivingRows(opened, opened.id.get_filesize()), self._version))),
         )
 
-    def _append_point(self, event: PointMeasured, rows: Rows) -> None:
+    def _append_point(self, event: PointMeasured, rows: RowCounts) -> None:
         index = event.number - 1
         put(self._patterns, index, event.frame.pattern)
         if event.ends:
@@ -168,7 +172,7 @@ class Appended:
             columns[0][: len(readings)] = [reading.value for reading in readings]
             columns[1][: len(readings)] = [reading.sigma for reading in readings]
 
-    def _complete(self, event: RunResumed, rows: Rows) -> None:
+    def _complete(self, event: RunResumed, rows: RowCounts) -> None:
         """What the run had no time to keep when it was killed."""
         measurements = event.interrupted.measurements
         measured = len(measurements)
@@ -179,9 +183,9 @@ class Appended:
         if event.checkpoint is not None and (earlier is None or event.checkpoint.measured > earlier.measured):
             self._append_checkpoint(event.checkpoint, rows)
 
-    def _append_step(self, event: StepCompleted, rows: Rows) -> None:
+    def _append_step(self, event: StepCompleted, rows: RowCounts) -> None:
         row = _Row(event.number - 1, max(map(len, self._steps)))
-        for column, dataset in zip(STEPS, self._steps, strict=True):
+        for column, dataset in zip(self._step_columns, self._steps, strict=True):
             row.write(dataset, numpy.array([column.of(event)], column.dtype))
         rows.steps = event.number
         if event.maps is not None:
@@ -189,14 +193,14 @@ class Appended:
         if event.checkpoint is not None:
             self._append_checkpoint(event.checkpoint, rows)
 
-    def _append_maps(self, step: int, maps: Maps, rows: Rows) -> None:
+    def _append_maps(self, step: int, maps: Maps, rows: RowCounts) -> None:
         if step in self._kept:
             for name in MAPS:
                 put(self._opened[f"maps/{name}"], rows.maps, getattr(maps, name).astype(numpy.float32))
             put(self._opened["maps/step"], rows.maps, step)
             rows.maps += 1
 
-    def _append_checkpoint(self, checkpoint: Checkpoint, rows: Rows) -> None:
+    def _append_checkpoint(self, checkpoint: Checkpoint, rows: RowCounts) -> None:
         content = numpy.frombuffer(_archive(checkpoint), numpy.uint8)
         archive = self._opened["model/archive"]
         reach(archive, rows.archive + len(content))
@@ -244,8 +248,9 @@ class _Row:
         dataset.id.write(self._one, self._place, value)
 
 
-def put_in_order(file: pathlib.Path) -> None:
-    """Put the file in order that a writer has left without closing it; raises ValueError for what is none."""
+def clear_writer_mark(file: pathlib.Path) -> None:
+    """Take away the mark of a writer that was killed, so that the file can be opened; raises ValueError for what is no
+    HDF5 file."""
     with file.open("r+b") as stream:
         block = stream.read(SIZE)
         length = stream.seek(0, os.SEEK_END)

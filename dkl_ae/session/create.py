@@ -1,4 +1,4 @@
-"""Makes a session file: what is known before the first pattern, and room for what is to come."""
+"""Creates a session file: what is known before the first pattern, and the datasets for what is to come."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROWS_IN_CHUNK = 64
 _ARCHIVE_CHUNK = 1 << 14
 
 
-def make(
+def create_session(
     file: pathlib.Path,
     plan: Plan,
     scalarizers: Mapping[str, Scalarizer],
@@ -40,7 +40,8 @@ def make(
     """Write a session without measurements.
 
     created: when the run began, in seconds since the epoch.
-    first: a measurement whose like will come; None where there is no room for any yet.
+    first: the first measurement, whose shapes and types those to come will have; None before there is one: the file
+        then has no datasets for measurements.
     events: what happened before there were measurements.
 
     Raises OSError when it cannot be written.
@@ -54,7 +55,7 @@ def make(
         for column in EVENTS:
             _add_column(opened, f"events/{column.name}", column)
         if first is not None:
-            _add_room(opened, scalarizers, survey, first)
+            _add_empty_datasets(opened, scalarizers, survey, first)
         rows = 0
         for event in events:
             rows = append_log(opened, event, 0, rows)
@@ -115,7 +116,7 @@ def _add_dose(group: h5py.Group, event: SurveyAcquired | ReferenceFound) -> None
     group.attrs["total_electrons"] = numpy.nan if event.dose.electrons is None else event.dose.electrons
 
 
-def _add_room(
+def _add_empty_datasets(
     opened: h5py.File, scalarizers: Mapping[str, Scalarizer], survey: SurveyAcquired, first: PointMeasured
 ) -> None:
     """Datasets without rows: none can be added once the file is appended to."""

@@ -7,8 +7,9 @@ import math
 import typing
 from collections.abc import Callable, Sequence
 
+from dkl_ae.model import ModelSummary, VarianceFractions
 from dkl_ae.records import Measurement, Origin, Position, Proposal, Reading
-from dkl_ae.run import Dose, StepCompleted, StepTimes, model_text
+from dkl_ae.run import Dose, StepCompleted, StepTimes
 from dkl_ae.settings import Plan
 
 FORMAT: typing.Final = "dkl-ae session"
@@ -16,7 +17,7 @@ VERSION: typing.Final = 2
 SUFFIX: typing.Final = ".h5"
 
 MAPS: typing.Final = ("prediction", "uncertainty", "acquisition")
-MOST_MAPS_KEPT: typing.Final = 100
+MAX_MAPS_KEPT: typing.Final = 100
 """The maps of every k-th step are kept, with the smallest k for which there are no more than this, and the last."""
 
 TEXT: typing.Final = "S1000"
@@ -76,13 +77,13 @@ MEASUREMENTS: typing.Final[Sequence[MeasurementColumn]] = (
     ),
     MeasurementColumn(
         "expected",
-        "of the driving reading",
+        "of the optimized reading",
         "What the model expected to read there before the exposure.",
         of=lambda m, dose: _number(m.proposal.expected),
     ),
     MeasurementColumn(
         "uncertainty",
-        "of the driving reading",
+        "of the optimized reading",
         "Standard deviation of what it expected.",
         of=lambda m, dose: _number(m.proposal.uncertainty),
     ),
@@ -121,15 +122,29 @@ MEASUREMENTS: typing.Final[Sequence[MeasurementColumn]] = (
     ),
 )
 
-STEPS: typing.Final[Sequence[StepColumn]] = (
+TIME_COLUMNS: typing.Final[Sequence[StepColumn]] = (
     StepColumn("camera_s", "s", "Moving, exposing, reading out.", of=lambda event: event.times.camera),
     StepColumn("scalarizer_s", "s", "Reading the pattern.", of=lambda event: event.times.scalarizer),
     StepColumn("model_s", "s", "Fitting, predicting and choosing.", of=lambda event: event.times.model),
     StepColumn("recorder_s", "s", "Keeping the pattern.", of=lambda event: event.times.recorder),
-    StepColumn(
-        "explanation", "", "What the model said of itself.", "S200", lambda e: model_text(e.explanation).encode()[:200]
-    ),
 )
+
+
+def _summary_column(name: str, description: str) -> StepColumn:
+    return StepColumn(name, "", description, of=lambda event: summary_row(event.explanation)[name])
+
+
+SUMMARY_COLUMNS: typing.Final[Sequence[StepColumn]] = (
+    _summary_column("local", "Fraction of the readings' variance: structure alike in turned and mirrored patches."),
+    _summary_column("trend", "Likewise: what grows with the distance from the mean patch."),
+    _summary_column("symmetry_breaking", "Likewise: what differs between turned and mirrored patches."),
+    _summary_column("residual_noise", "Likewise: what patches do not tell."),
+    _summary_column("network", "Fraction of the distances between patches that the network's features have."),
+    _summary_column("interval_scale", "By what factor the model's intervals were widened."),
+)
+"""What the model says of itself after a step: NaN before it has learned."""
+
+STEPS: typing.Final[Sequence[StepColumn]] = (*TIME_COLUMNS, *SUMMARY_COLUMNS)
 
 
 EVENTS: typing.Final = (
@@ -143,7 +158,7 @@ EVENTS: typing.Final = (
 def measurement_from(row: typing.Mapping[str, typing.Any], readings: typing.Mapping[str, Reading]) -> Measurement:
     """A measurement from its row of each column."""
 
-    def given(name: str) -> float | None:
+    def number(name: str) -> float | None:
         value = float(row[name])
         return None if math.isnan(value) else value
 
@@ -152,7 +167,7 @@ def measurement_from(row: typing.Mapping[str, typing.Any], readings: typing.Mapp
         int(row["row"]),
         int(row["column"]),
         Origin(bytes(row["origin"]).decode()),
-        *(given(name) for name in ("score", "expected", "uncertainty", "exploration")),
+        *(number(name) for name in ("score", "expected", "uncertainty", "exploration")),
     )
     return Measurement(
         proposal=proposal,
@@ -175,9 +190,26 @@ def times_from(row: typing.Mapping[str, typing.Any]) -> StepTimes:
     return StepTimes(*(float(row[name]) for name in ("camera_s", "scalarizer_s", "model_s", "recorder_s")))
 
 
+def summary_row(summary: ModelSummary | None) -> dict[str, float]:
+    """What the model says of itself, by column; NaN for what it does not say."""
+    names = [field.name for field in dataclasses.fields(VarianceFractions)]
+    fractions = summary.fractions if summary is not None else None
+    row = {name: math.nan if fractions is None else float(getattr(fractions, name)) for name in names}
+    return {**row, "interval_scale": math.nan if summary is None else float(summary.interval_scale)}
+
+
+def summary_from(row: typing.Mapping[str, typing.Any]) -> ModelSummary | None:
+    """What the model said of itself, from its row of each column; None before it had learned."""
+    numbers = {column.name: float(row[column.name]) for column in SUMMARY_COLUMNS}
+    scale = numbers.pop("interval_scale")
+    if math.isnan(scale):
+        return None
+    return ModelSummary(None if any(map(math.isnan, numbers.values())) else VarianceFractions(**numbers), scale)
+
+
 def kept_steps(plan: Plan) -> tuple[int, ...]:
-    """The steps whose maps are kept: see MOST_MAPS_KEPT. The model speaks from the last seed on."""
+    """The steps whose maps are kept: see MAX_MAPS_KEPT. The model speaks from the last seed on."""
     first = max(plan.search.seed_points, 1)
     count = plan.search.points - first + 1
-    stride = max(1, math.ceil(count / MOST_MAPS_KEPT))
+    stride = max(1, math.ceil(count / MAX_MAPS_KEPT))
     return tuple(range(plan.search.points, first - 1, -stride))[::-1]

@@ -1,7 +1,4 @@
-"""A session's log: what happened, as rows of text, in both directions.
-
-Version 1 wrote a change of the objective as kind "driver" and the end of a pause as CONTINUED.
-"""
+"""A session's log: what happened, as rows of text, in both directions."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from collections.abc import Sequence
 import h5py
 import numpy
 
-from dkl_ae.experiment import ChangeObjective, Command, Entry, command_from_json, command_to_json
+from dkl_ae.experiment import Command, Entry, command_from_json, command_to_json
 from dkl_ae.records import Measurement, software_versions
 from dkl_ae.run import CommandApplied, Event, PointMeasured, RunEnded, RunPaused, RunResumed, StepCompleted
 from dkl_ae.session.disk.torn import SurvivingRows
@@ -23,8 +20,6 @@ from dkl_ae.session.layout import TEXT
 COMMAND: typing.Final = "command"
 """A command was applied; its text is the command as JSON."""
 CONTINUED: typing.Final = "continued"
-_CHANGED_IN_VERSION_1: typing.Final = "driver"
-_CONTINUED_IN_VERSION_1: typing.Final = "went on"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +36,7 @@ class LogEntry:
 
 
 def read_log(rows: SurvivingRows) -> tuple[LogEntry, ...]:
-    """Every line, as this version writes it."""
+    """Every line, as it stands in the file."""
     names = ("time", "measured", "kind", "text")
     lines: list[tuple[float, int, str, bytes]] = []
     for time_s, measured, kind, text in zip(*(rows.rows(f"events/{name}") for name in names), strict=False):
@@ -49,7 +44,7 @@ def read_log(rows: SurvivingRows) -> tuple[LogEntry, ...]:
             lines.append((float(time_s), int(measured), kind.decode(), bytes(text)))
         else:
             lines[-1] = (*lines[-1][:3], lines[-1][3] + bytes(text))
-    return tuple(_as_now(LogEntry(*line[:3], line[3].decode())) for line in lines)
+    return tuple(LogEntry(*line[:3], line[3].decode()) for line in lines)
 
 
 def commands_of(log: Sequence[LogEntry]) -> tuple[tuple[int, Command], ...]:
@@ -66,14 +61,6 @@ def in_order(measurements: Sequence[Measurement], commands: Sequence[tuple[int, 
             history.append(waiting.pop(0)[1])
         history.append(measurement)
     return (*history, *(command for _, command in waiting))
-
-
-def _as_now(entry: LogEntry) -> LogEntry:
-    if entry.kind == _CHANGED_IN_VERSION_1:
-        return dataclasses.replace(entry, kind=COMMAND, text=command_to_json(ChangeObjective(**json.loads(entry.text))))
-    if entry.kind == _CONTINUED_IN_VERSION_1:
-        return dataclasses.replace(entry, kind=CONTINUED)
-    return entry
 
 
 def append_log(opened: h5py.File, event: Event, measured: int, rows: int) -> int:

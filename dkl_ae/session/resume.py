@@ -10,7 +10,8 @@ from dkl_ae.run import InterruptedRun, Reader, ReferenceFound, SurveyAcquired
 from dkl_ae.scalarizers import Scalarizer, scalarizers_of
 from dkl_ae.session.layout import About
 from dkl_ae.session.log import in_order
-from dkl_ae.session.session import Session, open_session
+from dkl_ae.session.open import open_session
+from dkl_ae.session.session import Session
 from dkl_ae.session.writer import SessionWriter
 from dkl_ae.settings import values_of
 

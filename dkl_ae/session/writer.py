@@ -1,8 +1,8 @@
 """Keeps a run's events in its session file as they come.
 
-Until the first pattern has come, the file is made anew and put in its place whole. From then on it is only appended to:
-killed at any instant, it holds all that was kept before. When a write fails, HDF5 has lost track of the file; what the
-disk holds is then copied, and the writer goes on with the copy.
+Until the first pattern has come, the file is created anew and put in its place whole. From then on it is only appended
+to: killed at any instant, it holds all that was kept before. When a write fails, HDF5 has lost track of the file; what
+the disk holds is then copied, and the writer goes on with the copy.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import h5py
 
 from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
 from dkl_ae.scalarizers import Scalarizer
-from dkl_ae.session.append import Appended, put_in_order, synchronise
-from dkl_ae.session.create import make
+from dkl_ae.session.append import SessionAppender, clear_writer_mark, synchronise
+from dkl_ae.session.create import create_session
 from dkl_ae.session.layout import About
 from dkl_ae.settings import Plan
 
@@ -26,7 +26,7 @@ from dkl_ae.settings import Plan
 class SessionWriter:
     """Keeps one run in a file. Used from the run's thread alone.
 
-    file: is made, and replaced where it is there already.
+    file: is created, and replaced where it is there already.
     scalarizers: those that read the patterns, by name.
     """
 
@@ -41,8 +41,8 @@ class SessionWriter:
         self._survey: SurveyAcquired | None = None
         self._reference: ReferenceFound | None = None
         self._waiting: list[Event] = []
-        """What is not on the disk yet, or has no room there before there are patterns."""
-        self._appended: Appended | None = None
+        """What is not on the disk yet, or has no place there before there are patterns."""
+        self._appender: SessionAppender | None = None
         self._broken = False
 
     @classmethod
@@ -60,9 +60,9 @@ class SessionWriter:
         writer = cls(file, interrupted.plan, scalarizers, about)
         writer._survey, writer._reference = interrupted.survey, interrupted.reference
         try:
-            put_in_order(file)
+            clear_writer_mark(file)
             if _has_patterns(file):
-                writer._appended = Appended(file, interrupted.plan)
+                writer._appender = SessionAppender(file, interrupted.plan)
         except (OSError, RuntimeError, ValueError) as error:
             raise NotKeptError(
                 f"The session file {file} cannot be written ({_reason(error)}): close it everywhere else, then resume."
@@ -90,14 +90,14 @@ class SessionWriter:
         try:
             if self._broken:
                 self._go_on_with_a_copy()
-            if self._appended is None:
-                self._make()
-            if self._appended is not None and self._waiting:
-                self._broken = not self._appended.is_in_place()
-                self._appended.require_room(self._waiting)
+            if self._appender is None:
+                self._create()
+            if self._appender is not None and self._waiting:
+                self._broken = not self._appender.is_in_place()
+                self._appender.require_space(self._waiting)
                 # Until it has written everything, HDF5 may have lost track.
                 self._broken = True
-                self._appended.append(self._waiting)
+                self._appender.append(self._waiting)
                 self._broken = False
                 self._waiting.clear()
         except (OSError, RuntimeError) as error:
@@ -111,33 +111,40 @@ class SessionWriter:
             if self._waiting and self._survey is not None:
                 self.keep_waiting()
         finally:
-            if self._appended is not None:
-                self._appended.close()
-                self._appended = None
+            if self._appender is not None:
+                self._appender.close()
+                self._appender = None
 
-    def _make(self) -> None:
-        """Make the file with all that is known; with the first pattern it gets room for those to come."""
+    def _create(self) -> None:
+        """Create the file with all that is known; with the first pattern it gets datasets for those to come."""
         if self._survey is None:
             return
         first = next((event for event in self._waiting if isinstance(event, PointMeasured)), None)
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        made = self.file.with_name(f"{self.file.name}.new")
-        told = [] if first is not None else self._waiting
-        make(
-            made, self._plan, self._scalarizers, self._about, self._created, self._survey, self._reference, first, told
+        new_file = self.file.with_name(f"{self.file.name}.new")
+        create_session(
+            new_file,
+            self._plan,
+            self._scalarizers,
+            self._about,
+            self._created,
+            self._survey,
+            self._reference,
+            first,
+            [] if first is not None else self._waiting,
         )
-        synchronise(made)
-        made.replace(self.file)
+        synchronise(new_file)
+        new_file.replace(self.file)
         if first is not None:
-            self._appended = Appended(self.file, self._plan)
+            self._appender = SessionAppender(self.file, self._plan)
 
     def _go_on_with_a_copy(self) -> None:
-        assert self._appended is not None
+        assert self._appender is not None
         copy = self.file.with_name(f"{self.file.name}.new")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._appended.copy_to(copy)
-            put_in_order(copy)
+            self._appender.copy_to(copy)
+            clear_writer_mark(copy)
             copy.replace(self.file)
         except PermissionError:
             # Windows does not replace a file that is open.
@@ -147,7 +154,7 @@ class SessionWriter:
             copy.unlink(missing_ok=True)
             raise
         # The old one stays open: on closing HDF5 would try again to write what it could not.
-        self._appended = Appended(self.file, self._plan, self._appended.rows)
+        self._appender = SessionAppender(self.file, self._plan, self._appender.rows)
         self._broken = False
 
 
@@ -158,7 +165,7 @@ def _has_patterns(file: pathlib.Path) -> bool:
 
 def _reason(error: Exception) -> str:
     """What went wrong, in the system's own words where HDF5 wraps them."""
-    found = re.search(r"errno = (\d+)", str(error))
-    if found:
-        return os.strerror(int(found[1])).lower()
+    number = re.search(r"errno = (\d+)", str(error))
+    if number:
+        return os.strerror(int(number[1])).lower()
     return getattr(error, "strerror", None) or str(error).splitlines()[0]

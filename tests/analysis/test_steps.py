@@ -25,7 +25,7 @@ from dkl_ae.analysis import (
 )
 from dkl_ae.experiment import ChangeObjective, Experiment, Objective
 from dkl_ae.records import Origin, Patches, Position
-from dkl_ae.run import Event, PointMeasured, Runner, StepCompleted, model_text
+from dkl_ae.run import Event, PointMeasured, Runner, StepCompleted
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import Session, SessionWriter, open_session
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE, changed, to_json
@@ -62,7 +62,7 @@ def test_a_step_is_what_the_run_told_of_it(run) -> None:
         assert step.scalarizer.name == ("com_magnitude" if point.number <= SWITCHED_AFTER else "abf")
         assert repr(step.reading) == repr(point.measurement.readings[step.scalarizer.name])
         assert (step.dose, step.times) == (completed.dose, completed.times)
-        assert step.model == model_text(completed.explanation)
+        assert step.model == completed.explanation
 
 
 def test_the_standardized_error_is_how_many_deviations_the_reading_was_off(session) -> None:
@@ -141,7 +141,7 @@ def test_the_view_then_is_what_the_run_showed(run) -> None:
         if event.maps is None:
             assert view is None
             continue
-        assert (view.measured, view.model) == (event.number, model_text(event.explanation))
+        assert (view.measured, view.model) == (event.number, event.explanation)
         # What was changed to after a step has not made its maps.
         assert view.objective.scalarizer.name == ("com_magnitude" if event.number <= SWITCHED_AFTER else "abf")
         for name in ("prediction", "uncertainty", "acquisition"):
@@ -184,7 +184,7 @@ def test_another_drivers_view_is_as_if_it_had_driven_from_the_start(session, num
             numpy.testing.assert_array_equal(getattr(view.maps, name), getattr(subject.maps, name))
     assert (view.measured, view.model, view.objective.scalarizer.name) == (
         number,
-        model_text(straight.explanation),
+        straight.explanation,
         "bf",
     )
     assert view.upcoming == (None if number == session.count else switched.ask())
@@ -258,5 +258,5 @@ def test_a_step_that_was_broken_off_has_no_times(tmp_path) -> None:
             column.resize(PLAN.search.points - 1, axis=0)
     with open_session(file) as session:
         last = step_record(session, PLAN.search.points)
-        assert (last.times, last.model) == (None, "")
+        assert (last.times, last.model) == (None, None)
         assert last.origin is Origin.MODEL

@@ -31,7 +31,7 @@ from dkl_ae.run import (
 )
 from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, readings_of
 from dkl_ae.session import MEASUREMENTS, Session, SessionWriter, kept_steps, open_session, take_up
-from dkl_ae.session.append import ROOM_BYTES
+from dkl_ae.session.append import MIN_FREE_BYTES
 from dkl_ae.session.disk.superblock import SIZE, repaired
 from dkl_ae.settings import Plan, changed, make_plan
 from tests.support.kept_runs import KilledError, kept_run, leave_open
@@ -373,7 +373,7 @@ def paused_run(file: pathlib.Path, trouble, mend) -> tuple[list[Event], RunEnded
 
 def test_a_full_disk_pauses_the_run_and_costs_nothing(whole, tmp_path, monkeypatch) -> None:
     real = shutil.disk_usage
-    full = real(tmp_path)._replace(free=ROOM_BYTES - 1)
+    full = real(tmp_path)._replace(free=MIN_FREE_BYTES - 1)
     events, ended = paused_run(
         tmp_path / "run.h5",
         lambda: monkeypatch.setattr(shutil, "disk_usage", lambda folder: full),
@@ -496,19 +496,3 @@ def test_a_run_goes_on_only_with_the_scalarizers_it_began_with(tmp_path) -> None
         take_up(tmp_path / "run.h5")
     (tmp_path / "mine.py").write_text(SOURCE)
     assert go_on(tmp_path / "run.h5", 12).outcome is Outcome.FINISHED
-
-
-# What later versions must still read.
-
-
-def test_a_session_of_the_first_version_is_read() -> None:
-    """Kept as it was written by format 1: never to be made anew."""
-    with open_session(pathlib.Path(__file__).parents[1] / "data" / "session-1.h5") as session:
-        assert session.version == 1
-        assert session.count == 12
-        assert session.outcome is Outcome.FINISHED
-        assert session.plan.objective.scalarizer == "com_magnitude"
-        assert session.pattern(0).shape == (64, 64)
-        assert session.pattern(11).sum() == session.columns["electrons"][11]
-        assert session.map_steps.tolist() == list(range(9, 13))
-        assert session.checkpoint().measured <= 12

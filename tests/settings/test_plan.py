@@ -10,40 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkl_ae.records import UserError
-from dkl_ae.settings import SETTINGS, Plan, Setting, changed, from_json, make_plan, to_json, to_text, values_of
-
-
-def values_for(known: Setting) -> st.SearchStrategy:
-    """Every value that a setting allows."""
-    if known.choices is not None:
-        return st.sampled_from(sorted(known.choices))
-    if known.kind is float:
-        least = known.minimum if known.minimum is not None else known.above
-        return st.floats(
-            least,
-            known.maximum,
-            allow_nan=False,
-            allow_infinity=known.may_be_infinite and known.maximum is None,
-            exclude_min=known.above is not None,
-        )
-    if known.kind is int:
-        return st.integers(int(known.minimum or 0), 10**9)
-    return st.booleans() if known.kind is bool else st.text(st.characters(codec="utf-8"), max_size=20)
-
-
-def plan_or_none(values: dict) -> Plan | None:
-    try:
-        return make_plan(**values)
-    except UserError:
-        return None
-
-
-plans = (
-    st.fixed_dictionaries({}, optional={key: values_for(known) for key, known in SETTINGS.items()})
-    .map(plan_or_none)
-    .filter(lambda plan: plan is not None)
-)
+from dkl_ae.settings import SETTINGS, changed, from_json, make_plan, to_json, to_text, values_of
+from tests.support.strategies import plans
 
 
 @given(plans)

@@ -64,7 +64,7 @@ def kept_run(
 
 def leave_open(writer: SessionWriter, file: pathlib.Path) -> None:
     """What the system does for a process that is gone: its file is marked as HDF5 does while it is written."""
-    writer._appended.close()
+    writer._appender.close()
     content = bytearray(file.read_bytes())
     content[11] = 5
     content[28:36] = (17).to_bytes(8, "little")

@@ -8,7 +8,8 @@ import typing
 import numpy
 from hypothesis import strategies as st
 
-from dkl_ae.records import FloatArray, IntArray
+from dkl_ae.records import FloatArray, IntArray, UserError
+from dkl_ae.settings import SETTINGS, Plan, Setting, make_plan
 
 seeds = st.integers(0, 2**32 - 1)
 known_errors = st.floats(1e-3, 0.5)
@@ -70,3 +71,36 @@ def hyperparameters(draw: st.DrawFn, *, trend: typing.Literal["any", "none"] = "
         mean=draw(st.floats(-3, 3)),
         noise=draw(st.floats(0, 0.1)),
     )
+
+
+def values_for(known: Setting) -> st.SearchStrategy[typing.Any]:
+    """Every value that a setting allows."""
+    if known.choices is not None:
+        return st.sampled_from(sorted(known.choices))
+    if known.kind is float:
+        least = known.minimum if known.minimum is not None else known.above
+        return st.floats(
+            least,
+            known.maximum,
+            allow_nan=False,
+            allow_infinity=known.may_be_infinite and known.maximum is None,
+            exclude_min=known.above is not None,
+        )
+    if known.kind is int:
+        return st.integers(int(known.minimum or 0), 10**9)
+    return st.booleans() if known.kind is bool else st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+def plan_or_none(values: dict[str, typing.Any]) -> Plan | None:
+    try:
+        return make_plan(**values)
+    except UserError:
+        return None
+
+
+plans = (
+    st.fixed_dictionaries({}, optional={key: values_for(known) for key, known in SETTINGS.items()})
+    .map(plan_or_none)
+    .filter(lambda plan: plan is not None)
+)
+"""Every plan that the settings allow."""

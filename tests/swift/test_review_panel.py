@@ -20,6 +20,7 @@ from nion.utils import Geometry
 from dkl_ae import reports
 from dkl_ae.analysis import counterfactual_view, recorded_view, step_record
 from dkl_ae.records import Reading
+from dkl_ae.run import model_text
 from dkl_ae.session import Session, open_session
 from nionswift_plugin.dkl_ae_ui.project.path_picture import NEXT_COLOUR, PICKED_COLOUR
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
@@ -178,7 +179,7 @@ def test_the_panel_explains_the_step(swift, open_review, session) -> None:
     assert " of 3 within 1 sigma" in handler.intervals_text.value
     assert handler.dose_text.value.startswith(f"{step.dose.electrons:.3g} electrons")
     assert handler.time_text.value.endswith(" ms model")
-    assert handler.model_text.value == f"Model: {step.model}"
+    assert handler.model_text.value == f"Model: {model_text(step.model)}"
     handler.forward_button.on_clicked()
     assert handler.step.value == 10
     handler.back_button.on_clicked()

@@ -1,4 +1,4 @@
-"""Room on the disk, taken before HDF5 writes: when a write fails it loses track of the file, and closing it crashes."""
+"""Disk space, reserved before HDF5 writes: when a write fails it loses track of the file, and closing it crashes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _AHEAD_BYTES: typing.Final = 2**20
 """More than all that is written for one event beside patterns and maps."""
 
 
-def take_room(descriptor: int, end: int, events: Iterable[Event] = ()) -> None:
+def reserve_space(descriptor: int, end: int, events: Iterable[Event] = ()) -> None:
     """Make a file longer, where it does not reach far enough beyond the end of its content for events to be added.
 
-    Raises OSError when the disk has no room for them.
+    Raises OSError when the disk has no space for them.
     """
-    held, needed = os.fstat(descriptor).st_size, end + sum(map(_most_bytes, events)) + _AHEAD_BYTES
-    if held >= needed:
+    length, needed = os.fstat(descriptor).st_size, end + sum(map(_max_bytes, events)) + _AHEAD_BYTES
+    if length >= needed:
         return
     # Not anew for each event: a file that grows takes longer to be written.
-    length = needed + _AHEAD_BYTES
+    new_length = needed + _AHEAD_BYTES
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, held, length - held)
+        os.posix_fallocate(descriptor, length, new_length - length)
     else:
-        os.ftruncate(descriptor, length)
+        os.ftruncate(descriptor, new_length)
 
 
-def _most_bytes(event: Event) -> int:
+def _max_bytes(event: Event) -> int:
     """Of an event's patterns and maps, before they are compressed."""
     match event:
         case PointMeasured(frame=frame, ends=ends):

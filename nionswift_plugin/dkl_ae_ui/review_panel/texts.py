@@ -9,6 +9,7 @@ import numpy
 
 from dkl_ae.analysis import StepRecord, empirical_coverage
 from dkl_ae.records import FloatArray, Origin, Reading
+from dkl_ae.run import model_text
 from dkl_ae.session import Session
 from nionswift_plugin.dkl_ae_kit import with_error
 from nionswift_plugin.dkl_ae_ui.review_panel.refitting import MapRequest, MapResult
@@ -80,7 +81,7 @@ def maps(request: MapRequest, result: MapResult | None) -> str:
 
 def model(result: MapResult | None) -> str:
     """What the model whose maps are shown says of itself."""
-    return f"Model: {result.view.model}" if result is not None and result.view is not None else ""
+    return f"Model: {model_text(result.view.model)}" if result is not None and result.view is not None else ""
 
 
 def pattern(step: StepRecord) -> str:
