@@ -168,6 +168,8 @@ class RunResumed:
     """What the model says now."""
     checkpoint: Checkpoint | None
     """What it has learned."""
+    explanation: ModelSummary | None
+    """What it says of itself; None before it has learned."""
     dose: Dose
 
 

@@ -260,6 +260,7 @@ class Runner:
                 interrupted,
                 experiment.maps,
                 experiment.checkpoint,
+                experiment.explanation,
                 self._exposing.dose,
             )
         )

@@ -16,9 +16,9 @@ import numpy
 import numpy.typing
 
 from dkl_ae.experiment import Maps
-from dkl_ae.model import Checkpoint
+from dkl_ae.model import Checkpoint, ModelSummary
 from dkl_ae.records import AnyArray, Measurement
-from dkl_ae.run import CommandApplied, Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted
+from dkl_ae.run import CommandApplied, Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted, StepTimes
 from dkl_ae.session import version_1
 from dkl_ae.session.create import FORMAT_OF_1_10
 from dkl_ae.session.disk.space import reserve_space
@@ -179,19 +179,26 @@ class SessionAppender:
         self._revise(measurements)
         if event.maps is not None and (not rows.maps or self._opened["maps/step"][rows.maps - 1] < measured):
             self._append_maps(measured, event.maps, rows)
+        if rows.steps < measured:
+            self._append_step_row(measured, None, event.explanation, rows)
         earlier = event.interrupted.checkpoint
         if event.checkpoint is not None and (earlier is None or event.checkpoint.measured > earlier.measured):
             self._append_checkpoint(event.checkpoint, rows)
 
     def _append_step(self, event: StepCompleted, rows: RowCounts) -> None:
-        row = _Row(event.number - 1, max(map(len, self._steps)))
-        for column, dataset in zip(self._step_columns, self._steps, strict=True):
-            row.write(dataset, numpy.array([column.of(event)], column.dtype))
-        rows.steps = event.number
+        self._append_step_row(event.number, event.times, event.explanation, rows)
         if event.maps is not None:
             self._append_maps(event.number, event.maps, rows)
         if event.checkpoint is not None:
             self._append_checkpoint(event.checkpoint, rows)
+
+    def _append_step_row(
+        self, number: int, times: StepTimes | None, summary: ModelSummary | None, rows: RowCounts
+    ) -> None:
+        row = _Row(number - 1, max(map(len, self._steps)))
+        for column, dataset in zip(self._step_columns, self._steps, strict=True):
+            row.write(dataset, numpy.array([column.of(times, summary)], column.dtype))
+        rows.steps = number
 
     def _append_maps(self, step: int, maps: Maps, rows: RowCounts) -> None:
         if step in self._kept:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from dkl_ae.model import ModelSummary, VarianceFractions
 from dkl_ae.records import Measurement, Origin, Position, Proposal, Reading
-from dkl_ae.run import Dose, StepCompleted, StepTimes
+from dkl_ae.run import Dose, StepTimes
 from dkl_ae.settings import Plan
 
 FORMAT: typing.Final = "dkl-ae session"
@@ -53,7 +53,7 @@ class MeasurementColumn(Column):
 
 @dataclasses.dataclass(frozen=True)
 class StepColumn(Column):
-    of: Callable[[StepCompleted], typing.Any] = lambda event: math.nan
+    of: Callable[[StepTimes | None, ModelSummary | None], typing.Any] = lambda times, summary: math.nan
 
 
 def _number(value: float | None) -> float:
@@ -122,16 +122,24 @@ MEASUREMENTS: typing.Final[Sequence[MeasurementColumn]] = (
     ),
 )
 
+
+def _time_column(part: str, description: str) -> StepColumn:
+    return StepColumn(
+        f"{part}_s", "s", description, of=lambda times, summary: math.nan if times is None else getattr(times, part)
+    )
+
+
 TIME_COLUMNS: typing.Final[Sequence[StepColumn]] = (
-    StepColumn("camera_s", "s", "Moving, exposing, reading out.", of=lambda event: event.times.camera),
-    StepColumn("scalarizer_s", "s", "Reading the pattern.", of=lambda event: event.times.scalarizer),
-    StepColumn("model_s", "s", "Fitting, predicting and choosing.", of=lambda event: event.times.model),
-    StepColumn("recorder_s", "s", "Keeping the pattern.", of=lambda event: event.times.recorder),
+    _time_column("camera", "Moving, exposing, reading out."),
+    _time_column("scalarizer", "Reading the pattern."),
+    _time_column("model", "Fitting, predicting and choosing."),
+    _time_column("recorder", "Keeping the pattern."),
 )
+"""Of a step; NaN where the run was killed within it."""
 
 
 def _summary_column(name: str, description: str) -> StepColumn:
-    return StepColumn(name, "", description, of=lambda event: summary_row(event.explanation)[name])
+    return StepColumn(name, "", description, of=lambda times, summary: summary_row(summary)[name])
 
 
 SUMMARY_COLUMNS: typing.Final[Sequence[StepColumn]] = (
@@ -185,9 +193,10 @@ def dose_from(exposure_s: float, electrons: float) -> Dose:
     return Dose(float(exposure_s), None if math.isnan(electrons) else float(electrons))
 
 
-def times_from(row: typing.Mapping[str, typing.Any]) -> StepTimes:
-    """Times of a step from its row of each column."""
-    return StepTimes(*(float(row[name]) for name in ("camera_s", "scalarizer_s", "model_s", "recorder_s")))
+def times_from(row: typing.Mapping[str, typing.Any]) -> StepTimes | None:
+    """Times of a step from its row of each column; None where the run was killed within it."""
+    seconds = [float(row[column.name]) for column in TIME_COLUMNS]
+    return None if any(map(math.isnan, seconds)) else StepTimes(*seconds)
 
 
 def summary_row(summary: ModelSummary | None) -> dict[str, float]:

@@ -83,7 +83,7 @@ def summary_from_words(words: str) -> ModelSummary | None:
 STEPS: typing.Final[Sequence[StepColumn]] = (
     *TIME_COLUMNS,
     StepColumn(
-        "explanation", "", "What the model said of itself.", "S200", lambda event: words_of(event.explanation).encode()
+        "explanation", "", "What the model said of itself.", "S200", lambda times, summary: words_of(summary).encode()
     ),
 )
 

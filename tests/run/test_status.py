@@ -157,7 +157,7 @@ def test_a_run_that_is_resumed_has_measured_what_it_had_measured(tmp_path) -> No
     history = tuple(event.measurement for event in events if isinstance(event, PointMeasured))[:5]
     acquired, found, applied = event_of(SurveyAcquired), event_of(ReferenceFound), event_of(CommandApplied)
     interrupted = InterruptedRun(PLAN, acquired, found, None, history, None, acquired.dose, tmp_path)
-    resumed = RunResumed(applied.plan, applied.objective, interrupted, None, None, acquired.dose)
+    resumed = RunResumed(applied.plan, applied.objective, interrupted, None, None, None, acquired.dose)
     status = folded(begun(PLAN, SCALARIZERS), resumed)
     assert (status.phase, status.number, status.dose) == (Phase.MEASURING, 5, acquired.dose)
     assert status.latest_reading is history[-1].readings["abf"]
