@@ -17,6 +17,7 @@ from dkl_ae.model.deep_kernel import DeepKernel
 from dkl_ae.model.saved_model import VERSION, ModelState, SavedModel
 from dkl_ae.records import Symmetry
 from tests.support.lattice import PATCHES, SIZE, TRUTH, assert_equal, fit, measured
+from tests.support.strategies import Data
 
 
 def trained(count: int = 40, symmetry: Symmetry = Symmetry.SCALAR) -> DeepKernel:
@@ -66,6 +67,31 @@ def test_own_measurements_are_learned_on_top() -> None:
     before = numpy.abs(model.predict().mean - TRUTH)[data.candidates].mean()
     after = numpy.abs(fit(model, data).mean - TRUTH)[data.candidates].mean()
     assert after < 0.3 * before
+
+
+@pytest.mark.parametrize("trainings", [1, 2, 3])
+def test_a_restored_model_doubts_what_it_started_from_as_the_one_that_was_interrupted(trainings) -> None:
+    """How far the earlier readings are doubted follows from what they let one expect, not from what was learned since.
+
+    trainings: of the one that was interrupted; with one it has learned nothing of its own yet.
+    """
+    start = trained(80 if trainings == 1 else 20).state()
+    start = start if trainings == 1 else dataclasses.replace(start, values=start.values + 1)
+    model, again, data = started_from(start), started_from(start), measured(40, seed=7)
+    for count in range(2, 38):
+        fit(model, first(data, count))
+        if model.trainings == trainings:
+            break
+    assert model.trainings == trainings
+    again.restore(model.parameters(), model.trainings)
+    assert_equal(fit(again, first(data, count)), model.predict(), 0)
+    for more in (1, 2):
+        assert_equal(*(fit(m, first(data, count + more)) for m in (again, model)), 0)
+        assert again.trainings == model.trainings
+
+
+def first(data: Data, count: int) -> Data:
+    return Data(*(part[:count] for part in dataclasses.astuple(data)))
 
 
 @settings(max_examples=5)

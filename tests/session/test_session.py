@@ -184,17 +184,26 @@ def test_runs_of_every_kind_go_on_as_if_they_had_not_been_killed(tmp_path, chang
                 numpy.testing.assert_array_equal(session.ends(index), expected.ends(index))
 
 
-def test_a_run_from_a_saved_model_goes_on_from_it(tmp_path, whole) -> None:
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory) -> pathlib.Path:
+    """What a run has learned."""
     earlier = Runner(instrument(), PLAN, lambda event: None)
     earlier.run()
-    earlier.pretrained().save(tmp_path / "earlier.dklmodel")
-    plan = changed(PLAN, seed_points=0, model_points=6, pretrained=str(tmp_path / "earlier.dklmodel"))
+    file = tmp_path_factory.mktemp("earlier") / "earlier.dklmodel"
+    earlier.pretrained().save(file)
+    return file
+
+
+@pytest.mark.parametrize(("seeds", "killed"), [(0, (1, 4)), (4, (3, 6))])
+def test_a_run_from_a_saved_model_goes_on_from_it(tmp_path, saved_model, seeds, killed) -> None:
+    plan = changed(PLAN, seed_points=seeds, model_points=6, pretrained=str(saved_model))
     kept_run(tmp_path / "whole.h5", plan)
-    for until in (1, 4):
+    for until in killed:
         kept_run(tmp_path / "killed.h5", plan, killed_after=until)
         go_on(tmp_path / "killed.h5", until)
         with open_session(tmp_path / "whole.h5") as expected, open_session(tmp_path / "killed.h5") as session:
             assert path_of(session) == path_of(expected)
+            assert_equal_checkpoints(session, expected)
 
 
 def switched_run(file: pathlib.Path, until: int | None) -> None:

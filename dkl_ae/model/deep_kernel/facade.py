@@ -97,6 +97,10 @@ class DeepKernel:
 
     def restore(self, parameters: Mapping[str, FloatArray], trainings: int) -> None:
         """See `Trainable.restore`."""
+        if len(self._transferred):
+            if trainings == self.trainings:
+                return  # that one had learned nothing yet beyond what both started from
+            self._within_memory(self._expect)
         learned = {name: torch.as_tensor(value) for name, value in by_present_names(parameters).items()}
         self.model.load_state_dict(learned, strict=False)
         self._schedule = dataclasses.replace(self._schedule, trainings=trainings, restored=True)
@@ -166,12 +170,17 @@ class DeepKernel:
         """The measurements of the model that it started from, as far as they are believed, and its own."""
         if not len(self._transferred):
             return own
+        return self._transferred.joined(own, self._expect())
+
+    def _expect(self) -> Posterior:
+        """What the model that it started from, and its measurements, let one expect of every candidate; found before
+        any other parameters are learned or restored."""
         if self._expected is None:
             targets = self._standardize(self._transferred.doubted(self._transferred.least_doubt))
             self._conditioned = Conditioned(self.model, self.patches.coordinates, targets)
             self._schedule = dataclasses.replace(self._schedule, trained_on=len(targets))
             self._expected = self._predict()
-        return self._transferred.joined(own, self._expected)
+        return self._expected
 
     def _fit(self, measurements: Measurements) -> None:
         """Condition on the data that are new where that suffices, and learn from all of them otherwise."""
