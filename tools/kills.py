@@ -19,7 +19,7 @@ import numpy
 
 from tests.support.kills import Kill, are_equal, end_of, killed_again_and_again, make_recording, replay
 
-MOST_KILLS_OF_A_RUN: typing.Final = 5
+MAX_KILLS_OF_A_RUN: typing.Final = 5
 _SCALARIZERS: typing.Final = ("com_magnitude", "charge_density", "principal_component")
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         for run in itertools.count():
             scalarizer = _SCALARIZERS[run % len(_SCALARIZERS)]
             session = folder / f"{run}.h5"
-            most = min(MOST_KILLS_OF_A_RUN, kills - len(done))
+            most = min(MAX_KILLS_OF_A_RUN, kills - len(done))
             found = killed_again_and_again(recording, session, scalarizer, most, random)
             is_equal = are_equal(end_of(session), ends[scalarizer])
             all_equal &= is_equal

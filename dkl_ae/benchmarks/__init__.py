@@ -1,4 +1,4 @@
-"""How fast the model is and how well it learns, beside the published way. `dkl-ae benchmark` runs them."""
+"""How fast the model is and how well it learns, beside AtomAI dklGPR. `dkl-ae benchmark` runs them."""
 
 from dkl_ae.benchmarks.engine import engine_rows, engine_table
 from dkl_ae.benchmarks.learning import learning_report

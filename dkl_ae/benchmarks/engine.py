@@ -1,4 +1,4 @@
-"""Time of one step of the model: fit, predict, acquire; beside the published way in the same run."""
+"""Time of one step of the model: fit, predict, acquire; beside the published method in the same run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CANDIDATES = (2809, 7921, 62001)
 PATCHES = (12, 16)
 """Of the source paper; each is met by the next odd size, which has a centre."""
 TIMED_CYCLES = 4
-"""Of the 200 of the published way; its time is scaled."""
+"""Of the 200 of the published method; its time is scaled."""
 CONDITIONED_STEPS = 4
 
 
@@ -36,7 +36,7 @@ class Row:
     predict_ms: float
     acquire_ms: float
     paper_ms: float
-    """Of fitting and predicting the published way."""
+    """Of fitting and predicting the published method."""
     ratio: float
 
 

@@ -17,9 +17,9 @@ import numpy.typing
 import scipy.stats
 
 from dkl_ae.benchmarks import pictures
+from dkl_ae.benchmarks.methods import METHODS
 from dkl_ae.benchmarks.recorded import Target, targets
 from dkl_ae.benchmarks.results import Quality, RegressionResult, Results, SearchResult, points_until, replaced
-from dkl_ae.benchmarks.ways import WAYS
 from dkl_ae.experiment import ObjectivePosterior, choose, score
 from dkl_ae.model import Posterior
 from dkl_ae.records import FloatArray, IntArray, Patches, UserError
@@ -36,29 +36,31 @@ WITHOUT_MODEL = ("random", "grid")
 """Ways to choose points that learn nothing."""
 
 
-def regression_results(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[RegressionResult]:
-    """How well a way predicts the map from random points: for every fraction of FRACTIONS and every seed."""
+def regression_results(
+    file: str, patches: Patches, target: Target, method: str, seeds: int
+) -> Iterator[RegressionResult]:
+    """How well a method predicts the map from random points: for every fraction of FRACTIONS and every seed."""
     for fraction, seed in itertools.product(FRACTIONS, range(seeds)):
         count = max(round(fraction * patches.count), 2)
         measured = numpy.random.default_rng(seed).choice(patches.count, count, replace=False)
-        prediction = WAYS[way](patches, target, seed).learn(measured, count)
-        yield RegressionResult(file, target.name, way, count, fraction, seed, quality(prediction, target, measured))
+        prediction = METHODS[method](patches, target, seed).learn(measured, count)
+        yield RegressionResult(file, target.name, method, count, fraction, seed, quality(prediction, target, measured))
 
 
-def search_results(file: str, patches: Patches, target: Target, way: str, seeds: int) -> Iterator[SearchResult]:
-    """How soon a way finds the best 1 % of the candidates, for every seed."""
+def search_results(file: str, patches: Patches, target: Target, method: str, seeds: int) -> Iterator[SearchResult]:
+    """How soon a method finds the best 1 % of the candidates, for every seed."""
     best = target.truth >= numpy.quantile(target.truth, 0.99)
     for seed in range(seeds):
         at_50 = None
-        if way == "random":
+        if method == "random":
             measured = numpy.random.default_rng(seed).permutation(patches.count)[:RANDOM_POINTS]
-        elif way == "grid":
+        elif method == "grid":
             measured = _grid(patches, SEED_POINTS + CHOSEN_POINTS, seed)
         else:
-            measured, at_50 = _chosen(patches, target, way, seed)
+            measured, at_50 = _chosen(patches, target, method, seed)
         largest = numpy.maximum.accumulate(target.truth[measured]) / target.truth.max()
         found = numpy.cumsum(best[measured]).tolist()
-        yield SearchResult(file, target.name, way, seed, int(best.sum()), found, largest.tolist(), at_50)
+        yield SearchResult(file, target.name, method, seed, int(best.sum()), found, largest.tolist(), at_50)
 
 
 def quality(prediction: Posterior, target: Target, measured: IntArray) -> Quality:
@@ -76,11 +78,11 @@ def quality(prediction: Posterior, target: Target, measured: IntArray) -> Qualit
     )
 
 
-def _chosen(patches: Patches, target: Target, way: str, seed: int) -> tuple[IntArray, Quality]:
+def _chosen(patches: Patches, target: Target, method: str, seed: int) -> tuple[IntArray, Quality]:
     measured = list(numpy.random.default_rng(seed).choice(patches.count, SEED_POINTS, replace=False))
     allowed = numpy.ones(patches.count, numpy.bool_)
     allowed[measured] = False
-    model = WAYS[way](patches, target, seed)
+    model = METHODS[method](patches, target, seed)
     at_50: Quality | None = None
     for chosen in range(CHOSEN_POINTS):
         prediction = model.learn(numpy.array(measured), SEED_POINTS)
@@ -106,32 +108,33 @@ def _grid(patches: Patches, count: int, seed: int) -> IntArray:
 
 
 def learning_report(
-    files: Sequence[pathlib.Path], ways: Sequence[str] | None, seeds: int, out: pathlib.Path | None
+    files: Sequence[pathlib.Path], methods: Sequence[str] | None, seeds: int, out: pathlib.Path | None
 ) -> Iterator[str]:
     """Lines for people; with a folder also learning.json and pictures of all that is in it.
 
-    Results of other files and ways that the folder holds already are kept.
+    Results of other files and methods that the folder holds already are kept.
 
-    ways: all but the published one, which takes an hour, when none is named.
+    methods: all but the published one, which takes an hour, when none is named.
 
-    Raises UserError for a file or a way that cannot be used.
+    Raises UserError for a file or a method that cannot be used.
     """
-    ways = ways or [way for way in (*WAYS, *WITHOUT_MODEL) if way != "published"]
-    for way in ways:
-        if way not in (*WAYS, *WITHOUT_MODEL):
-            raise UserError(f"There is no way '{way}': choose from {'; '.join((*WAYS, *WITHOUT_MODEL))}.")
+    methods = methods or [method for method in (*METHODS, *WITHOUT_MODEL) if method != "published"]
+    for method in methods:
+        if method not in (*METHODS, *WITHOUT_MODEL):
+            known = "; ".join((*METHODS, *WITHOUT_MODEL))
+            raise UserError(f"There is no method '{method}': choose from {known}.")
     results = Results.read(out)
     for file in files:
         patches, all_targets = targets(file)
         yield f"{file.name}, {patches.count} candidates, {seeds} seed{'s' if seeds > 1 else ''}"
-        for way, target in itertools.product(ways, all_targets):
-            if way in WAYS:
-                rows = list(regression_results(file.stem, patches, target, way, seeds))
-                results.learned[:] = replaced(results.learned, rows)
+        for method, target in itertools.product(methods, all_targets):
+            if method in METHODS:
+                rows = list(regression_results(file.stem, patches, target, method, seeds))
+                results.regressions[:] = replaced(results.regressions, rows)
                 yield from _regression_lines(rows)
             if target.name == DRIVING:
-                searches = list(search_results(file.stem, patches, target, way, seeds))
-                results.chased[:] = replaced(results.chased, searches)
+                searches = list(search_results(file.stem, patches, target, method, seeds))
+                results.searches[:] = replaced(results.searches, searches)
                 yield _search_line(searches)
             results.write(out)
         if out is not None:
@@ -140,15 +143,15 @@ def learning_report(
 
 def _regression_lines(rows: Sequence[RegressionResult]) -> Iterator[str]:
     for points, group in itertools.groupby(rows, lambda row: row.points):
-        yield f"  {rows[0].way:22} {rows[0].target:14} {points:4} random   {_text([row.quality for row in group])}"
+        yield f"  {rows[0].method:22} {rows[0].target:14} {points:4} random   {_text([row.quality for row in group])}"
 
 
 def _search_line(rows: Sequence[SearchResult]) -> str:
     first, half = (numpy.median([points_until(row, share) for row in rows]) for share in (0.0, 0.5))
     found = numpy.median([row.found[-1] for row in rows])
     line = (
-        f"  {rows[0].way:22} {rows[0].target:14} chosen: first of the best 1 % after {first:g}, half after {half:g}, "
-        f"{found:g} of {rows[0].best_of} after {len(rows[0].found)}"
+        f"  {rows[0].method:22} {rows[0].target:14} chosen: first of the best 1 % after {first:g}, half after "
+        f"{half:g}, {found:g} of {rows[0].best_of} after {len(rows[0].found)}"
     )
     maps = [row.quality for row in rows if row.quality is not None]
     return f"{line}; map after 50: {_text(maps)}" if maps else line

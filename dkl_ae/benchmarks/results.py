@@ -28,7 +28,7 @@ class RegressionResult:
 
     file: str
     target: str
-    way: str
+    method: str
     points: int
     fraction: float
     seed: int
@@ -41,7 +41,7 @@ class SearchResult:
 
     file: str
     target: str
-    way: str
+    method: str
     seed: int
     best_of: int
     """How many of the candidates are the best 1 %."""
@@ -50,13 +50,13 @@ class SearchResult:
     largest: list[float]
     """True reading so far, as a share of the largest there is, after each point."""
     quality: Quality | None
-    """Of the map after 50 points; None for a way that learns none."""
+    """Of the map after 50 points; None for a method that learns none."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    learned: list[RegressionResult]
-    chased: list[SearchResult]
+    regressions: list[RegressionResult]
+    searches: list[SearchResult]
 
     @classmethod
     def read(cls, folder: pathlib.Path | None) -> Results:
@@ -66,11 +66,8 @@ class Results:
             return cls([], [])
         stored = json.loads(file.read_text(encoding="utf-8"))
         return cls(
-            [RegressionResult(**{**row, "quality": Quality(**row["quality"])}) for row in stored["learned"]],
-            [
-                SearchResult(**{**row, "quality": row["quality"] and Quality(**row["quality"])})
-                for row in stored["chased"]
-            ],
+            [RegressionResult(**_fields(row)) for row in stored.get("regressions", stored.get("learned"))],
+            [SearchResult(**_fields(row)) for row in stored.get("searches", stored.get("chased"))],
         )
 
     def write(self, folder: pathlib.Path | None) -> None:
@@ -81,13 +78,19 @@ class Results:
         (folder / "learning.json").write_text(text, encoding="utf-8")
 
 
+def _fields(row: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    if "way" in row:  # its name in files of earlier versions
+        row["method"] = row.pop("way")
+    return {**row, "quality": row["quality"] and Quality(**row["quality"])}
+
+
 Row = typing.TypeVar("Row", RegressionResult, SearchResult)
 
 
 def replaced(kept: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
-    """Put rows in the place of those of the same file, number and way."""
-    same = {(row.file, row.target, row.way) for row in rows}
-    return [row for row in kept if (row.file, row.target, row.way) not in same] + list(rows)
+    """Put rows in the place of those of the same file, number and method."""
+    same = {(row.file, row.target, row.method) for row in rows}
+    return [row for row in kept if (row.file, row.target, row.method) not in same] + list(rows)
 
 
 def points_until(row: SearchResult, share: float) -> float:

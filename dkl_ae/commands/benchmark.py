@@ -15,17 +15,18 @@ def add(commands: typing.Any) -> None:
     benchmark = commands.add_parser("benchmark", help="how fast the model is and how well it learns, on this computer")
     benchmark.set_defaults(run=run)
     kinds = benchmark.add_subparsers(dest="benchmark", required=True)
-    engine = kinds.add_parser("engine", help="time of a step, beside the published way; takes some minutes")
+    engine = kinds.add_parser("engine", help="time of a step, beside AtomAI dklGPR; takes some minutes")
     engine.add_argument("--json", action="store_true", help="a list of rows for programs")
     learning = kinds.add_parser("learning", help="accuracy and calibration on noise-free recorded sets")
     learning.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE")
     learning.add_argument(
+        "--method",
         "--way",
         action="append",
-        dest="ways",
-        metavar="WAY",
-        help="a way of learning, such as dkl-ae or published; may be repeated (default: all but published, which takes "
-        "an hour)",
+        dest="methods",
+        metavar="METHOD",
+        help="a method of learning, such as dkl-ae or published (AtomAI dklGPR); may be repeated (default: all but "
+        "published, which takes an hour)",
     )
     learning.add_argument("--seeds", type=int, default=10, help="repetitions of everything (default: 10)")
     learning.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help="where to keep results and pictures")
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.benchmarks import engine_rows, engine_table, learning_report
 
     if options.benchmark == "learning":
-        for line in learning_report(options.files, options.ways, options.seeds, options.out):
+        for line in learning_report(options.files, options.methods, options.seeds, options.out):
             terminal.say(line)
     elif options.json:
         terminal.say(json.dumps([dataclasses.asdict(row) for row in engine_rows()], indent=1))

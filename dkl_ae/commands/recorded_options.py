@@ -72,7 +72,7 @@ def add_reference(parser: argparse.ArgumentParser) -> None:
     detector.add_argument(
         "--rotation", type=float, default=0.0, metavar="DEG", help="to the scan's axes, from +x to +y"
     )
-    detector.add_argument("--mirrored", action="store_true", help="the detector's x axis is reversed")
+    detector.add_argument("--flip-x", action="store_true", help="the detector's x axis is reversed")
     detector.add_argument("--ellipticity", type=float, default=1.0, help="long over short axis of a circle (1)")
     detector.add_argument("--long-axis", type=float, default=0.0, metavar="DEG", help="its direction, from +x to +y")
     detector.add_argument("--dark", default="", metavar="FILE", help="counts without a beam (.npy)")
@@ -120,7 +120,7 @@ def request_from(options: argparse.Namespace) -> Request:
             region=options.region,
             mask_inner=options.mask[0],
             mask_radius=options.mask[1],
-            geometry=DetectorGeometry(options.rotation, options.mirrored, options.ellipticity, options.long_axis),
+            geometry=DetectorGeometry(options.rotation, options.flip_x, options.ellipticity, options.long_axis),
             descan=options.descan,
             dark_file=options.dark,
             bad_pixels_file=options.bad_pixels,

@@ -16,9 +16,9 @@ from dkl_ae.session import MAPS, MEASUREMENTS, Session
 from dkl_ae.settings import to_json
 
 PATTERNS: typing.Final = "patterns"
-_TAKEN: typing.Final = {"step", "y", "x", "driver", *(column.name for column in MEASUREMENTS)}
-_DRIVING: typing.Final = "of the driving reading"
-"""What a session has for a unit that may change with what is followed."""
+_COLUMN_NAMES: typing.Final = {"step", "y", "x", "scalarizer", *(column.name for column in MEASUREMENTS)}
+_OF_OBJECTIVE: typing.Final = "of the driving reading"
+"""What a session has for a unit that may change with what is optimized."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,8 +95,8 @@ class Content:
     title: str
     created: str
     """When the run began, ISO 8601, UTC."""
-    driver: str
-    """The scalarizer that was followed last."""
+    scalarizer: str
+    """The one that was optimized last."""
     images: tuple[Images, ...]
     """The patterns are the first."""
     measurements: tuple[Column, ...]
@@ -129,7 +129,7 @@ def content_of(session: Session) -> Content:
     return Content(
         title=session.title or session.file.stem,
         created=session.created,
-        driver=_name(session.objective(session.count).scalarizer.name),
+        scalarizer=_name(session.objective(session.count).scalarizer.name),
         images=tuple(images for images in _images(session) if 0 not in images.shape),
         measurements=_measurements(session),
         readings=_readings(session),
@@ -160,8 +160,8 @@ def _images(session: Session) -> Iterator[Images]:
     for name in MAPS:
         yield Images(
             name,
-            f"{name.capitalize()} after those steps; no number where no patch fits",
-            _units(session, _DRIVING if name != "acquisition" else ""),
+            f"{name.capitalize()} after those steps; NaN where no patch fits",
+            _units(session, _OF_OBJECTIVE if name != "acquisition" else ""),
             (steps(session.map_steps.astype(numpy.float64)), *scan),
             opened[f"maps/{name}"],
         )
@@ -197,15 +197,15 @@ def _scan(session: Session) -> tuple[Axis, Axis]:
 
 
 def _units(session: Session, units: str) -> str:
-    """The unit of the driving reading, where it was one and the same in the whole run."""
-    if units != _DRIVING:
+    """The unit of the optimized reading, where it was one and the same in the whole run."""
+    if units != _OF_OBJECTIVE:
         return units
     followed = {session.objective(number).scalarizer.unit for number in range(session.count + 1)}
     return followed.pop() if len(followed) == 1 else units
 
 
 def _measurements(session: Session) -> tuple[Column, ...]:
-    driver = [_name(session.objective(number).scalarizer.name).encode() for number in range(session.count)]
+    optimized = [_name(session.objective(number).scalarizer.name).encode() for number in range(session.count)]
     return (
         Column("step", "", "Number of the measurement, from 1.", numpy.arange(1, session.count + 1)),
         *(
@@ -221,7 +221,7 @@ def _measurements(session: Session) -> tuple[Column, ...]:
             Column(column.name, _units(session, column.unit), column.description, session.columns[column.name])
             for column in MEASUREMENTS
         ),
-        Column("driver", "", "The scalarizer that was followed.", numpy.array(driver)),
+        Column("scalarizer", "", "The scalarizer that was optimized.", numpy.array(optimized)),
     )
 
 
@@ -235,4 +235,4 @@ def _readings(session: Session) -> tuple[Column, ...]:
 
 def _name(scalarizer: str) -> str:
     """A scalarizer of the user's own may be named like a column."""
-    return f"{scalarizer}_reading" if scalarizer in _TAKEN else scalarizer
+    return f"{scalarizer}_reading" if scalarizer in _COLUMN_NAMES else scalarizer

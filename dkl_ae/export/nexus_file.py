@@ -58,8 +58,8 @@ def _add_positions(group: typing.Any, content: Content) -> None:
 
 def _add_readings(group: typing.Any, content: Content) -> None:
     names = [reading.name for reading in content.readings]
-    names.remove(content.driver)
-    group.attrs.update(signal=content.driver, auxiliary_signals=names, axes=["step"], step_indices=0)
+    names.remove(content.scalarizer)
+    group.attrs.update(signal=content.scalarizer, auxiliary_signals=names, axes=["step"], step_indices=0)
     for column in content.measurements:
         if column.name == "step":
             _add_column(group, column)

@@ -15,7 +15,13 @@ from dkl_ae.patterns.reference import (
     radii,
     scan_angles,
 )
-from dkl_ae.patterns.reference_file import load_reference, reference_as_dict, reference_from_dict, save_reference
+from dkl_ae.patterns.reference_file import (
+    geometry_from_dict,
+    load_reference,
+    reference_as_dict,
+    reference_from_dict,
+    save_reference,
+)
 
 __all__ = [
     "COMPONENT_OF",
@@ -31,6 +37,7 @@ __all__ = [
     "Patterns",
     "Reference",
     "find_reference",
+    "geometry_from_dict",
     "load_array",
     "load_reference",
     "radii",

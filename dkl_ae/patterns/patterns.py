@@ -17,7 +17,7 @@ from dkl_ae.patterns.moments import Moments, moments, sums
 from dkl_ae.patterns.reference import Reference, filled, fit_descan
 from dkl_ae.records import BoolArray, FloatArray, NumberArray, UserError
 
-LEAST_BEAM = 0.01
+MIN_BEAM_FRACTION = 0.01
 """With fewer than this fraction of the reference's electrons the beam did not reach the detector."""
 
 
@@ -132,7 +132,7 @@ class Patterns:
         """Of the patterns of which nothing can be read: one sentence each, by their place in the stack."""
         found = {}
         total, disc = self._sums[:, 0], self._sums[:, 1]
-        least = LEAST_BEAM * self.reference.electrons
+        least = MIN_BEAM_FRACTION * self.reference.electrons
         for index in numpy.flatnonzero(~((total > least) & (disc > least))):
             found[int(index)] = self._why_dark(int(index))
         for index in numpy.flatnonzero(self._maybe_saturated):
@@ -148,7 +148,7 @@ class Patterns:
             wrong = ~numpy.isfinite(self.counts[index]) & (True if bad is None else ~bad)
             return f"{numpy.count_nonzero(wrong)} pixels are not numbers: mend the camera's correction."
         counts = total * self.reference.counts_per_electron
-        if total > LEAST_BEAM * self.reference.electrons:
+        if total > MIN_BEAM_FRACTION * self.reference.electrons:
             inside = self._sums[index, 1] * self.reference.counts_per_electron
             return (
                 f"beam is off its place: {inside:,.0f} of {counts:,.0f} counts are in the mask of the centre of mass; "

@@ -15,26 +15,26 @@ MASK_RADIUS = 1.1
 """The centre of mass is taken inside 1.1 disc radii: this keeps 99.6 % of the signal of a 30 mrad probe and
 leaves out the detector's far corners, whose read noise would otherwise dominate."""
 
-_FAR = 1.5
+_FAR_RADII = 1.5
 """Beyond so many disc radii the undeflected beam leaves nothing: what is there is the camera's own."""
 
-_ISOLATED = 6.0
+_BAD_PIXEL_SIGMAS = 6.0
 """A pixel is bad when it differs by more standard deviations from all its neighbours but one: real discs are wider than
 a pixel."""
 
-_SAME_CALIBRATION = 0.02
+_CALIBRATION_TOLERANCE = 0.02
 """Relative difference of a pixel's angle that is none."""
 
-_SLOW = 9
+_SMOOTHING_PX = 9
 """Pixels within which a camera's level does not change."""
 
-_NOTHING = 1e-3
+_MIN_LEVEL_ELECTRONS = 1e-3
 """Electrons in a pixel."""
 
-_MUCH = 0.1
+_MIN_AREA_FRACTION = 0.1
 """Share of the detector; less is a corner that the beam may miss by chance."""
 
-_MANY_ELECTRONS = 50
+_MIN_FLAT_ELECTRONS = 50
 """In a pixel: more scatter by less than a seventh of their number."""
 
 
@@ -44,8 +44,8 @@ class DetectorGeometry:
 
     rotation_deg: float = 0.0
     """What a deflection on the detector must be turned by, from +x towards +y, to point in the scan's axes."""
-    mirrored: bool = False
-    """Whether the detector's x axis is reversed, before it is turned. A transposed detector is mirrored and turned by
+    flip_x: bool = False
+    """Whether the detector's x axis is reversed, before it is turned. A transposed detector is flipped and turned by
     -90 degrees."""
     ellipticity: float = 1.0
     """Long over short axis of what should be a circle."""
@@ -76,7 +76,7 @@ class DetectorGeometry:
         """Takes (y, x) on the detector to the axes of the scan, shape (2, 2)."""
         angle = math.radians(self.rotation_deg)
         turn = numpy.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-        flip = numpy.diag([1.0, -1.0 if self.mirrored else 1.0])
+        flip = numpy.diag([1.0, -1.0 if self.flip_x else 1.0])
         matrix: FloatArray = turn @ flip @ self.to_circle
         return matrix
 
@@ -170,7 +170,7 @@ class Reference:
 
     def fits(self, mrad_per_pixel: tuple[float, float]) -> bool:
         """Whether patterns with pixels of these angles were taken at the same camera length."""
-        return bool(numpy.allclose(mrad_per_pixel, self.mrad_per_pixel, rtol=_SAME_CALIBRATION))
+        return bool(numpy.allclose(mrad_per_pixel, self.mrad_per_pixel, rtol=_CALIBRATION_TOLERANCE))
 
     def zero_at(self, positions: FloatArray | None) -> tuple[FloatArray | float, FloatArray | float]:
         """Centre of mass of the undeflected beam along the scan's (y, x), mrad.
@@ -320,7 +320,9 @@ def _isolated_pixels(counts: FloatArray, counts_per_electron: float, exposures: 
     # Where less than one electron was counted, one more is no sign of trouble.
     electrons = numpy.maximum(highest, counts_per_electron) / counts_per_electron
     deviation = counts_per_electron * numpy.sqrt(electrons / exposures)
-    isolated: BoolArray = (counts > highest + _ISOLATED * deviation) | (counts < lowest - _ISOLATED * deviation)
+    isolated: BoolArray = (counts > highest + _BAD_PIXEL_SIGMAS * deviation) | (
+        counts < lowest - _BAD_PIXEL_SIGMAS * deviation
+    )
     return isolated
 
 
@@ -336,7 +338,7 @@ def _disc(counts: FloatArray, counts_per_electron: float) -> tuple[tuple[float, 
         )
     level = float(numpy.median(smooth[smooth - dark > 0.5 * level])) - dark
     # Smoothing makes small discs smaller; but a few electrons a pixel scatter across half of their level.
-    height = ((counts if level / counts_per_electron > _MANY_ELECTRONS else smooth) - dark) / level
+    height = ((counts if level / counts_per_electron > _MIN_FLAT_ELECTRONS else smooth) - dark) / level
     labels, _ = scipy.ndimage.label(height > 0.5)
     sizes = numpy.bincount(labels.ravel())
     sizes[0] = 0
@@ -354,11 +356,11 @@ def _camera_level(counts: FloatArray, radius: FloatArray, electron: float) -> tu
     radius: of each pixel, in disc radii.
     electron: counts that one electron adds to a pixel.
     """
-    far = radius > _FAR
-    if far.mean() < _MUCH:
+    far = radius > _FAR_RADII
+    if far.mean() < _MIN_AREA_FRACTION:
         return 0.0, 0.0
     level, scatter = float(numpy.median(counts[far])), _scatter(counts, far)
-    if max(abs(level), scatter) < _NOTHING * electron:
+    if max(abs(level), scatter) < _MIN_LEVEL_ELECTRONS * electron:
         return 0.0, 0.0
     height = counts[radius <= 1].mean() - level
     if scatter > 0.5 * height or _unevenness(counts, far) > 0.1 * height:
@@ -372,8 +374,8 @@ def _camera_level(counts: FloatArray, radius: FloatArray, electron: float) -> tu
 
 def _unevenness(counts: FloatArray, chosen: BoolArray) -> float:
     """Standard deviation of what varies slowly over chosen pixels."""
-    share = scipy.ndimage.uniform_filter(chosen.astype(numpy.float64), _SLOW, mode="constant")
-    smooth = scipy.ndimage.uniform_filter(numpy.where(chosen, counts, 0.0), _SLOW, mode="constant")
+    share = scipy.ndimage.uniform_filter(chosen.astype(numpy.float64), _SMOOTHING_PX, mode="constant")
+    smooth = scipy.ndimage.uniform_filter(numpy.where(chosen, counts, 0.0), _SMOOTHING_PX, mode="constant")
     return float((smooth[chosen] / share[chosen]).std())
 
 

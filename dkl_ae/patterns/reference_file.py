@@ -69,12 +69,23 @@ def reference_from_dict(header: typing.Mapping[str, typing.Any], arrays: typing.
     if "rest_mrad" in given:  # its name in files of earlier versions
         given["zero_mrad"] = given.pop("rest_mrad")
     given |= {name: tuple(given[name]) for name in ("shape", "mrad_per_pixel", "centre", "zero_mrad")}
-    given["geometry"] = DetectorGeometry(**given["geometry"])
+    given["geometry"] = geometry_from_dict(given["geometry"])
     if given["descan"] is not None:
         given["descan"] = Descan(**{name: tuple(value) for name, value in given["descan"].items()})
     if given["lattice_mrad"] is not None:
         given["lattice_mrad"] = tuple(tuple(vector) for vector in given["lattice_mrad"])
     return Reference(**given, **{name: arrays[name] for name in _ARRAYS if name in arrays})
+
+
+def geometry_from_dict(values: typing.Mapping[str, typing.Any]) -> DetectorGeometry:
+    """A detector's geometry from its fields by name, as a reference and Swift's items store them.
+
+    Raises TypeError for what is no description.
+    """
+    given = dict(values)
+    if "mirrored" in given:  # its name in files of earlier versions
+        given["flip_x"] = given.pop("mirrored")
+    return DetectorGeometry(**given)
 
 
 def _from_archive(archive: typing.Any) -> Reference:

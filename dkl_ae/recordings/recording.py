@@ -21,7 +21,7 @@ from dkl_ae.records import FloatArray, NumberArray, UserError
 SURVEY_NAMES: typing.Final = ("survey", "haadf", "adf", "maadf", "annular_dark_field", "dark_field")
 """Of an image in the same file, or the beginning of its name, in order of preference."""
 VACUUM_NAMES: typing.Final = ("vacuum",)
-_SAME_SIZE: typing.Final = 0.01
+_SIZE_TOLERANCE: typing.Final = 0.01
 """Scan pixels whose sides differ by a smaller part are square."""
 
 
@@ -185,7 +185,7 @@ def _nm_per_pixel(file: pathlib.Path, stored: StoredArray) -> float:
     sides = [stored.axis(axis).nm for axis in stored.order[:-2]]
     if math.isnan(sides[-1]):
         raise UserError(f"{file.name} does not tell the size of a scan pixel in nm: give it (--nm-per-pixel).")
-    if abs(sides[0] - sides[-1]) > _SAME_SIZE * sides[-1]:
+    if abs(sides[0] - sides[-1]) > _SIZE_TOLERANCE * sides[-1]:
         raise UserError(
             f"The scan pixels of {file.name} are {sides[0]:g} x {sides[-1]:g} nm, not square: give one size for both "
             "sides (--nm-per-pixel)."

@@ -38,10 +38,10 @@ from dkl_ae.settings import DARKEST, DESCAN_ORDERS, MEAN, NO_DESCAN
 AUTOMATIC: typing.Final = "automatic"
 VACUUM: typing.Final = "vacuum"
 
-_MOST_DARK = 64
-_MOST_IN_MEAN = 400
-_MOST_FOR_DESCAN = 225
-_WITHOUT_NOISE = 10**9
+_MAX_DARK_PIXELS = 64
+_MAX_MEAN_PIXELS = 400
+_MAX_DESCAN_PIXELS = 225
+_NOISE_FREE_EXPOSURES = 10**9
 """So many exposures have no counting noise left."""
 
 
@@ -88,14 +88,14 @@ def recorded_reference(recording: Recording, choice: ReferenceChoice, electrons:
     reference = dataclasses.replace(reference, saturation=choice.saturation, threshold=choice.threshold)
     if recording.is_noise_free:
         # Its exact tails would be taken for a camera's level and noise.
-        reference = dataclasses.replace(reference, read_noise=0.0, dark=None, exposures=_WITHOUT_NOISE)
+        reference = dataclasses.replace(reference, read_noise=0.0, dark=None, exposures=_NOISE_FREE_EXPOSURES)
     if DESCAN_ORDERS[choice.descan]:
-        pixels = spread_pixels(recording.scan_shape, _MOST_FOR_DESCAN)
+        pixels = spread_pixels(recording.scan_shape, _MAX_DESCAN_PIXELS)
         patterns = numpy.concatenate([_pattern(recording, pixel, electrons) for pixel in pixels])
         fractions = (pixels + 0.5) / numpy.array(recording.scan_shape)
         reference = with_descan(reference, patterns, fractions, DESCAN_ORDERS[choice.descan])
     if reference.lattice_mrad is None:
-        mean = _mean(recording, spread_pixels(recording.scan_shape, _MOST_IN_MEAN), electrons)
+        mean = _mean(recording, spread_pixels(recording.scan_shape, _MAX_MEAN_PIXELS), electrons)
         reference = with_undeformed(reference, Patterns(mean[numpy.newaxis], reference))
     return reference
 
@@ -103,7 +103,7 @@ def recorded_reference(recording: Recording, choice: ReferenceChoice, electrons:
 def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> Reference:
     if choice.region:
         pixels = pixels_in(recording.scan_shape, parse_region(choice.region))
-        return _find(recording, choice, pixels[:: max(1, len(pixels) // _MOST_IN_MEAN)], electrons)
+        return _find(recording, choice, pixels[:: max(1, len(pixels) // _MAX_MEAN_PIXELS)], electrons)
     if choice.source == VACUUM or (choice.source == AUTOMATIC and recording.vacuum is not None):
         if recording.vacuum is None:
             raise UserError(f"{recording.name} has no pattern of vacuum: choose {DARKEST}, {MEAN} or a file.")
@@ -113,10 +113,10 @@ def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> R
         if recording.survey is None:
             raise UserError(f"{recording.name} has no survey whose darkest places could be taken: give a survey file.")
         survey = Survey(recording.survey, recording.nm_per_pixel)
-        count = min(_MOST_DARK, max(4, survey.image.size // 100))
+        count = min(_MAX_DARK_PIXELS, max(4, survey.image.size // 100))
         return _find(recording, choice, darkest_pixels(survey, count), electrons)
     if choice.source in (AUTOMATIC, MEAN):
-        return _find(recording, choice, spread_pixels(recording.scan_shape, _MOST_IN_MEAN), electrons, vacuum=False)
+        return _find(recording, choice, spread_pixels(recording.scan_shape, _MAX_MEAN_PIXELS), electrons, vacuum=False)
     if choice.source.endswith(".npy"):
         given = _of_detector(choice.source, recording) * (electrons if recording.is_noise_free else 1.0)
         return _reference_of(given.astype(numpy.float64), 1, recording, choice)

@@ -19,7 +19,7 @@ class _UndefinedError(Exception):
     """The reading of a lattice is undefined; the message says why."""
 
 
-MOST_STRAIN = 0.15
+MAX_STRAIN = 0.15
 """No crystal stands more: what is strained by more is another lattice."""
 
 
@@ -48,7 +48,7 @@ def _spacing(lattice: Lattice, reference: Reference) -> ValueAndSigma:
 def _strain(component: int, lattice: Lattice, reference: Reference) -> ValueAndSigma:
     found = strain(lattice, numpy.array(reference.lattice_mrad))
     most = max(map(abs, found.values[:3]))
-    if most > MOST_STRAIN:
+    if most > MAX_STRAIN:
         raise _UndefinedError(f"another lattice is here: it differs from the undeformed one by {100 * most:.0f} %.")
     return found.values[component], found.sigmas[component]
 

@@ -27,7 +27,7 @@ Counts = numpy.typing.NDArray[numpy.float32]
 
 _SURVEY_PIXELS = 128
 _ANGSTROM_SQUARED_PER_BARN = 1e-8
-_SAME_PLACE_NM = 1e-6
+_POSITION_TOLERANCE_NM = 1e-6
 
 
 class Column(typing.Protocol):
@@ -183,7 +183,7 @@ class VirtualColumn:
     def _camera_noise(self, y_nm: float, x_nm: float) -> numpy.random.Generator:
         """Of the next exposure of a place: the same whatever was exposed elsewhere before, so that a run that goes on
         in a microscope that was started again reads what it would have read."""
-        place = (round(y_nm / _SAME_PLACE_NM), round(x_nm / _SAME_PLACE_NM))
+        place = (round(y_nm / _POSITION_TOLERANCE_NM), round(x_nm / _POSITION_TOLERANCE_NM))
         self._exposures[place] += 1
         return numpy.random.default_rng([self._seed, self._exposures[place], *(index % 2**32 for index in place)])
 

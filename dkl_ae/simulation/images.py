@@ -27,7 +27,7 @@ _Spline = numpy.typing.NDArray[numpy.float32]
 
 _STEPS_PER_PERIOD = 5
 """Of the grid, in the finest detail that the probe can show."""
-_FARTHEST_MRAD = 200.0
+_MAX_ANGLE_MRAD = 200.0
 """What is scattered farther is missed by every detector, and is little."""
 
 
@@ -56,7 +56,7 @@ class ImageSimulator:
         """
         inner, outer = self.optics.annulus_mrad(detector)
         if inner == 0:
-            return 1 - self.annular(outer, _FARTHEST_MRAD, y_nm, x_nm)
+            return 1 - self.annular(outer, _MAX_ANGLE_MRAD, y_nm, x_nm)
         return self.annular(inner, outer, y_nm, x_nm)
 
     def annular(

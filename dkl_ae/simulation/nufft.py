@@ -17,7 +17,7 @@ import scipy.fft
 from dkl_ae.records import ComplexArray, FloatArray
 
 _SIGMA_STEPS = 1.0
-_REACH = 5
+_REACH_PX = 5
 
 
 def structure_factor(positions_steps: FloatArray, shape: tuple[int, int]) -> ComplexArray:
@@ -29,7 +29,7 @@ def structure_factor(positions_steps: FloatArray, shape: tuple[int, int]) -> Com
     2 % at four fifths of it.
     """
     nearest = numpy.round(positions_steps).astype(numpy.intp)
-    offsets = numpy.arange(-_REACH, _REACH + 1)
+    offsets = numpy.arange(-_REACH_PX, _REACH_PX + 1)
     distance = offsets - (positions_steps - nearest)[:, :, None]
     weights = numpy.exp(-(distance**2) / (2 * _SIGMA_STEPS**2)) / (_SIGMA_STEPS * math.sqrt(2 * math.pi))
     rows, columns = (nearest[:, axis, None] + offsets for axis in range(2))

@@ -37,7 +37,7 @@ PHASE_OBJECT_ANGSTROM = 8.0
 SLICE_ANGSTROM = 3.0
 """Thickness of a slice of thicker ones."""
 
-_LEAST_WINDOW_ANGSTROM = 30.0
+_MIN_WINDOW_ANGSTROM = 30.0
 """The probe's wave is computed in a window at least this wide, so that its tails do not meet."""
 _PATTERNS_AT_ONCE = 16
 
@@ -85,7 +85,7 @@ class PatternSimulator:
             raise UserError(f"A slice is {slice_angstrom:g} angstrom thick: choose 0 or a positive number.")
         self.slice_angstrom: typing.Final = slice_angstrom
         detector_window = self.optics.wavelength_angstrom * 1e3 / self.geometry.mrad_per_pixel
-        least_window = max(_LEAST_WINDOW_ANGSTROM, 2.5 * self.optics.probe_radius_angstrom())
+        least_window = max(_MIN_WINDOW_ANGSTROM, 2.5 * self.optics.probe_radius_angstrom())
         self._oversampling = math.ceil(least_window / detector_window)
         window = detector_window * self._oversampling
         # The wave holds twice the detector's angles: what wraps around lands outside the detector.

@@ -15,7 +15,7 @@ from dkl_ae.records import FloatArray
 
 _THERMAL_ANGSTROM: typing.Final = {6: 0.063, 14: 0.07}
 """Root-mean-square thermal displacement along one axis, by atomic number: carbon, silicon."""
-_USUAL_THERMAL_ANGSTROM = 0.08
+_DEFAULT_THERMAL_ANGSTROM = 0.08
 
 
 def has_scattering_factor(atomic_number: int) -> bool:
@@ -38,7 +38,7 @@ def scattering_factor(atomic_number: int, k: FloatArray) -> FloatArray:
 
 def thermal_displacement_angstrom(atomic_number: int) -> float:
     """Root-mean-square displacement along one axis at room temperature."""
-    return _THERMAL_ANGSTROM.get(atomic_number, _USUAL_THERMAL_ANGSTROM)
+    return _THERMAL_ANGSTROM.get(atomic_number, _DEFAULT_THERMAL_ANGSTROM)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from dkl_ae.simulation.specimen import Specimen
 
 CRYSTAL_EXTENT_NM = 5.0
 _CLUSTER_BORDER_NM = 0.5
-_MOST_ATOMS = 300_000
+_MAX_ATOMS = 300_000
 
 
 def read_structure(file: pathlib.Path, extent_nm: float | None = None) -> Specimen:
@@ -74,10 +74,10 @@ def _repeated(
         )
     vectors = cell[:2, :2]
     count = round(len(positions) * (extent + 2 * MARGIN_ANGSTROM) ** 2 / abs(numpy.linalg.det(vectors)))
-    if count > _MOST_ATOMS:
+    if count > _MAX_ATOMS:
         raise UserError(
             f"{file.name} repeated over {extent / 10:g} nm has about {count:,} atoms: choose a smaller extent or a "
-            f"thinner cell, so that there are at most {_MOST_ATOMS:,}."
+            f"thinner cell, so that there are at most {_MAX_ATOMS:,}."
         )
     offsets = numpy.insert(tiled(vectors, numpy.zeros(2), extent), 2, 0.0, axis=1)
     everywhere = (offsets[:, None] + positions[None]).reshape(-1, 3)

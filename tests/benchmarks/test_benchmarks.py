@@ -66,23 +66,29 @@ def test_learning_keeps_the_results_of_each_way(tmp_path: pathlib.Path, monkeypa
     monkeypatch.setattr(learning, "FRACTIONS", (0.1,))
     monkeypatch.setattr(learning, "CHOSEN_POINTS", 45)
     out = tmp_path / "out"
-    for ways in (["random", "grid"], ["plain GP on (x, y)", "dkl-ae"], ["grid"]):
+    for methods in (["random", "grid"], ["plain GP on (x, y)", "dkl-ae"], ["grid"]):
         arguments = ["--seeds", "1", "--out", str(out)]
-        for way in ways:
-            arguments += ["--way", way]
+        for method in methods:
+            arguments += ["--method", method]
         assert cli.main(["benchmark", "learning", str(file), *arguments]) == 0
-    title, chased = capsys.readouterr().out.splitlines()[-2:]
+    title, search = capsys.readouterr().out.splitlines()[-2:]
     assert title == "set.h5, 256 candidates, 1 seed"
-    assert chased.split()[:2] == ["grid", "com_magnitude"]
+    assert search.split()[:2] == ["grid", "com_magnitude"]
     results = learning.Results.read(out)
-    assert {row.way for row in results.chased} == {"random", "grid", "plain GP on (x, y)", "dkl-ae"}
-    assert len(results.chased) == 4
+    assert {row.method for row in results.searches} == {"random", "grid", "plain GP on (x, y)", "dkl-ae"}
+    assert len(results.searches) == 4
     names = {"com_magnitude", "com_x", "com_y", "cos com_angle", "sin com_angle", "abf"}
-    assert {(row.target, row.way) for row in results.learned} == {
-        (name, way) for name in names for way in ("plain GP on (x, y)", "dkl-ae")
+    assert {(row.target, row.method) for row in results.regressions} == {
+        (name, method) for name in names for method in ("plain GP on (x, y)", "dkl-ae")
     }
-    assert all(row.points == 26 and row.quality.r2 < 0.3 for row in results.learned)
+    assert all(row.points == 26 and row.quality.r2 < 0.3 for row in results.regressions)
     assert (out / "learning_set.png").stat().st_size > 10_000
+    stored = json.loads((out / "learning.json").read_text())
+    for row in (*stored["regressions"], *stored["searches"]):
+        row["way"] = row.pop("method")
+    earlier = {"learned": stored["regressions"], "chased": stored["searches"]}
+    (out / "learning.json").write_text(json.dumps(earlier))
+    assert learning.Results.read(out) == results
 
 
 def test_points_until_a_share_of_the_best_is_found() -> None:
@@ -90,9 +96,9 @@ def test_points_until_a_share_of_the_best_is_found() -> None:
     assert [learning.points_until(row, share) for share in (0.0, 0.25, 0.5, 1.0)] == [3, 3, 5, math.inf]
 
 
-def test_a_way_that_is_not_there_is_one_sentence(tmp_path: pathlib.Path, capsys: Any) -> None:
-    assert cli.main(["benchmark", "learning", str(tmp_path / "set.h5"), "--way", "by foot"]) == 1
-    assert capsys.readouterr().err.startswith("There is no way 'by foot': choose from dkl-ae; ")
+def test_a_method_that_is_not_there_is_one_sentence(tmp_path: pathlib.Path, capsys: Any) -> None:
+    assert cli.main(["benchmark", "learning", str(tmp_path / "set.h5"), "--method", "by foot"]) == 1
+    assert capsys.readouterr().err.startswith("There is no method 'by foot': choose from dkl-ae; ")
 
 
 @pytest.mark.parametrize("name", ["none.h5", "noisy.h5"])

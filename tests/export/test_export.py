@@ -126,7 +126,7 @@ def test_py4dstem_reads_the_same_numbers_and_scales(file, session, tmp_path) -> 
     numpy.testing.assert_array_equal(points["candidate"], session.columns["candidate"])
     numpy.testing.assert_array_equal(points["com_x_sigma"], session.readings["com_x"][1])
     numpy.testing.assert_allclose(points["x"], session.columns["read_back_x"] * 4)
-    assert points["driver"].tolist() == [b"charge_density"] * SWITCHED + [b"com_magnitude"] * 3
+    assert points["scalarizer"].tolist() == [b"charge_density"] * SWITCHED + [b"com_magnitude"] * 3
     assert root.metadata["units"]["com_x"] == "mrad"
     assert from_json(root.metadata["session"]["plan"]) == PLAN
     numpy.testing.assert_array_equal(root.tree("acquisition").data[-1], session.maps(10).acquisition)
@@ -220,7 +220,7 @@ def _datasets_named(name: str, opened: h5py.File, shape: tuple[int, ...]) -> lis
 
 
 def test_scalarizers_named_like_a_column_are_told_apart(session, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(content, "_TAKEN", {"com_x"})
+    monkeypatch.setattr(content, "_COLUMN_NAMES", {"com_x"})
     found = content_of(session)
     assert "com_x_reading" in {reading.name for reading in found.readings}
     write_csv(found, tmp_path / "out")

@@ -152,7 +152,7 @@ def test_a_run_is_switched_to_an_expression_while_it_goes_on(open_swift) -> None
     swift.click("switch_button")
     swift.wait_for("panel.message.value == 'The run follows Composite now.'")
     swift.wait_for_points(20)
-    assert swift.call(SHOW_REFERENCE) == [None, "bright-field disc, in its mask", "rest"]
+    assert swift.call(SHOW_REFERENCE) == [None, "bright-field disc, in its mask", "zero"]
     swift.screenshot("switched")
     swift.click("stop_button")
     swift.wait_for("panel.idle.value")

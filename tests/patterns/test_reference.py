@@ -182,8 +182,8 @@ def test_a_beam_that_fills_the_detector_is_not_taken_for_the_cameras_level() -> 
     assert reference.dark is None
 
 
-def test_a_transposed_detector_is_mirrored_and_turned_by_minus_90_degrees() -> None:
-    to_scan = DetectorGeometry(rotation_deg=-90, mirrored=True).to_scan
+def test_a_transposed_detector_is_flipped_and_turned_by_minus_90_degrees() -> None:
+    to_scan = DetectorGeometry(rotation_deg=-90, flip_x=True).to_scan
     numpy.testing.assert_allclose(to_scan, [[0, 1], [1, 0]], atol=1e-12)
 
 
@@ -211,7 +211,9 @@ def test_a_geometry_that_no_detector_has_is_refused(geometry, sentence) -> None:
 
 
 def test_a_reference_of_an_earlier_version_is_read() -> None:
-    reference = find_reference(disc(), (2.5, 2.5))
+    reference = find_reference(disc(), (2.5, 2.5), geometry=DetectorGeometry(flip_x=True))
     earlier = reference_as_dict(reference)
     earlier["rest_mrad"] = earlier.pop("zero_mrad")
-    assert reference_from_dict(earlier, {}).zero_mrad == reference.zero_mrad
+    earlier["geometry"]["mirrored"] = earlier["geometry"].pop("flip_x")
+    read = reference_from_dict(earlier, {})
+    assert (read.zero_mrad, read.geometry) == (reference.zero_mrad, reference.geometry)

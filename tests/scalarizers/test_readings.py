@@ -69,11 +69,11 @@ def test_turning_the_pattern_by_a_right_angle_turns_the_centre_of_mass(pattern) 
 
 
 @given(patterns, st.floats(-180, 180), st.booleans())
-def test_the_detectors_geometry_turns_and_mirrors_the_centre_of_mass(pattern, rotation, mirrored) -> None:
+def test_the_detectors_geometry_turns_and_mirrors_the_centre_of_mass(pattern, rotation, flip_x) -> None:
     plain = readings(pattern)
-    geometry = DetectorGeometry(rotation_deg=rotation, mirrored=mirrored)
+    geometry = DetectorGeometry(rotation_deg=rotation, flip_x=flip_x)
     seen = readings(pattern, find_reference(disc(), (2.5, 2.5), geometry=geometry))
-    x = -plain["com_x"].value if mirrored else plain["com_x"].value
+    x = -plain["com_x"].value if flip_x else plain["com_x"].value
     turned = complex(x, plain["com_y"].value) * numpy.exp(1j * math.radians(rotation))
     assert seen["com_x"].value == pytest.approx(turned.real, abs=1e-4)
     assert seen["com_y"].value == pytest.approx(turned.imag, abs=1e-4)

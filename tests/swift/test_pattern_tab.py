@@ -164,20 +164,20 @@ def test_a_saved_reference_serves_another_run_and_costs_no_dose(simulator, open_
     assert set(items_of(simulator)) == ROLES
 
 
-def test_the_reference_shows_disc_mask_and_rest(simulator, open_panel) -> None:
+def test_the_reference_shows_disc_mask_and_zero(simulator, open_panel) -> None:
     run_to_end(simulator, open_panel(simulator, model_points="0"))
     item = items_of(simulator)["reference"]
     reference = item.metadata[METADATA_KEY]["reference"]
-    disc, mask, rest = simulator.document_model.get_display_item_for_data_item(item).graphics
-    assert [g.label for g in (disc, mask, rest)] == [None, "bright-field disc, in its mask", "rest"]
+    disc, mask, zero = simulator.document_model.get_display_item_for_data_item(item).graphics
+    assert [g.label for g in (disc, mask, zero)] == [None, "bright-field disc, in its mask", "zero"]
     side, scale = reference["shape"][0], reference["mrad_per_pixel"][0]
     assert disc.bounds.height * side * scale / 2 == pytest.approx(reference["radius_mrad"])
     assert mask.bounds.width / disc.bounds.width == pytest.approx(reference["mask_radius"])
     # The pattern is calibrated about the disc's centre.
     along_y, along_x = item.dimensional_calibrations
     assert along_y.convert_to_calibrated_value(disc.center.y * side) == pytest.approx(0, abs=1e-9)
-    place = [along_y.convert_to_calibrated_value(rest.position.y * side)]
-    place += [along_x.convert_to_calibrated_value(rest.position.x * side)]
+    place = [along_y.convert_to_calibrated_value(zero.position.y * side)]
+    place += [along_x.convert_to_calibrated_value(zero.position.x * side)]
     assert place == pytest.approx(reference["zero_mrad"])
     # What is drawn round the disc is round it: half the level is crossed at its edge.
     pattern = item.data / item.data.max()
@@ -187,7 +187,7 @@ def test_the_reference_shows_disc_mask_and_rest(simulator, open_panel) -> None:
     assert pattern[~inside].mean() < 0.02
 
 
-def test_the_rest_is_drawn_on_the_detector_as_it_lies() -> None:
+def test_the_zero_is_drawn_on_the_detector_as_it_lies() -> None:
     """Mirrored and turned by -90 degrees is transposed."""
     reference = Reference(
         shape=(64, 32),
@@ -198,12 +198,12 @@ def test_the_rest_is_drawn_on_the_detector_as_it_lies() -> None:
         counts=1.0,
         counts_per_electron=1.0,
         mask_radius=math.inf,
-        geometry=DetectorGeometry(-90.0, mirrored=True),
+        geometry=DetectorGeometry(-90.0, flip_x=True),
     )
-    disc, rest = reference_graphics(reference)
+    disc, zero = reference_graphics(reference)
     assert disc.center.as_tuple() == (0.5, 0.5)
     assert disc.size.as_tuple() == pytest.approx((60 / 128, 60 / 128))
-    assert rest.position.as_tuple() == pytest.approx((0.5 + 12 / 128, 0.5 + 8 / 128))
+    assert zero.position.as_tuple() == pytest.approx((0.5 + 12 / 128, 0.5 + 8 / 128))
 
 
 def test_a_rectangle_drawn_on_the_survey_becomes_the_references_region(simulator, open_panel) -> None:
@@ -219,17 +219,17 @@ def test_a_rectangle_drawn_on_the_survey_becomes_the_references_region(simulator
 
 
 @pytest.mark.parametrize(
-    ("rotation_deg", "mirrored", "ellipse", "rectangle"),
+    ("rotation_deg", "flip_x", "ellipse", "rectangle"),
     [
         (0.0, False, "ellipse(20, -5, 8, 10)", "rectangle(-20, 0, 6, 12)"),
         (-90.0, True, "ellipse(-5, 20, 10, 8)", "rectangle(0, -20, 12, 6)"),
     ],
 )
 def test_shapes_drawn_on_a_pattern_are_added_to_the_expression(
-    simulator, open_panel, rotation_deg, mirrored, ellipse, rectangle
+    simulator, open_panel, rotation_deg, flip_x, ellipse, rectangle
 ) -> None:
     handler = open_panel(simulator)
-    geometry = {"rotation_deg": rotation_deg, "mirrored": mirrored}
+    geometry = {"rotation_deg": rotation_deg, "flip_x": flip_x}
     item = _pattern_item(simulator, geometry)
     select(simulator, item)
     _draw(simulator, item, Graphics.EllipseGraphic(), *_in_picture(y=-5, x=20, height=10, width=8))
@@ -276,13 +276,13 @@ def test_a_cross_that_is_broken_off_is_kept_as_far_as_it_is_there(simulator, ope
     def fail_at_the_thirteenth(instrument: Any, position: Any) -> Any:
         count[0] += 1
         if count[0] == 13:
-            raise InstrumentError("The camera is tired: let it rest.")
+            raise InstrumentError("The camera is tired: let it zero.")
         return acquire(instrument, position)
 
     monkeypatch.setattr(microscope.SwiftInstrument, "acquire_pattern", fail_at_the_thirteenth)
     handler = open_panel(simulator, scalarizer="charge_density")
     run_to_end(simulator, handler)
-    assert handler.message.value == "The camera is tired: let it rest."
+    assert handler.message.value == "The camera is tired: let it zero."
     assert measured(simulator) == 2
     ends = numpy.array(items_of(simulator)["ends"].xdata.data).sum(axis=(2, 3))
     assert (ends[0] > 0).all()

@@ -141,7 +141,7 @@ def test_wherever_the_slider_stands_the_items_show_what_the_session_holds(swift,
     assert [c.units for c in items["path"].dimensional_calibrations] == ["nm", "nm"]
     assert [c.units for c in items["pattern"].dimensional_calibrations] == ["mrad", "mrad"]
     display_item = swift.document_model.get_display_item_for_data_item(items["pattern"])
-    assert [graphic.label for graphic in display_item.graphics] == [None, "bright-field disc, in its mask", "rest"]
+    assert [graphic.label for graphic in display_item.graphics] == [None, "bright-field disc, in its mask", "zero"]
     curves = swift.document_model.get_display_item_for_data_item(items["readings"])
     assert curves.used_display_type == "line_plot"
     layers = [(layer.label, layer.data_row) for layer in curves.display_layers]

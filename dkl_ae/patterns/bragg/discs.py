@@ -17,17 +17,17 @@ SEARCH_SIGNIFICANCE = 4.0
 """Standard deviations a disc must stand above the background to be found: a pattern holds some hundred places
 to look, so that chance passes this about once in a hundred patterns, and four times in one practically never."""
 
-LEAST_BACKGROUND = 0.1
+MIN_BACKGROUND_ELECTRONS = 0.1
 """Electrons in a disc's area below which no pattern can tell its background: there are only so many empty places
 to count in."""
 
-_SEARCH_RADIUS = 5.0
+_SEARCH_RADIUS_PX = 5.0
 """Pixels of a disc's radius for the search. Finer pixels are summed: the fit looks at each of them later."""
 
-_LEAST_VISIBLE = 0.6
+_MIN_VISIBLE_FRACTION = 0.6
 """Part of a disc's area that must lie on the detector and clear of the central disc."""
 
-_NEAREST = 1.8
+_MIN_DISTANCE_RADII = 1.8
 """Disc radii from the centre within which no disc is sought: those of a nano-beam do not overlap, but the streaks of a
 strain gradient start at the central disc."""
 
@@ -151,7 +151,7 @@ def _search(geometry: DiscGeometry) -> _Search:
     padded = numpy.roll(padded, (-half[0], -half[1]), axis=(1, 2))
     template = numpy.conj(scipy.fft.rfft2(padded))
     area, _ = _correlate(clear.astype(numpy.float64), template, (transform_shape[0], transform_shape[1]))
-    allowed = clear & (area >= _LEAST_VISIBLE * disc.sum()) & (distance >= _NEAREST * radius)
+    allowed = clear & (area >= _MIN_VISIBLE_FRACTION * disc.sum()) & (distance >= _MIN_DISTANCE_RADII * radius)
     rings, ring = _rings(geometry, distance, allowed)
     return _Search(
         clear=clear,
@@ -198,7 +198,7 @@ def find_discs(electrons: FloatArray, geometry: DiscGeometry, read_noise_e: floa
 
     electrons: shape (ky, kx). Returns the angles (y, x) from the centre in mrad, shape (discs, 2), the innermost first.
     """
-    geometry, binning = geometry.coarser(_SEARCH_RADIUS)
+    geometry, binning = geometry.coarser(_SEARCH_RADIUS_PX)
     search = _search(geometry)
     clear = numpy.where(search.clear, numpy.nan_to_num(summed(electrons, binning)), 0)
     counted, centred = _correlate(clear, search.template, search.transform_shape)
@@ -210,7 +210,7 @@ def find_discs(electrons: FloatArray, geometry: DiscGeometry, read_noise_e: floa
     background = numpy.minimum.accumulate(quarter)[search.ring] * search.area
     # The variance of the read noise is carried as if it were so many more Poisson electrons in both.
     standing = significance(
-        numpy.maximum(counted + variance, 0), numpy.maximum(background, LEAST_BACKGROUND) + variance
+        numpy.maximum(counted + variance, 0), numpy.maximum(background, MIN_BACKGROUND_ELECTRONS) + variance
     )
     highest = scipy.ndimage.maximum_filter(centred, search.neighbourhood, mode="constant")
     rows, columns = numpy.nonzero((centred == highest) & (standing >= SEARCH_SIGNIFICANCE) & search.allowed)

@@ -8,14 +8,20 @@ import functools
 import numpy
 import numpy.typing
 
-from dkl_ae.patterns.bragg.discs import LEAST_BACKGROUND, DiscGeometry, central_radius, disc_profile, significance
+from dkl_ae.patterns.bragg.discs import (
+    MIN_BACKGROUND_ELECTRONS,
+    DiscGeometry,
+    central_radius,
+    disc_profile,
+    significance,
+)
 from dkl_ae.patterns.bragg.lattice import first_order
 from dkl_ae.records import BoolArray, FloatArray, IntArray
 
-_FOUND = 3.0
+_FOUND_SIGMAS = 3.0
 """Standard deviations above the background at which a disc whose place is known counts as found."""
 
-_RIM = 0.25
+_RIM_RADII = 0.25
 """Width of the rim about a disc that shows its background, in disc radii."""
 
 _WEIGHT_FLOOR = 0.5
@@ -23,18 +29,18 @@ _WEIGHT_FLOOR = 0.5
 at all, one stray electron would outweigh the disc; and a real edge is not the model's: more bias for less scatter on
 paper only."""
 
-_STRAY = 0.1
+_STRAY_FRACTION = 0.1
 """Part of the disc's electrons a pixel that may be anywhere, where discs and halo are compared: one electron outside
 the discs does not disprove them."""
 
-_NOTHING = 1e-9
+_EPS_ELECTRONS = 1e-9
 """Electrons a pixel: keeps a logarithm or a weight finite where nothing was counted."""
 
 _NEAR_NODES = numpy.array([(h, k) for h in range(-2, 3) for k in range(-2, 3) if (h, k) != (0, 0)], numpy.intp)
 """Indices of all discs that can be next to those of the first order, shape (n, 2)."""
 
-_MOST_STEPS = 10
-_SETTLED = 0.2
+_MAX_STEPS = 10
+_CONVERGED_SIGMAS = 0.2
 """Largest step, in standard deviations, after which no other follows."""
 
 
@@ -108,14 +114,14 @@ def fit_lattices(
     levels = _start_levels(discs, geometry, vectors)
     uncertainty = numpy.full(len(discs.nodes), geometry.radius_mrad / numpy.sqrt(12))
     pixel = max(geometry.mrad_per_pixel)
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         edge = numpy.hypot(pixel, numpy.sqrt(12) * uncertainty)
         model = _model(discs, geometry, vectors, levels, edge)
         step, covariance, levels = _step(discs, model, levels, edge, read_noise_e, len(vectors))
         vectors = vectors + step
         uncertainty = _position_sigma(discs, covariance)
         sigma = numpy.sqrt(numpy.diagonal(covariance, axis1=1, axis2=2))
-        if (numpy.abs(step.reshape(-1, 4)) <= _SETTLED * sigma).all():
+        if (numpy.abs(step.reshape(-1, 4)) <= _CONVERGED_SIGMAS * sigma).all():
             break
     model = _model(discs, geometry, vectors, levels, numpy.full(len(edge), pixel))
     found = _found(discs, model, geometry, read_noise_e)
@@ -172,7 +178,7 @@ def _higher_order(vectors: FloatArray) -> FloatArray:
 @functools.lru_cache(maxsize=4)
 def _box(geometry: DiscGeometry) -> IntArray:
     """Row and column, from that of its centre, of the pixels of a disc and its rim: shape (2, pixels)."""
-    reach = (1 + _RIM) * geometry.radius_mrad + max(geometry.mrad_per_pixel)
+    reach = (1 + _RIM_RADII) * geometry.radius_mrad + max(geometry.mrad_per_pixel)
     half = [int(reach / pixel) + 1 for pixel in geometry.mrad_per_pixel]
     offsets = numpy.mgrid[-half[0] : half[0] + 1, -half[1] : half[1] + 1].reshape(2, -1)
     y, x = offsets * numpy.array(geometry.mrad_per_pixel)[:, numpy.newaxis]
@@ -186,7 +192,7 @@ def _start_levels(discs: _Discs, geometry: DiscGeometry, vectors: FloatArray) ->
     distance = numpy.hypot(discs.y - centres[:, :1], discs.x - centres[:, 1:])
     disc = (distance <= geometry.radius_mrad) * discs.used
     mean = (discs.electrons * disc).sum(axis=1) / numpy.maximum(disc.sum(axis=1), 1)
-    return numpy.stack([numpy.maximum(mean, _NOTHING), numpy.zeros_like(mean)], axis=1)
+    return numpy.stack([numpy.maximum(mean, _EPS_ELECTRONS), numpy.zeros_like(mean)], axis=1)
 
 
 def _model(
@@ -194,7 +200,7 @@ def _model(
 ) -> _Model:
     centres = discs.centres(vectors)
     y, x = discs.y - centres[:, :1], discs.x - centres[:, 1:]
-    distance = numpy.maximum(numpy.sqrt(y**2 + x**2), _NOTHING)
+    distance = numpy.maximum(numpy.sqrt(y**2 + x**2), _EPS_ELECTRONS)
     profile = disc_profile(distance, geometry.radius_mrad, edge_mrad[:, numpy.newaxis])
     own = levels[:, :1] * profile
     # Each pixel's sum over all discs, so that discs that touch share it.
@@ -223,10 +229,10 @@ def _step(
         step[number] = inverse @ (to_vectors @ score[which]).sum(axis=0)[:, 0]
         covariance[number] = inverse @ (to_vectors @ noise[which] @ from_vectors).sum(axis=0) @ inverse
     # Beyond the ramp the score knows nothing.
-    step *= min(1.0, 0.5 * float(edge_mrad.min()) / (float(numpy.abs(step).max()) + _NOTHING))
+    step *= min(1.0, 0.5 * float(edge_mrad.min()) / (float(numpy.abs(step).max()) + _EPS_ELECTRONS))
     moved = design @ step[discs.lattice][..., numpy.newaxis]
     change = nuisance @ (score[:, 2:] - information[:, 2:, :2] @ moved)
-    return step.reshape(-1, 2, 2), covariance, numpy.maximum(levels + change[..., 0], [_NOTHING, 0])
+    return step.reshape(-1, 2, 2), covariance, numpy.maximum(levels + change[..., 0], [_EPS_ELECTRONS, 0])
 
 
 def _scores(
@@ -235,7 +241,7 @@ def _scores(
     """Of each disc by its y, x, electrons a pixel, and background: the score (discs, 4, 1), its derivative, and its
     covariance from counting noise, both (discs, 4, 4)."""
     amplitude = levels[:, :1]
-    variance = model.expected + read_noise_e**2 + _NOTHING
+    variance = model.expected + read_noise_e**2 + _EPS_ELECTRONS
     weight = discs.used / (variance + _WEIGHT_FLOOR * amplitude)
     slope = amplitude / edge_mrad[:, numpy.newaxis] * ((model.profile > 0) & (model.profile < 1)) / model.distance
     derivatives = numpy.empty((len(slope), 4, slope.shape[1]))
@@ -250,7 +256,7 @@ def _scores(
 
 def _inverse(information: FloatArray) -> FloatArray:
     """Of a matrix that may know nothing of some direction: then large, but finite."""
-    known = information + _NOTHING * numpy.eye(information.shape[-1])
+    known = information + _EPS_ELECTRONS * numpy.eye(information.shape[-1])
     inverse: FloatArray = numpy.linalg.inv(known).astype(numpy.float64, copy=False)
     return inverse
 
@@ -273,9 +279,9 @@ def _found(discs: _Discs, model: _Model, geometry: DiscGeometry, read_noise_e: f
     variance = area * read_noise_e**2
     standing = significance(
         numpy.maximum((discs.electrons * disc).sum(axis=1) + variance, 0),
-        numpy.maximum(background, LEAST_BACKGROUND) + variance,
+        numpy.maximum(background, MIN_BACKGROUND_ELECTRONS) + variance,
     )
-    found: BoolArray = standing >= _FOUND
+    found: BoolArray = standing >= _FOUND_SIGMAS
     return found
 
 
@@ -290,7 +296,7 @@ def _evidence(
     halo = numpy.bincount(ring, numpy.nan_to_num(electrons.ravel()), len(pixels)) / pixels
     times = numpy.bincount(discs.pixel.ravel(), discs.used.ravel(), ring.size)
     once = discs.used / numpy.maximum(times[discs.pixel], 1)
-    least = _STRAY * levels[:, :1] + read_noise_e**2 + _NOTHING
+    least = _STRAY_FRACTION * levels[:, :1] + read_noise_e**2 + _EPS_ELECTRONS
     as_discs, as_halo = model.expected + least, numpy.maximum(halo[ring[discs.pixel]], 0) + least
     counted = numpy.maximum(discs.electrons + read_noise_e**2, 0)
     return float((once * (counted * numpy.log(as_discs / as_halo) - as_discs + as_halo)).sum())

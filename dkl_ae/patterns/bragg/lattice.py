@@ -10,21 +10,21 @@ import numpy.typing
 from dkl_ae.patterns.bragg.discs import DiscGeometry
 from dkl_ae.records import FloatArray, IntArray
 
-LEAST_SHARED = 3
+MIN_SHARED_DISCS = 3
 """Discs of first order that must be found to try a lattice: two are any two spots. The fit asks for more."""
 
-_INNERMOST = 20
+_MAX_INNER_DISCS = 20
 """Discs among which the shortest vectors are sought: two layers of six, and some more."""
 
-_TOLERANCE = 0.5
+_NODE_TOLERANCE_RADII = 0.5
 """How far from its lattice node a disc may be found, in disc radii, beside a pixel: a disc of 14 electrons is found so
 well."""
 
-_SAME_ORDER = 1.2
+_MAX_LENGTH_RATIO = 1.2
 """Longest first-order vector over the mean of the two shortest: between 1 for the third pair of a hexagonal lattice
 and 1.41 for the second order of a square one."""
 
-_WIDEST_COSINE = 0.62
+_MAX_COSINE = 0.62
 """Of the angle between two shortest vectors, which is 60 degrees or more: a little less, as they are not exact."""
 
 
@@ -46,7 +46,7 @@ def first_order(vectors: FloatArray) -> IntArray:
     """
     pairs = [(1, 0), (0, 1)]
     third = vectors[1] - vectors[0]
-    if third @ third < _SAME_ORDER**2 * (vectors**2).sum() / 2:
+    if third @ third < _MAX_LENGTH_RATIO**2 * (vectors**2).sum() / 2:
         pairs.append((-1, 1))
     return numpy.array([(sign * h, sign * k) for h, k in pairs for sign in (1, -1)], numpy.intp)
 
@@ -66,7 +66,7 @@ def find_lattices(discs: FloatArray, geometry: DiscGeometry) -> list[FloatArray]
 
     discs: positions (y, x), shape (n, 2) mrad, the innermost first.
     """
-    tolerance = math.hypot(_TOLERANCE * geometry.radius_mrad, max(geometry.mrad_per_pixel))
+    tolerance = math.hypot(_NODE_TOLERANCE_RADII * geometry.radius_mrad, max(geometry.mrad_per_pixel))
     vectors = _search(discs, tolerance)
     if vectors is None:
         return []
@@ -80,7 +80,7 @@ def _search(discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:
     Two discs of different layers are not the shortest vectors of any lattice, or explain fewer of the other discs.
     A lattice of higher order leaves the discs inside it unexplained.
     """
-    pairs = _possible_pairs(discs[:_INNERMOST])
+    pairs = _possible_pairs(discs[:_MAX_INNER_DISCS])
     indices = numpy.rint(discs @ numpy.linalg.inv(pairs))
     misses = discs - indices @ pairs
     hits = (misses**2).sum(axis=-1) < tolerance_mrad**2
@@ -91,7 +91,7 @@ def _search(discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:
         explained = hits[best]
         vectors = reduced(_least_squares(indices[best][explained], discs[explained]))
         shared = _nearest_node(first_order(vectors) @ vectors, discs) < tolerance_mrad
-        if numpy.count_nonzero(shared) >= LEAST_SHARED:
+        if numpy.count_nonzero(shared) >= MIN_SHARED_DISCS:
             return vectors
     return None
 
@@ -103,7 +103,7 @@ def _possible_pairs(positions: FloatArray) -> FloatArray:
     product = (a * b).sum(axis=1)
     b = numpy.where(product[:, numpy.newaxis] < 0, -b, b)
     squares = (a**2).sum(axis=1), (b**2).sum(axis=1)
-    possible = numpy.abs(product) < _WIDEST_COSINE * numpy.minimum(*squares)
+    possible = numpy.abs(product) < _MAX_COSINE * numpy.minimum(*squares)
     return numpy.stack([a[possible], b[possible]], axis=1)
 
 
@@ -118,7 +118,7 @@ def _turned(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> Fl
     closeness = numpy.maximum(1 - (offsets**2).sum(axis=-1) / tolerance_mrad**2, 0).max(axis=2, initial=0)
     best = int(closeness.sum(axis=1).argmax())
     found: FloatArray = turned[best]
-    return found if numpy.count_nonzero(closeness[best]) >= LEAST_SHARED else None
+    return found if numpy.count_nonzero(closeness[best]) >= MIN_SHARED_DISCS else None
 
 
 def _unexplained(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> FloatArray:

@@ -14,10 +14,10 @@ from dkl_ae.patterns.bragg.fit import FittedLattice, fit_lattices
 from dkl_ae.patterns.bragg.lattice import find_lattices, first_order, reduced, symmetry_order
 from dkl_ae.records import FloatArray
 
-LEAST_DISCS = 4
+MIN_DISCS = 4
 """First-order discs a lattice needs: two are any two spots, and three any triangle."""
 
-LEAST_EVIDENCE = 10.0
+MIN_EVIDENCE = 10.0
 """Log likelihood by which discs must explain a pattern better than an amorphous halo: one lattice would do so by chance
 once in twenty thousand patterns."""
 
@@ -112,13 +112,13 @@ def measure_lattice(
     if not starts:
         return _no_lattice(len(discs))
     fitted, evidence = fit_lattices(electrons, geometry, read_noise_e, starts)
-    lattices = [lattice for lattice in fitted if lattice.found >= LEAST_DISCS]
+    lattices = [lattice for lattice in fitted if lattice.found >= MIN_DISCS]
     if not lattices:
         return _no_lattice(max(lattice.found for lattice in fitted))
     if len(lattices) < len(fitted):
         # A second layer that is not there would take electrons from the discs of the first.
         lattices, evidence = fit_lattices(electrons, geometry, read_noise_e, [lattice.vectors for lattice in lattices])
-    if evidence < LEAST_EVIDENCE:
+    if evidence < MIN_EVIDENCE:
         return _no_lattice(0, "the electrons lie in a halo about the central disc and not in discs")
     return _summary(lattices)
 
@@ -149,7 +149,7 @@ def _no_lattice(discs: int, why: str = "") -> Lattice:
         spacing_sigma_mrad=math.nan,
         discs=discs,
         order=0,
-        reason=f"no diffraction here: {why or f'{stand} out where at least {LEAST_DISCS} of a lattice are needed'}.",
+        reason=f"no diffraction here: {why or f'{stand} out where at least {MIN_DISCS} of a lattice are needed'}.",
     )
 
 

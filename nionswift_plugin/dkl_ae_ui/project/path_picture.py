@@ -28,10 +28,10 @@ LINE_COLOUR = (90, 190, 240)
 NEXT_COLOUR = (80, 255, 80)
 PICKED_COLOUR = (255, 255, 255)
 
-_LEAST_SIDE = 512
+_MIN_SIDE_PX = 512
 """Small surveys are enlarged to this many pixels so that the marks do not hide them."""
 
-_LEAST_DOT = 3
+_MIN_DOT_PX = 3
 """Half the side of a visited point's square, in pixels of the picture."""
 
 
@@ -42,13 +42,13 @@ class PathPicture:
     """
 
     def __init__(self, survey: numpy.typing.NDArray[numpy.float64]) -> None:
-        self.enlargement = max(1, math.ceil(_LEAST_SIDE / max(survey.shape)))
+        self.enlargement = max(1, math.ceil(_MIN_SIDE_PX / max(survey.shape)))
         low, high = numpy.percentile(survey, (1, 99))
         grey = numpy.clip((survey - low) / max(high - low, 1e-30) * 200, 0, 200).astype(numpy.uint8)
         large = numpy.kron(grey, numpy.ones((self.enlargement, self.enlargement), numpy.uint8))
         self._canvas: ByteArray = numpy.repeat(large[..., numpy.newaxis], 3, axis=2)
         self._last: tuple[int, int] | None = None
-        self._radius = max(_LEAST_DOT, round(0.35 * self.enlargement))
+        self._radius = max(_MIN_DOT_PX, round(0.35 * self.enlargement))
 
     def visit(self, proposal: Proposal) -> None:
         """Add a visited point and the line that led to it."""

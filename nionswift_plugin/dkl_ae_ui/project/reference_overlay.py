@@ -15,7 +15,7 @@ _MASK_COLOUR = "#0CF"
 
 
 def reference_graphics(reference: Reference) -> list[Graphics.Graphic]:
-    """The bright-field disc, the mask of the centre of mass where there is one, and where the beam rests."""
+    """The bright-field disc, the mask of the centre of mass where there is one, and the zero of the centre of mass."""
     masked = math.isfinite(reference.mask_radius)
     disc = _circle(reference, reference.radius_mrad, _DISC_COLOUR)
     graphics: list[Graphics.Graphic] = [disc]
@@ -25,10 +25,10 @@ def reference_graphics(reference: Reference) -> list[Graphics.Graphic]:
         graphics.append(_circle(reference, reference.mask_radius * reference.radius_mrad, _MASK_COLOUR))
     # Two labels would hide each other: Swift puts them above the circles, which are a few pixels apart.
     graphics[-1].label = "bright-field disc, in its mask" if masked else "bright-field disc"
-    rest = Graphics.PointGraphic()
-    rest.position = _place(reference, *_on_detector(reference, reference.zero_mrad))
-    rest.label = "rest"
-    return [_locked(graphic) for graphic in [*graphics, rest]]
+    zero = Graphics.PointGraphic()
+    zero.position = _place(reference, *_on_detector(reference, reference.zero_mrad))
+    zero.label = "zero"
+    return [_locked(graphic) for graphic in [*graphics, zero]]
 
 
 def _circle(reference: Reference, radius_mrad: float, colour: str) -> Graphics.EllipseGraphic:

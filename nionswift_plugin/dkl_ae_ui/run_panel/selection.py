@@ -8,7 +8,7 @@ import typing
 import numpy
 from nion.swift.model import DisplayItem, Graphics
 
-from dkl_ae.patterns import DetectorGeometry
+from dkl_ae.patterns import geometry_from_dict
 from dkl_ae.records import UserError
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 
@@ -52,7 +52,7 @@ def selected_shape(display_item: DisplayItem.DisplayItem | None) -> str:
     if geometry is None:
         raise UserError(f"The selected shape is not on a run's pattern: {advice}")
     (y, x), (height, width) = _in_mrad(typing.cast(DisplayItem.DisplayItem, display_item), graphic)
-    to_scan = DetectorGeometry(**geometry).to_scan
+    to_scan = geometry_from_dict(geometry).to_scan
     name = "ellipse" if isinstance(graphic, Graphics.EllipseGraphic) else "rectangle"
     if name == "rectangle" or not math.isclose(width, height, rel_tol=0.01):
         # Swift turns a graphic from +x towards -y.

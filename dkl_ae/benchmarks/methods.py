@@ -1,4 +1,4 @@
-"""The ways of learning a map that are compared: ours, its parts, the published one and plain Gaussian processes."""
+"""The methods of learning a map that are compared: ours, its parts, the published one and plain Gaussian processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dkl_ae.model.descriptors import pca_coordinates
 from dkl_ae.records import FloatArray, IntArray, Patches, Symmetry, symmetry_operations
 
 
-class Way(typing.Protocol):
+class Method(typing.Protocol):
     def learn(self, measured: IntArray, random: int) -> Posterior:
         """Predict every candidate from some, of which the first `random` were chosen at random."""
 
@@ -42,7 +42,7 @@ class Ours:
 
 
 class Published:
-    """The published way, from scratch each time."""
+    """The published method, from scratch each time."""
 
     def __init__(self, patches: Patches, target: Target) -> None:
         self._target = target
@@ -102,20 +102,20 @@ class PlainGP:
         return Posterior(posterior.mean, numpy.sqrt(posterior.sigma**2 + noise * scale**2))
 
 
-def _places(patches: Patches, target: Target) -> Way:
+def _places(patches: Patches, target: Target) -> Method:
     pixels = numpy.array([patches.pixel(candidate) for candidate in range(patches.count)], float)
     pixels -= pixels.mean(axis=0)
     points = pixels / numpy.sqrt(numpy.mean(numpy.sum(pixels**2, axis=1)))
     return PlainGP(points[None], numpy.ones(1), target)
 
 
-def _patches(patches: Patches, target: Target, symmetry: Symmetry) -> Way:
+def _patches(patches: Patches, target: Target, symmetry: Symmetry) -> Method:
     images = symmetry_operations(symmetry, patches.size)
     points = pca_coordinates(patches.features, patches.size, images)
     return PlainGP(points, numpy.array([image.sign for image in images]), target)
 
 
-WAYS: Mapping[str, Callable[[Patches, Target, int], Way]] = {
+METHODS: Mapping[str, Callable[[Patches, Target, int], Method]] = {
     "dkl-ae": lambda patches, target, seed: Ours(patches, target, seed, "combined"),
     "dkl-ae, patches alone": lambda patches, target, seed: Ours(patches, target, seed, "patches"),
     "dkl-ae, network alone": lambda patches, target, seed: Ours(patches, target, seed, "network"),
