@@ -24,6 +24,8 @@ def add(commands: typing.Any) -> None:
         help="the automated experiment on a recorded 4D-STEM set, into a session file",
         description="Measure a recorded 4D-STEM set as if it were a specimen: the model chooses which of its patterns "
         "are looked at.",
+        # The --exposure of version 0.1 was in seconds: it must not pass for the beginning of --exposure-ms.
+        allow_abbrev=False,
     )
     add_file(replay)
     replay.add_argument(

@@ -230,6 +230,12 @@ def test_every_setting_but_the_devices_is_an_option_that_tells_its_default() -> 
     assert plan_options.plan_from(parser.parse_args(["replay", "graphene.h5"]), Terminal(io.StringIO())) == make_plan()
 
 
+def test_an_exposure_in_seconds_is_refused_and_not_taken_for_milliseconds(recording, tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["replay", str(recording), "--out", str(tmp_path / "session.h5"), "--exposure", "0.01"])
+    assert "unrecognized arguments: --exposure 0.01" in capsys.readouterr().err
+
+
 def test_short_names_of_acquisition_functions_are_the_librarys() -> None:
     """They are repeated in the command, which must not load the library to show its help."""
     assert {*plan_options._ACQUISITIONS.values(), "thompson"} == set(ACQUISITIONS)
