@@ -1,4 +1,4 @@
-"""What the model said after a step, and what a model that another scalarizer had driven would have said."""
+"""What the model said after a step, and what it would have said, had the run optimized another scalarizer."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def recorded_view(session: Session, number: int) -> ModelView | None:
 def counterfactual_view(
     session: Session, number: int, scalarizer: str, make_surrogate: MakeSurrogate | None = None
 ) -> ModelView | None:
-    """What a model would have said after a step if this scalarizer had driven it: it learns from the readings of the
-    first measurements. None when all of them are undefined.
+    """What a model would have said after a step if the run had optimized this scalarizer: it learns from the readings
+    of the first measurements. None when all of them are undefined.
 
     Needs nothing but the session: no file of scalarizers, and no saved model that the run had started from.
     """

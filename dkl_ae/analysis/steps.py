@@ -1,5 +1,5 @@
 """What a saved session tells of each step: who chose the place and why, what came of it, whether the model was to be
-believed, and what a model that another scalarizer had driven would have said.
+believed, and how its readings came closer to the goal.
 
 Steps are numbered from 1, seeds included; after step n there are n measurements.
 """
@@ -54,7 +54,7 @@ class Curves:
 
     readings: FloatArray
     expected: FloatArray
-    """Before the exposure; NaN where the model was not asked, or something else drove it."""
+    """Before the exposure; NaN where the model was not asked, or something else was optimized."""
     best: FloatArray
     """The reading closest to the goal so far: the learning curve."""
 
@@ -125,7 +125,9 @@ def nominal_coverage(deviations: FloatArray) -> FloatArray:
 def curves(session: Session, objective: Objective) -> Curves:
     """The readings of an objective's scalarizer and how they came closer to its goal."""
     values, sigmas = session.readings[objective.scalarizer.name]
-    drove = [session.objective(index).scalarizer.name == objective.scalarizer.name for index in range(session.count)]
+    optimized = [
+        session.objective(index).scalarizer.name == objective.scalarizer.name for index in range(session.count)
+    ]
     closeness = numpy.array(
         [objective.utility(float(value)) for value in objective.scalarizer.without_excess(values, sigmas)]
     )
@@ -135,7 +137,7 @@ def curves(session: Session, objective: Objective) -> Curves:
         is_better = closeness[index] > latest
         latest = closeness[index] if is_better else latest
         best[index] = values[index] if is_better else best[index - 1]
-    return Curves(values, numpy.where(drove, session.columns["expected"], numpy.nan), best)
+    return Curves(values, numpy.where(optimized, session.columns["expected"], numpy.nan), best)
 
 
 def nearest_step(session: Session, place: Position, number: int) -> int:

@@ -118,7 +118,7 @@ class _Shown:
 
     def _show_reading(self, event: PointMeasured) -> None:
         reading = event.measurement.readings[self._plan.objective.scalarizer]
-        number = f"{reading.value:.4g} {reading.unit}" if math.isfinite(reading.value) else "no number"
+        number = f"{reading.value:.4g} {reading.unit}" if math.isfinite(reading.value) else "undefined"
         points = self._plan.search.points
         self._terminal.show_progress(
             100 * event.number // points, f"{event.number} of {points}: {self._plan.objective.scalarizer} {number}"
@@ -135,7 +135,7 @@ def _best_places(session: Session) -> list[str]:
     scalarizer = objective.scalarizer
     values, sigmas = session.readings[scalarizer.name]
     utility = numpy.array([objective.utility(float(value)) for value in scalarizer.without_excess(values, sigmas)])
-    # What is no number comes last.
+    # What is undefined comes last.
     best = numpy.argsort(-utility, kind="stable")[: min(_BEST, numpy.count_nonzero(numpy.isfinite(utility)))]
     lines = [f"Best positions for {objective.text()}:"]
     for index in best:

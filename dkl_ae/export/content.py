@@ -17,7 +17,7 @@ from dkl_ae.settings import to_json
 
 PATTERNS: typing.Final = "patterns"
 _COLUMN_NAMES: typing.Final = {"step", "y", "x", "scalarizer", *(column.name for column in MEASUREMENTS)}
-_OF_OBJECTIVE: typing.Final = "of the driving reading"
+_OF_OBJECTIVE: typing.Final = "of the optimized reading"
 """What a session has for a unit that may change with what is optimized."""
 
 

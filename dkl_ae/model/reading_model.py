@@ -26,7 +26,7 @@ class Readings:
 
     candidates: IntArray
     values: FloatArray
-    """NaN where there is no number."""
+    """NaN where it is undefined."""
     sigmas: FloatArray
     at_random: BoolArray
     """Which were measured at random positions."""

@@ -52,7 +52,7 @@ class SavedModel:
         """Raises UserError, one sentence, when a run with these cannot start from this."""
         if scalarizer != self.scalarizer:
             raise UserError(
-                f"The saved model predicts {self.scalarizer} but the run is driven by {scalarizer}: choose the same "
+                f"The saved model predicts {self.scalarizer} but the run optimizes {scalarizer}: choose the same "
                 "scalarizer or another model."
             )
         if patch_size != self.patch_size:

@@ -146,7 +146,7 @@ class Patterns:
         if not numpy.isfinite(total):
             bad = self.reference.bad_pixels
             wrong = ~numpy.isfinite(self.counts[index]) & (True if bad is None else ~bad)
-            return f"{numpy.count_nonzero(wrong)} pixels are not numbers: mend the camera's correction."
+            return f"{numpy.count_nonzero(wrong)} pixels are not numbers: check the camera's correction."
         counts = total * self.reference.counts_per_electron
         if total > MIN_BEAM_FRACTION * self.reference.electrons:
             inside = self._sums[index, 1] * self.reference.counts_per_electron

@@ -17,7 +17,7 @@ if typing.TYPE_CHECKING:
 SEED_COLOUR: typing.Final = "#3ca0ff"
 MODEL_COLOUR: typing.Final = "#ff2828"
 _MARGIN_COLOUR = "0.85"
-"""Of where a map has no number."""
+"""Of where a map is undefined."""
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -174,7 +174,7 @@ def test_tables_and_images_are_read_by_everything(file, session, tmp_path) -> No
     assert [float(row["y (nm)"]) for row in rows] == pytest.approx(session.columns["read_back_y"] * 4)
     assert [row["origin"] for row in rows] == ["seed"] * 4 + ["model"] * 6
     # Charge density and then the centre of mass have been expected.
-    assert "expected (of the driving reading)" in rows[0]
+    assert "expected (of the optimized reading)" in rows[0]
     numpy.testing.assert_array_equal(tifffile.imread(folder / "patterns.tif"), patterns_of(session))
     numpy.testing.assert_array_equal(tifffile.imread(folder / "cross_ends.tif"), ends_of(session))
     numpy.testing.assert_array_equal(tifffile.imread(folder / "uncertainty.tif")[-1], session.maps(10).uncertainty)

@@ -190,7 +190,7 @@ def test_a_model_that_does_not_fit_the_run_is_refused(tmp_path) -> None:
     model.require_scalarizer("com_magnitude", SIZE)
     model.require_pixel_size(0.0205)
     for call, sentence in (
-        (lambda: model.require_scalarizer("abf", SIZE), "The saved model predicts com_magnitude but the run is driven"),
+        (lambda: model.require_scalarizer("abf", SIZE), "The saved model predicts com_magnitude but the run optimizes"),
         (lambda: model.require_scalarizer("com_magnitude", 13), "The saved model sees patches of 5 px but the run has"),
         (
             lambda: model.require_pixel_size(0.04),

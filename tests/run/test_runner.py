@@ -124,7 +124,7 @@ def test_an_angle_starts_from_both_of_its_parts(tmp_path) -> None:
     ("changes", "sentence"),
     [
         ({"pretrained": "nowhere.dklmodel"}, "The saved model nowhere.dklmodel cannot be read"),
-        ({"scalarizer": "abf"}, "The saved model predicts com_magnitude but the run is driven by abf"),
+        ({"scalarizer": "abf"}, "The saved model predicts com_magnitude but the run optimizes abf"),
         ({"patch_size": 9}, "The saved model sees patches of 7 px but the run has 9 px"),
     ],
 )

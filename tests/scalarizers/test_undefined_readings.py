@@ -38,7 +38,7 @@ def test_a_pattern_with_pixels_that_are_no_numbers_says_how_many() -> None:
     pattern[30, 30:33] = numpy.nan
     for reading in scalarize(pattern, REFERENCE).values():
         assert math.isnan(reading.value)
-        assert reading.reason == "3 pixels are not numbers: mend the camera's correction."
+        assert reading.reason == "3 pixels are not numbers: check the camera's correction."
 
 
 def test_a_saturated_pattern_says_so() -> None:

@@ -164,7 +164,7 @@ VARIANTS = {
     "drawn maps": {"acquisition": "thompson", "batch_size": 2},
     "crosses": {"scalarizer": "charge_density", "cross_arm_nm": 0.05},
     "what is known late": {"scalarizer": "principal_component", "seed_points": 5},
-    "many points of no number": {"scalarizer": "bragg_spacing"},
+    "many undefined readings": {"scalarizer": "bragg_spacing"},
     "a cost and a spacing": {"travel_cost": 0.5, "minimum_spacing_nm": 0.2},
     "the network alone": {"kernel_input": "network", "goal": "smallest"},
 }
@@ -390,7 +390,7 @@ def test_a_full_disk_pauses_the_run_and_costs_nothing(whole, tmp_path, monkeypat
     )
     assert ended.outcome is Outcome.FINISHED
     [paused] = [event for event in events if isinstance(event, RunPaused) and event.paused]
-    assert paused.reason.endswith("run.h5 cannot be written (no space left on the disk): mend that, then resume.")
+    assert paused.reason.endswith("run.h5 cannot be written (no space left on the disk): fix this and press Resume.")
     with open_session(whole[0]) as expected, open_session(tmp_path / "run.h5") as session:
         assert path_of(session) == path_of(expected)
 

@@ -161,9 +161,9 @@ def test_the_panel_explains_the_step(swift, open_review, session) -> None:
     assert handler.about_text.value == (
         f"the largest CoM magnitude, from step {SWITCHED_AFTER + 1} the smallest Virtual ABF; 15 of 15 points; finished"
     )
-    assert handler.chosen_text.value == "chance: a seed"
-    assert handler.expected_text.value == "nothing: the model was not asked"
-    assert handler.intervals_text.value == "the model was not asked yet"
+    assert handler.chosen_text.value == "random (seed)"
+    assert handler.expected_text.value == "no prediction yet"
+    assert handler.intervals_text.value == "no predictions yet"
     assert handler.maps_text.value == "The model had not learned anything yet."
     assert (shown(swift)["path"].data == NEXT_COLOUR).all(axis=-1).any()
     handler.go_to(9)
@@ -251,7 +251,7 @@ def test_another_scalarizers_maps_are_shown_when_they_are_learned(
     assert shown(swift)["prediction"].intensity_calibration.units == "fraction of the beam"
     numpy.testing.assert_array_equal(shown(swift)["readings"].data[0], session.readings["bf"][0])
     choose_maps(handler, "bragg_spacing")
-    pump(swift, lambda: handler.maps_text.value.startswith("None of its first 9 readings is a number: choose"))
+    pump(swift, lambda: handler.maps_text.value.startswith("None of its first 9 readings is defined: choose"))
     settle(swift, handler)
     assert not shown(swift)["prediction"].data.any()
     handler.scalarizer_index.value = 0
@@ -497,4 +497,4 @@ def test_a_reading_that_is_no_number_says_why() -> None:
     assert texts.shown(Reading(float("nan"), float("nan"), "mrad", "no disc: expose longer.")).endswith(
         "expose longer."
     )
-    assert texts.shown(Reading(float("nan"), float("nan"), "mrad")) == "no number"
+    assert texts.shown(Reading(float("nan"), float("nan"), "mrad")) == "undefined"

@@ -97,7 +97,7 @@ def test_a_full_disk_pauses_the_run_until_resume_is_pressed(simulator, open_pane
     run_to_step(simulator, handler, 4)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: real(folder)._replace(free=0))
     pump(simulator, lambda: handler.pause_label.value == "Resume")
-    assert "cannot be written (no space left on the disk): mend that, then resume." in handler.message.value
+    assert "cannot be written (no space left on the disk): fix this and press Resume." in handler.message.value
     assert simulator.instrument.GetVal("C_Blank") == 1.0
     monkeypatch.setattr(shutil, "disk_usage", real)
     handler.pause_button.on_clicked()
@@ -123,7 +123,7 @@ def test_no_two_runs_share_a_file(simulator) -> None:
 def test_without_a_session_there_is_nothing_to_go_on_with(simulator, open_panel) -> None:
     handler = open_panel(simulator)
     assert not handler.can_resume_run.value
-    assert handler.session_text.value == "none to go on with"
+    assert handler.session_text.value == "no unfinished run"
     folder = sessions_folder(simulator.document_controller)
     folder.mkdir()
     (folder / "other.h5").write_text("not ours")

@@ -122,7 +122,9 @@ def test_only_what_the_run_read_can_be_switched_to(simulator, open_panel) -> Non
     handler.set_text("scalarizer", "charge_density")
     handler.switch_button.on_clicked()
     pump(simulator, lambda: handler.start_button.enabled)
-    assert handler.message.value == ("The run read too little of Charge density for maps: start a run that it drives.")
+    assert handler.message.value == (
+        "The run read too little of Charge density for maps: start a run that optimizes it."
+    )
     assert set(items_of(simulator)) == ROLES
     handler.set_text("scalarizer", "composite")
     assert handler.switch_button.enabled

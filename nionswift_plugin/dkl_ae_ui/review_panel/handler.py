@@ -27,7 +27,7 @@ from nionswift_plugin.dkl_ae_ui.review_panel.reporting import report
 from nionswift_plugin.dkl_ae_ui.review_panel.view import build_view
 
 _SESSION_FILES = f"Sessions (*{SUFFIX});;All files (*.*)"
-_AS_IT_WAS = "As they were"
+_AS_IT_WAS = "As recorded"
 
 
 class Handler(Declarative.Handler):

@@ -25,7 +25,7 @@ def about_session(session: Session) -> str:
 
 def chosen_by(step: StepRecord) -> str:
     if step.origin is Origin.SEED:
-        return "chance: a seed"
+        return "random (seed)"
     if step.exploration is None:
         return f"the {step.origin}"
     explored = round(100 * step.exploration)
@@ -34,7 +34,7 @@ def chosen_by(step: StepRecord) -> str:
 
 def expected(step: StepRecord) -> str:
     if step.expected is None or step.uncertainty is None:
-        return "nothing: the model was not asked"
+        return "no prediction yet"
     return with_error(step.expected, step.uncertainty, step.scalarizer.unit)
 
 
@@ -48,7 +48,7 @@ def read(step: StepRecord) -> str:
 def shown(reading: Reading) -> str:
     """A reading, or why there is none."""
     if not math.isfinite(reading.value):
-        return f"no number: {reading.reason}" if reading.reason else "no number"
+        return f"undefined: {reading.reason}" if reading.reason else "undefined"
     return with_error(reading.value, reading.sigma, reading.unit)
 
 
@@ -56,7 +56,7 @@ def intervals(standardized_errors: FloatArray) -> str:
     """How often the model was right so far."""
     asked = int(numpy.isfinite(standardized_errors).sum())
     if not asked:
-        return "the model was not asked yet"
+        return "no predictions yet"
     once, twice = 100 * empirical_coverage(standardized_errors, numpy.array([1.0, 2.0]))
     return f"{once:.0f} % of {asked} within 1 sigma, {twice:.0f} % within 2"
 

@@ -24,8 +24,8 @@ def build_view() -> Declarative.UIDescriptionResult:
             u,
             "scalarizer",
             "Maps",
-            "The maps as they were or, of another scalarizer, as they would have been after this step if it had driven "
-            "the run: a model learns from what it read of the same patterns.",
+            "The maps as recorded or, of another scalarizer, as they would have been after this step if the run had "
+            "optimized it: a model learns from what it read of the same patterns.",
             enabled="is_open",
         ),
         _text(u, "maps", 2, "Whose maps are shown, and of when."),
@@ -33,7 +33,7 @@ def build_view() -> Declarative.UIDescriptionResult:
             u,
             "model",
             2,
-            "Which part of the model explained the readings, and by what factor its intervals were widened.",
+            "Which part of the model explained the readings, and by what factor its error bars were widened.",
         ),
         *_step(u),
         u.create_stretch(),

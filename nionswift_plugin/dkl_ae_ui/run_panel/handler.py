@@ -333,7 +333,7 @@ class Handler(Declarative.Handler):
         if not event.after_run:
             self._tell(f"The run follows {label} now.")
         elif event.maps is None:
-            self._tell(f"The run read too little of {label} for maps: start a run that it drives.")
+            self._tell(f"The run read too little of {label} for maps: start a run that optimizes it.")
         else:
             self._tell(f"{label} as the last run read it: its maps are in the run's group.")
         if event.after_run and self._run is not None:
@@ -402,7 +402,7 @@ class Handler(Declarative.Handler):
     def _look_for_unfinished(self) -> None:
         found = self._unfinished = last_unfinished(self._window)
         self.session_text.value = (
-            f"{found.title}: {found.measured} of {found.points} points" if found is not None else "none to go on with"
+            f"{found.title}: {found.measured} of {found.points} points" if found is not None else "no unfinished run"
         )
 
     def _enable(self) -> None:
@@ -441,5 +441,5 @@ def _objective_of(settings: ObjectiveSettings) -> tuple[str, str, float | None]:
 
 def _shown(reading: Reading) -> str:
     if not math.isfinite(reading.value):
-        return "no number"
+        return "undefined"
     return wording.with_error(reading.value, reading.sigma, reading.unit)

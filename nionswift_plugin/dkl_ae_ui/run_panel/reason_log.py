@@ -24,7 +24,7 @@ class ReasonLog:
     def news(self, readings: Mapping[str, Reading], driver: str) -> str:
         """A sentence that was not told before, of the driving scalarizer or of one of the user's own; else empty.
 
-        Sentences that differ in numbers alone are one. The built-in scalarizers that do not drive have no number at
+        Sentences that differ in numbers alone are one. The built-in scalarizers that are not optimized are undefined at
         many a place, where there is no diffraction say, and are not told.
         """
         for name in (driver, *(name for name in readings if name not in SCALARIZERS)):
