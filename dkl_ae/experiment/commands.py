@@ -17,7 +17,17 @@ from dkl_ae.settings import Plan, changed
 
 @dataclasses.dataclass(frozen=True)
 class ChangeObjective:
-    """Optimize another reading, or towards another goal: a new model learns from the readings that were logged."""
+    """Optimize another reading, or towards another goal: a new model learns from the readings that were logged.
+
+    Attributes
+    ----------
+    scalarizer : str
+        Its name.
+    goal : str
+        "largest", "smallest" or "value".
+    goal_value : float
+        The value that is looked for, in the scalarizer's unit; counts for the goal "value" alone.
+    """
 
     scalarizer: str
     goal: str

@@ -19,6 +19,17 @@ from dkl_ae.settings import LARGEST, SMALLEST, VALUE, ObjectiveSettings, Plan
 class Objective:
     """The reading that is optimized, and towards what.
 
+    Attributes
+    ----------
+    scalarizer : Scalarizer
+        What is optimized.
+    goal : str
+        "largest", "smallest" or "value".
+    goal_value : float
+        The value that is looked for, in the scalarizer's unit.
+
+    Notes
+    -----
     The utility is a weighted sum of the modelled numbers, or minus their distance from a target. An angle is modelled
     by its cosine and sine: its utility is the cosine of its difference from the angle that is looked for.
     """

@@ -12,21 +12,40 @@ from dkl_ae.records import Position, Survey
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frame:
-    """One exposure of the camera."""
+    """One exposure of the camera.
+
+    Attributes
+    ----------
+    pattern : ndarray, shape (ky, kx)
+        Counts, of the type that the camera gives.
+    mrad_per_pixel : tuple of float
+        Along ky and kx.
+    counts_per_electron : float
+        Gain of the camera.
+    position_read_back : Position
+        Where the microscope says that the probe was.
+    exposure_s : float
+        In seconds.
+    time : float
+        Seconds since the epoch at the end of the exposure.
+    """
 
     pattern: numpy.typing.NDArray[typing.Any]
-    """Shape (ky, kx), counts."""
     mrad_per_pixel: tuple[float, float]
-    """Along ky and kx."""
     counts_per_electron: float
     position_read_back: Position
     exposure_s: float
     time: float
-    """Seconds since the epoch at the end of the exposure."""
 
 
 class Instrument(typing.Protocol):
-    """A microscope, simulated or real. Every method may raise InstrumentError."""
+    """What a run needs of a microscope, simulated or real: a class with these methods is one.
+
+    Raises
+    ------
+    InstrumentError
+        By every method, when the microscope cannot do what is asked.
+    """
 
     def prepare(self) -> None:
         """Stop what is running, remember how the scan and camera were left, and blank the beam."""

@@ -13,12 +13,18 @@ from dkl_ae.records import FloatArray, IntArray
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Posterior:
-    """ObjectivePosterior about the noise-free reading at every candidate, in the reading's unit."""
+    """What is known of the noise-free reading at every candidate, in the reading's unit.
+
+    Attributes
+    ----------
+    mean : ndarray of float, shape (candidates,)
+        The prediction.
+    sigma : ndarray of float, shape (candidates,)
+        One standard deviation, without measurement noise.
+    """
 
     mean: FloatArray
-    """Shape (candidates,)."""
     sigma: FloatArray
-    """Shape (candidates,): one standard deviation, without measurement noise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +50,16 @@ class Surrogate(typing.Protocol):
     """Learns from what was measured; knows the patches of all candidates from the start."""
 
     def fit(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> None:
-        """Replace all data by these measurements, each array of shape (n,), and learn from them.
+        """Replace all data by these measurements, and learn from them.
 
-        sigmas are the known one-sigma errors of the values, in the same unit.
+        Parameters
+        ----------
+        candidates : ndarray of int, shape (n,)
+            What was measured.
+        values : ndarray of float, shape (n,)
+            What was read there.
+        sigmas : ndarray of float, shape (n,)
+            The known one-sigma errors of the values, in the same unit.
         """
 
     def predict(self) -> Posterior:

@@ -200,15 +200,36 @@ def find_reference(
     the camera counts where no electron comes is its dark level, unless a dark pattern is given; how that scatters is
     its read noise. Pixels that stand out from all their neighbours are bad.
 
-    pattern: shape (ky, kx), counts.
-    exposures: how many patterns this is the mean of.
-    vacuum: whether nothing scatters the beam; else what is far from the disc may be electrons, and tells nothing of the
+    Parameters
+    ----------
+    pattern : array_like, shape (ky, kx)
+        Counts.
+    mrad_per_pixel : tuple of float
+        Along ky and kx.
+    counts_per_electron : float
+        Gain of the camera.
+    exposures : int
+        How many patterns this is the mean of.
+    vacuum : bool
+        Whether nothing scatters the beam; else what is far from the disc may be electrons, and tells nothing of the
         camera.
-    mask: inner and outer radius of the ring in which the centre of mass is taken, in disc radii.
-    dark: counts without a beam, shape (ky, kx) or ().
-    bad_pixels: shape (ky, kx), true where they are known to be bad; others are looked for all the same.
+    dark : array_like, shape (ky, kx) or (), or None
+        Counts without a beam.
+    bad_pixels : ndarray of bool, shape (ky, kx), or None
+        True where they are known to be bad; others are looked for all the same.
+    mask : tuple of float
+        Inner and outer radius of the ring in which the centre of mass is taken, in disc radii.
+    geometry : DetectorGeometry or None
+        How the detector lies over the scan; None for along it.
 
-    Raises UserError when the pattern holds no beam.
+    Returns
+    -------
+    Reference
+
+    Raises
+    ------
+    UserError
+        When the pattern holds no beam.
     """
     counts = numpy.asarray(pattern, numpy.float64)
     bad = ~numpy.isfinite(counts) | (False if bad_pixels is None else bad_pixels)

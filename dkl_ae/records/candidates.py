@@ -43,12 +43,21 @@ class Patches:
 
     A candidate is a pixel whose window lies inside the survey. Candidates are numbered row by row.
 
-    Raises UserError when the size is not a positive odd number, or the survey is smaller than one patch.
+    Attributes
+    ----------
+    survey : Survey
+        The patches are views of it.
+    size : int
+        Side in pixels, odd: an even window would sit half a pixel off its candidate.
+
+    Raises
+    ------
+    UserError
+        When the size is not a positive odd number, or the survey is smaller than one patch.
     """
 
     survey: Survey
     size: int
-    """Side in pixels, odd: an even window would sit half a pixel off its candidate."""
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -104,12 +113,24 @@ class Patches:
         return distances
 
     def pixel(self, candidate: int) -> tuple[int, int]:
-        """Row and column, in the survey, of a candidate."""
+        """The survey pixel of a candidate.
+
+        Returns
+        -------
+        row, column : int
+            From 0.
+        """
         row, column = divmod(candidate, self.grid[1])
         return row + self.size // 2, column + self.size // 2
 
     def candidate(self, row: int, column: int) -> int:
-        """The candidate of a survey pixel; raises UserError when its patch would leave the survey."""
+        """The candidate of a survey pixel.
+
+        Raises
+        ------
+        UserError
+            When its patch would leave the survey.
+        """
         margin = self.size // 2
         rows, columns = self.grid
         if not (0 <= row - margin < rows and 0 <= column - margin < columns):
@@ -126,7 +147,17 @@ class Patches:
         return image[margin : margin + rows, margin : margin + columns]
 
     def to_map(self, values: numpy.typing.ArrayLike) -> FloatArray:
-        """Lay out one value for each candidate as a map of the survey's shape, NaN in the margin."""
+        """Lay out one value for each candidate as a map.
+
+        Parameters
+        ----------
+        values : array_like, shape (candidates,)
+
+        Returns
+        -------
+        ndarray of float, shape (H, W)
+            NaN in the margin, where no patch fits.
+        """
         image = numpy.full(self.survey.shape, numpy.nan)
         self.inside(image)[...] = numpy.reshape(numpy.asarray(values, numpy.float64), self.grid)
         return image

@@ -16,7 +16,13 @@ class Origin(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """A probe position as a fraction of the survey: 0 is its top or left edge, 1 its bottom or right edge."""
+    """A probe position.
+
+    Attributes
+    ----------
+    y, x : float
+        As fractions of the survey: 0 is its top or left edge, 1 its bottom or right edge.
+    """
 
     y: float
     x: float
@@ -24,50 +30,85 @@ class Position:
 
 @dataclasses.dataclass(frozen=True)
 class Proposal:
-    """Where to measure next, and why."""
+    """Where to measure next, and why.
+
+    Attributes
+    ----------
+    candidate : int
+        Index into the candidates of the run's patches.
+    row, column : int
+        Survey pixel of the candidate.
+    origin : Origin
+        Who chose it.
+    score : float or None
+        Value of the acquisition function; None for a seed, and so are the others.
+    expected : float or None
+        What the model expected to read there, in the unit of the optimized scalarizer.
+    uncertainty : float or None
+        Standard deviation of `expected`.
+    exploration : float or None
+        Which share of its attraction is that little is known there, rather than that much is expected: 0 to 1.
+    """
 
     candidate: int
-    """Index into the candidates of the run's patches."""
     row: int
     column: int
-    """Survey pixel of the candidate."""
     origin: Origin
     score: float | None = None
-    """Value of the acquisition function; None for a seed, and so are the others."""
     expected: float | None = None
-    """What the model expected to read there, in the driving scalarizer's unit."""
     uncertainty: float | None = None
-    """Its standard deviation."""
     exploration: float | None = None
-    """Which share of its attraction is that little is known there, rather than that much is expected: 0 to 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """A physical number computed from one pattern."""
+    """A physical number computed from one pattern.
+
+    Attributes
+    ----------
+    value : float
+        NaN where it is undefined.
+    sigma : float
+        One standard deviation, from counting statistics, in the unit of the value.
+    unit : str
+        Empty for a number without one.
+    reason : str
+        Why the value is undefined, in one sentence; else empty.
+    """
 
     value: float
     sigma: float
-    """One standard deviation, from counting statistics, in the unit of the value."""
     unit: str
     reason: str = ""
-    """Why the value is undefined (NaN), in one sentence; empty where it is a number."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """A proposal carried out."""
+    """A proposal carried out.
+
+    Attributes
+    ----------
+    proposal : Proposal
+        What was asked for.
+    position_asked, position_read_back : Position
+        Where the probe was sent, and where the microscope says that it was.
+    readings : mapping of str to Reading
+        One for each scalarizer, by the scalarizer's name.
+    electrons : float
+        Electrons that the detector counted in the pattern.
+    exposure_s : float
+        Of the pattern, in seconds.
+    time : float
+        Seconds since the epoch at the end of the exposure.
+    """
 
     proposal: Proposal
     position_asked: Position
     position_read_back: Position
     readings: Mapping[str, Reading]
-    """One reading for each scalarizer, by the scalarizer's name."""
     electrons: float
-    """Electrons that the detector counted in the pattern."""
     exposure_s: float
     time: float
-    """Seconds since the epoch at the end of the exposure."""
 
     def revised(self, readings: Mapping[str, Reading]) -> Measurement:
         """The same with some readings that became known later."""

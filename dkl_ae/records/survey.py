@@ -16,12 +16,21 @@ from dkl_ae.records.measurement import Position
 class Survey:
     """The image that spans the search space.
 
-    Raises UserError when the image is not two-dimensional, holds NaN or infinity, or is constant: nothing can
-    be learned from such a survey.
+    Attributes
+    ----------
+    image : ndarray of float, shape (H, W)
+        Of arbitrary intensity.
+    pixel_size_nm : float
+        Side of a pixel, in nm.
+
+    Raises
+    ------
+    UserError
+        When the image is not two-dimensional, holds NaN or infinity, or is constant: nothing can be learned from such
+        a survey. Also when the pixel size is not positive.
     """
 
     image: FloatArray
-    """Shape (H, W), arbitrary intensity."""
     pixel_size_nm: float
 
     def __post_init__(self) -> None:
@@ -40,15 +49,33 @@ class Survey:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
         return self.image.shape[0], self.image.shape[1]
 
     def position(self, row: int, column: int) -> Position:
-        """The centre of a pixel as a fraction of the survey."""
+        """The centre of a pixel.
+
+        Parameters
+        ----------
+        row, column : int
+            The pixel, from 0.
+
+        Returns
+        -------
+        Position
+            As a fraction of the survey.
+        """
         height, width = self.shape
         return Position(y=(row + 0.5) / height, x=(column + 0.5) / width)
 
     def offset_nm(self, position: Position) -> tuple[float, float]:
-        """How far below and to the right of the survey's centre a position is; users count from there."""
+        """How far a position is from the survey's centre, from where users count.
+
+        Returns
+        -------
+        y_nm, x_nm : float
+            How far below it and to its right, in nm.
+        """
         height, width = (side * self.pixel_size_nm for side in self.shape)
         return (position.y - 0.5) * height, (position.x - 0.5) * width
 

@@ -32,28 +32,46 @@ class ScalarizerResult:
 
 @dataclasses.dataclass(frozen=True)
 class Scalarizer:
-    """One way of reducing a pattern to a number."""
+    """One way of reducing a pattern to a number.
+
+    Attributes
+    ----------
+    name : str
+        Public name, used in files, in expressions and on the command line.
+    label : str
+        Name for people.
+    unit : str
+        Of the readings; empty for numbers without one.
+    description : str
+        One sentence.
+    evaluate : callable
+        `Patterns` -> `ScalarizerResult`.
+    symmetry : Symmetry
+        What it does when the specimen is turned or mirrored; of an angle, what its cosine does.
+    circular : bool
+        True for an angle in radian, whose values -pi and pi are the same.
+    excess : callable or None
+        Value and sigma -> by how much counting noise raises the value on average; None where it does not.
+    needs_cross : bool
+        True where four more exposures are needed, at the ends of a cross around the position.
+    source_file : str
+        The user's own file or package that it comes from; empty for one of this package.
+    """
 
     name: str
-    """Public name, used in files, in expressions and on the command line."""
     label: str
-    """Name for people."""
     unit: str
     description: str
     evaluate: Callable[[Patterns], ScalarizerResult]
     symmetry: Symmetry = Symmetry.NONE
-    """What it does when the specimen is turned or mirrored; of an angle, what its cosine does."""
     circular: bool = False
-    """True for an angle in radian, whose values -pi and pi are the same."""
     excess: Callable[[FloatArray, FloatArray], FloatArray] | None = None
-    """Value and sigma -> by how much counting noise raises the value on average; None where it does not."""
     needs_cross: bool = False
-    """True where four more exposures are needed, at the ends of a cross around the place."""
     source_file: str = ""
-    """The user's own file or package that it comes from; empty for one of this package."""
 
     @property
     def title(self) -> str:
+        """Label and unit."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def without_excess(self, value: FloatArray, sigma: FloatArray) -> FloatArray:

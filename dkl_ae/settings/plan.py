@@ -272,7 +272,30 @@ class DeviceSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Every setting of a run. Raises UserError, one sentence, for settings that cannot work."""
+    """Every setting of a run, in groups; `make_plan` makes one by the settings' keys.
+
+    Attributes
+    ----------
+    objective : ObjectiveSettings
+        What the run looks for.
+    search : SearchSettings
+        Where the run measures, and how often.
+    model : ModelSettings
+        What learns.
+    exposure : ExposureSettings
+        How each pattern is exposed.
+    reference : ReferenceSettings
+        Where the beam is taken for undeflected.
+    detector : DetectorSettings
+        How the detector lies over the scan, and which part of it is read.
+    devices : DeviceSettings
+        What is driven, in Swift.
+
+    Raises
+    ------
+    UserError
+        For settings that cannot work.
+    """
 
     objective: ObjectiveSettings = dataclasses.field(default_factory=ObjectiveSettings)
     search: SearchSettings = dataclasses.field(default_factory=SearchSettings)
@@ -334,9 +357,21 @@ SETTINGS: typing.Final[Mapping[str, Setting]] = {
 
 
 def make_plan(**values: Value) -> Plan:
-    """The plan with these values, by the settings' keys; what is missing has its default.
+    """The plan with these values; what is missing has its default.
 
-    Raises UserError, one sentence, for a setting that there is not, and for one that cannot work.
+    Parameters
+    ----------
+    **values
+        By the settings' keys, such as ``patch_size=13``; `SETTINGS` has them all, with unit and help.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    UserError
+        For a setting that there is not, and for one that cannot work.
     """
     return changed(Plan(), **values)
 
