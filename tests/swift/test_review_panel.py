@@ -107,7 +107,7 @@ def choose_maps(handler: Any, scalarizer: str) -> None:
 
 
 def assert_maps(context: Any, view: Any) -> None:
-    margin = QUICK_PLAN.patch_size // 2
+    margin = QUICK_PLAN.search.patch_size // 2
     for name in MAPS:
         expected = getattr(view.maps, name)[margin:-margin, margin:-margin].astype(numpy.float32)
         numpy.testing.assert_array_equal(shown(context)[name].data, expected)
