@@ -25,7 +25,20 @@ def open_session(file: pathlib.Path) -> Session:
 
     Of a file that was cut off, all that it still holds is there, and `Session.losses` says what is not.
 
-    Raises UserError, one sentence, for what is no session.
+    Parameters
+    ----------
+    file : pathlib.Path
+        Of any version up to the present one.
+
+    Returns
+    -------
+    Session
+        A context manager that lets go of the file.
+
+    Raises
+    ------
+    UserError
+        For what is no session, or one of a newer version.
     """
     opened, length = open_torn(file)
     try:
@@ -66,7 +79,7 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
     complete = min(*map(len, steps.values()), count)
     steps = {name: column[:complete] for name, column in steps.items()}
     map_count = min(surviving.images(f"maps/{name}") for name in MAPS)
-    loss = f"{file.name} is cut off: {count} of {written} measurements are left of it."
+    loss = f"{file.name} is cut off: {count} of {written} measurements are recovered."
     return Session(
         file=file,
         version=version,
