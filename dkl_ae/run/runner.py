@@ -107,6 +107,11 @@ class Runner:
     def resume(self) -> None:
         self._controls.resume()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the run is paused, or will be after the exposure under way."""
+        return self._controls.is_held
+
     def stop(self) -> None:
         """End the run now, breaking off an exposure under way; what was measured is kept."""
         self._controls.stop()

@@ -7,6 +7,7 @@ import math
 from dkl_ae.model import ModelSummary
 from dkl_ae.records import Position, Reading, Survey
 from dkl_ae.run.events import (
+    CommandApplied,
     Dose,
     Event,
     ReferenceFound,
@@ -92,16 +93,29 @@ def news_text(event: Event, status: Status) -> str:  # noqa: PLR0911  # one for 
             return f"Running; the bright-field disc is {reference.radius_mrad:.1f} mrad."
         case StepCompleted(notices=notices):
             return notices[-1] if notices else ""
-        case RunPaused(paused=paused, reason=reason):
-            return (reason or "Paused, the beam is blanked.") if paused else "Running."
+        case CommandApplied():
+            return _command_news(event)
+        case RunPaused(paused=True, reason=reason):
+            return f"{reason} Then press Resume." if reason else "Paused, the beam is blanked."
+        case RunPaused():
+            return "Running."
         case RunResumed():
             return (
-                f"Going on after {status.number} points, on the survey of then: if the specimen has moved since, stop "
+                f"Resumed after {status.number} points, on the survey of then: if the specimen has moved since, stop "
                 "and start a new run."
             )
         case RunEnded(message=message):
             return message
     return ""
+
+
+def _command_news(event: CommandApplied) -> str:
+    if not event.after_run:
+        return f"The run now looks for {event.objective.text()}."
+    label = event.objective.scalarizer.label
+    return (
+        "" if event.maps is not None else f"The run read too little of {label} for maps: start a run that optimizes it."
+    )
 
 
 def _offset_text(offset_nm: tuple[float, float]) -> str:

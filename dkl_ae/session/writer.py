@@ -102,7 +102,7 @@ class SessionWriter:
                 self._waiting.clear()
         except (OSError, RuntimeError) as error:
             raise NotKeptError(
-                f"The session file {self.file} cannot be written ({_reason(error)}): fix this and press Resume."
+                f"The session file {self.file} cannot be written ({_reason(error)}): fix this."
             ) from error
 
     def close(self) -> None:

@@ -48,7 +48,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(open_swif
     for number in range(times):
         before = points * number // (times + 1)
         swift.wait_for_points(before + chance.randint(1, 15))
-        least = swift.evaluate("panel.points_measured")
+        least = swift.evaluate("panel.status.number")
         swift.kill()
         killed = max(session_files(tmp_path / "project"), key=lambda file: file.stat().st_mtime)
         with open_session(killed) as session:

@@ -150,7 +150,7 @@ def test_a_run_is_switched_to_an_expression_while_it_goes_on(open_swift) -> None
     assert swift.evaluate("panel.scalarizer_combo.current_item") == "Composite"
     assert swift.evaluate("panel.switch_button.enabled")
     swift.click("switch_button")
-    swift.wait_for("panel.message.value == 'The run follows Composite now.'")
+    swift.wait_for("panel.message.value == 'The run now looks for the largest Composite.'")
     swift.wait_for_points(20)
     assert swift.call(SHOW_REFERENCE) == [None, "bright-field disc, in its mask", "zero"]
     swift.screenshot("switched")

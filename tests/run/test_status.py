@@ -164,4 +164,4 @@ def test_a_run_that_is_resumed_has_measured_what_it_had_measured(tmp_path) -> No
     assert status.survey is acquired.survey
     assert isinstance(status.survey, Survey)
     assert status.reference is found.reference
-    assert news_text(resumed, status).startswith("Going on after 5 points, on the survey of then")
+    assert news_text(resumed, status).startswith("Resumed after 5 points, on the survey of then")

@@ -390,7 +390,7 @@ def test_a_full_disk_pauses_the_run_and_costs_nothing(whole, tmp_path, monkeypat
     )
     assert ended.outcome is Outcome.FINISHED
     [paused] = [event for event in events if isinstance(event, RunPaused) and event.paused]
-    assert paused.reason.endswith("run.h5 cannot be written (no space left on the disk): fix this and press Resume.")
+    assert paused.reason.endswith("run.h5 cannot be written (no space left on the disk): fix this.")
     with open_session(whole[0]) as expected, open_session(tmp_path / "run.h5") as session:
         assert path_of(session) == path_of(expected)
 

@@ -39,7 +39,7 @@ def run_to_end(context: Any, handler: Any) -> None:
 def run_to_step(context: Any, handler: Any, step: int) -> None:
     """Press Start and wait until this many points are measured."""
     handler.start_button.on_clicked()
-    pump(context, lambda: handler.points_measured >= step)
+    pump(context, lambda: handler.status.number >= step)
 
 
 def measured(context: Any) -> int:

@@ -106,7 +106,7 @@ class Swift:
 
     def wait_for_points(self, least: int, timeout_s: float = 60.0) -> None:
         """Until the panel has told of so many points of the run."""
-        self.wait_for(f"not panel.idle.value and panel.points_measured >= {least}", timeout_s)
+        self.wait_for(f"not panel.idle.value and panel.status.number >= {least}", timeout_s)
 
     def let_draw(self) -> None:
         """Until the window has done what came before: what a first turn of its events asks for, a second one draws."""

@@ -29,7 +29,7 @@ def test_a_run_finishes_and_leaves_every_item_in_one_group(finished) -> None:
     simulator, handler = finished
     assert handler.message.value == "Finished: 6 points measured."
     assert handler.progress.value == 100
-    assert re.fullmatch(r"Step 6 of 6: \S+ ± \S+ mrad", handler.step_text.value)
+    assert re.fullmatch(r"Point 6 of 6: \S+ ± \S+ mrad", handler.step_text.value)
     items = items_of(simulator)
     assert set(items) == ROLES
     (group,) = simulator.document_model.data_groups

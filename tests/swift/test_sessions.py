@@ -96,8 +96,9 @@ def test_a_full_disk_pauses_the_run_until_resume_is_pressed(simulator, open_pane
     handler = open_panel(simulator, model_points="10")
     run_to_step(simulator, handler, 4)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: real(folder)._replace(free=0))
-    pump(simulator, lambda: handler.pause_label.value == "Resume")
-    assert "cannot be written (no space left on the disk): fix this and press Resume." in handler.message.value
+    pump(simulator, lambda: handler.status.paused)
+    assert handler.pause_label.value == "Resume"
+    assert "cannot be written (no space left on the disk): fix this. Then press Resume." in handler.message.value
     assert simulator.instrument.GetVal("C_Blank") == 1.0
     monkeypatch.setattr(shutil, "disk_usage", real)
     handler.pause_button.on_clicked()

@@ -31,7 +31,7 @@ def test_a_run_is_switched_while_it_goes_on(simulator, open_panel) -> None:
     before = measured(simulator)
     assert handler.best_text.value.split("\n")[0].endswith("mrad")
     handler.switch_button.on_clicked()
-    pump(simulator, lambda: handler.message.value == "The run follows Virtual ABF now.")
+    pump(simulator, lambda: handler.message.value == "The run now looks for the smallest Virtual ABF.")
     assert not handler.switch_button.enabled
     pump(simulator, lambda: handler.idle.value)
     assert handler.message.value == "Finished: 17 points measured."
@@ -67,7 +67,7 @@ def test_a_run_that_is_switched_to_the_charge_exposes_crosses_from_there_on(simu
     run_to_step(simulator, handler, 4)
     handler.set_text("scalarizer", "charge_density")
     handler.switch_button.on_clicked()
-    pump(simulator, lambda: handler.message.value == "The run follows Charge density now.")
+    pump(simulator, lambda: handler.message.value == "The run now looks for the largest Charge density.")
     first = items_of(simulator)["maps"].metadata[METADATA_KEY]["objectives"][-1]["from_point"]
     pump(simulator, lambda: measured(simulator) >= first + 2)
     handler.stop_button.on_clicked()

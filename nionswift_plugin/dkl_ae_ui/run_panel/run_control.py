@@ -133,6 +133,11 @@ class RunControl:
     def resume(self) -> None:
         self._runner.resume()
 
+    @property
+    def is_held(self) -> bool:
+        """See `Runner.is_held`."""
+        return self._runner.is_held
+
     def stop(self) -> None:
         self._runner.stop()
 

@@ -71,7 +71,7 @@ def _state(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
         state_row(u, "Progress", "step", "Points measured so far, seeds included, and the latest reading."),
         state_row(
             u,
-            "Time per step",
+            "Time per point",
             "time",
             "Measuring: move, expose, read out, scalarize. Model: retrain, predict, choose.",
         ),
