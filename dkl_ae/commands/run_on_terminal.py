@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
-import math
 import threading
 import typing
 from collections.abc import Mapping
@@ -21,9 +20,13 @@ from dkl_ae.run import (
     PointMeasured,
     Runner,
     RunPaused,
-    RunResumed,
     StepCompleted,
     SurveyAcquired,
+    begun,
+    folded,
+    position_text,
+    progress_text,
+    reading_text,
 )
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session import Session, SessionWriter, open_session
@@ -48,7 +51,7 @@ def carry_out(
     status."""
     # Warnings are of what the terminal shows anyway.
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    shown = _Shown(plan, terminal)
+    shown = _Shown(plan, scalarizers, terminal)
     runner = Runner(instrument, plan, shown, scalarizers=scalarizers, recorder=session, interrupted=interrupted)
     shown.go_on = runner.resume
     # Ctrl-C interrupts the main thread, and would break a run in it off at any place.
@@ -72,57 +75,47 @@ def carry_out(
 class _Shown:
     """Shows a run's events as they come."""
 
-    def __init__(self, plan: Plan, terminal: Terminal) -> None:
+    def __init__(self, plan: Plan, scalarizers: Mapping[str, Scalarizer], terminal: Terminal) -> None:
         self.is_kept = False
         """Whether there is anything in the session's file."""
         self.go_on: typing.Callable[[], None] = lambda: None
         """Ends a pause."""
-        self._plan = plan
+        self._status = begun(plan, scalarizers)
         self._terminal = terminal
         self._notices: set[str] = set()
         self._trouble = ""
         """Why the session file could not be written, until it is written again."""
-        self._waits = False
 
     def __call__(self, event: Event) -> None:
+        self._status = folded(self._status, event)
         if isinstance(event, RunPaused):
-            self._show_trouble(event)
+            self._show_trouble()
             return
         # A run that is stopped while it waits tells its last events without having kept them.
-        if self._trouble and not self._waits:
+        if self._trouble and not self._status.paused:
             self._terminal.say("The session file is written again: the run goes on.")
             self._trouble = ""
         match event:
             case SurveyAcquired():
-                self.is_kept = not self._waits
-            case RunResumed(plan=plan):
-                self._plan = plan
+                self.is_kept = not self._status.paused
             case PointMeasured():
-                self._show_reading(event)
+                self._terminal.show_progress(int(100 * self._status.fraction), progress_text(self._status))
             case StepCompleted(notices=notices):
                 for notice in sorted(set(notices) - self._notices):
                     self._terminal.say(f"\n{notice}")
                 self._notices.update(notices)
 
-    def _show_trouble(self, event: RunPaused) -> None:
+    def _show_trouble(self) -> None:
         """The run pauses by itself only, while its session cannot be written."""
-        self._waits = event.paused
-        if not event.paused:
+        if not self._status.paused:
             return
-        if event.reason != self._trouble:
-            self._terminal.say(f"\n{event.reason} It is tried again every {RETRY_S:g} s; Ctrl-C stops the run.")
-            self._trouble = event.reason
+        reason = self._status.pause_reason
+        if reason != self._trouble:
+            self._terminal.say(f"\n{reason} It is tried again every {RETRY_S:g} s; Ctrl-C stops the run.")
+            self._trouble = reason
         again = threading.Timer(RETRY_S, self.go_on)
         again.daemon = True
         again.start()
-
-    def _show_reading(self, event: PointMeasured) -> None:
-        reading = event.measurement.readings[self._plan.objective.scalarizer]
-        number = f"{reading.value:.4g} {reading.unit}" if math.isfinite(reading.value) else "undefined"
-        points = self._plan.search.points
-        self._terminal.show_progress(
-            100 * event.number // points, f"{event.number} of {points}: {self._plan.objective.scalarizer} {number}"
-        )
 
 
 def _told(session: Session) -> list[str]:
@@ -137,14 +130,11 @@ def _best_places(session: Session) -> list[str]:
     utility = numpy.array([objective.utility(float(value)) for value in scalarizer.without_excess(values, sigmas)])
     # What is undefined comes last.
     best = numpy.argsort(-utility, kind="stable")[: min(_BEST, numpy.count_nonzero(numpy.isfinite(utility)))]
-    lines = [f"Best positions for {objective.text()}:"]
+    lines = [f"Best positions for {objective.text()}, from the survey's centre:"]
     for index in best:
-        y, x = (
-            session.columns[f"read_back_{axis}"][index] * side * session.survey.pixel_size_nm
-            for axis, side in zip("yx", session.survey.shape, strict=True)
-        )
-        reading = f"{values[index]:.4g} ± {sigmas[index]:.2g} {scalarizer.unit}".rstrip()
-        lines.append(f"  y {y:.3f} nm, x {x:.3f} nm: {reading} (step {index + 1})")
+        measurement = session.measurement(int(index))
+        position = position_text(session.survey, measurement.position_read_back)
+        lines.append(f"  {position}: {reading_text(measurement.readings[scalarizer.name])} (point {index + 1})")
     return lines
 
 

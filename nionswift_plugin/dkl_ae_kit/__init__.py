@@ -9,7 +9,6 @@ from nionswift_plugin.dkl_ae_kit.ids import (
 )
 from nionswift_plugin.dkl_ae_kit.number_field import NumberField
 from nionswift_plugin.dkl_ae_kit.panels import HandlerPanel, PanelKind
-from nionswift_plugin.dkl_ae_kit.texts import with_error
 from nionswift_plugin.dkl_ae_kit.window_tasks import Task, WindowTasks
 from nionswift_plugin.dkl_ae_kit.workspaces import shown_workspace
 
@@ -25,5 +24,4 @@ __all__ = [
     "Task",
     "WindowTasks",
     "shown_workspace",
-    "with_error",
 ]

@@ -118,17 +118,19 @@ def test_it_tells_what_it_reads_and_what_came_of_it(recording, tmp_path, capsys)
         values, sigmas = opened.readings["abf"]
         places = [(m.proposal.row, m.proposal.column) for m in opened.measurements]
     assert [line.partition(" % ")[2] for line in progress] == [
-        f"{step} of 5: abf {value:.4g} fraction of the beam" for step, value in enumerate(values, 1)
+        f"Point {number} of 5: {value:.4g} ± {sigma:.2g} fraction of the beam"
+        for number, (value, sigma) in enumerate(zip(values, sigmas, strict=True), 1)
     ]
     assert (empty, outcome, head) == (
         "",
         "Finished: 5 points measured.",
-        "Best positions for the smallest Virtual ABF:",
+        "Best positions for the smallest Virtual ABF, from the survey's centre:",
     )
     for line, index in zip(lines[9:14], numpy.argsort(values), strict=True):
-        y, x = (0.02 * (place + 0.5) for place in places[index])
+        # Of a survey of 24 x 24 pixels, from its centre.
+        y, x = (0.02 * (place + 0.5 - 12) for place in places[index])
         reading = f"{values[index]:.4g} ± {sigmas[index]:.2g} fraction of the beam"
-        assert line == f"  y {y:.3f} nm, x {x:.3f} nm: {reading} (step {index + 1})"
+        assert line == f"  x {x:.3f}, y {y:.3f} nm: {reading} (point {index + 1})"
     # 576 pixels at 40 us, four patterns for the reference and five measured, 10 ms each.
     assert lines[14:] == [
         "Dose: 0.113 s of beam (2.11e+07 electrons), survey and reference included; a scan of all 24 x 24 places takes "

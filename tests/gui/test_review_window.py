@@ -25,7 +25,7 @@ result = [place.x, place.y]
 """
 
 PATTERN = """
-item = next(i for i in window.document_model.data_items if i.title.startswith("Pattern of step"))
+item = next(i for i in window.document_model.data_items if i.title.startswith("Pattern of point"))
 result = [item.title, item.data.tolist()]
 """
 
@@ -66,13 +66,13 @@ def test_a_saved_session_is_gone_through_with_the_mouse(open_swift, tmp_path) ->
 
     y, x = ((place + 0.5) * enlargement for place in (proposal.row, proposal.column))
     swift.click_at(*swift.call(f"y, x = {y}, {x}\n{PLACE_ON_THE_PATH}"))
-    swift.wait_for(f"{REVIEW}.pattern_text.value.startswith('of step 3: ')")
-    wait_until(lambda: swift.call(PATTERN) == ["Pattern of step 3", pattern], "the pattern is not shown")
+    swift.wait_for(f"{REVIEW}.pattern_text.value.startswith('of point 3: ')")
+    wait_until(lambda: swift.call(PATTERN) == ["Pattern of point 3", pattern], "the pattern is not shown")
     assert text(swift, "step") == f"7 of {count}"
 
     swift.choose("scalarizer_combo", 5, panel=REVIEW)
     label = swift.evaluate(f"{REVIEW}.scalarizer_labels.value[5]").split(" (")[0]
-    swift.wait_for(f"{REVIEW}.maps_text.value == 'of the largest {label}, after step 7'")
+    swift.wait_for(f"{REVIEW}.maps_text.value == 'of the largest {label}, after point 7'")
     swift.screenshot("review")
 
     swift.click("forward_button", panel=REVIEW, offset=(10, 10))  # and while it learns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pathlib
 import shutil
@@ -135,7 +136,7 @@ def test_wherever_the_slider_stands_the_items_show_what_the_session_holds(swift,
         assert expected[number - 1] == session.columns["expected"][number - 1]
         assert items["prediction"].intensity_calibration.units == scalarizer.unit
         assert handler.step_text.value == f"{number} of {session.count}"
-        assert handler.maps_text.value.endswith(f"{scalarizer.label}, after step {number}")
+        assert handler.maps_text.value.endswith(f"{scalarizer.label}, after point {number}")
     (group,) = swift.document_model.data_groups
     assert (group.title, len(group.display_items)) == (GROUP, len(ROLES))
     assert [c.units for c in items["path"].dimensional_calibrations] == ["nm", "nm"]
@@ -159,7 +160,8 @@ def test_the_panel_explains_the_step(swift, open_review, session) -> None:
     settle(swift, handler)
     assert handler.title_text.value == session.file.name
     assert handler.about_text.value == (
-        f"the largest CoM magnitude, from step {SWITCHED_AFTER + 1} the smallest Virtual ABF; 15 of 15 points; finished"
+        f"the largest CoM magnitude, from point {SWITCHED_AFTER + 1} the smallest Virtual ABF; "
+        "15 of 15 points; finished"
     )
     assert handler.chosen_text.value == "random (seed)"
     assert handler.expected_text.value == "no prediction yet"
@@ -197,7 +199,7 @@ def test_of_many_moves_of_the_slider_only_the_last_is_drawn(swift, open_review, 
     for number in (*range(1, 15), *range(14, 4, -1)):
         handler.step.value = number
     settle(swift, handler)
-    assert [title for title in drawn if title.startswith("Path")] == ["Path to step 5"]
+    assert [title for title in drawn if title.startswith("Path")] == ["Path to point 5"]
     assert len(drawn) == len(ROLES)
 
 
@@ -220,16 +222,16 @@ def test_a_click_on_a_visited_point_shows_its_pattern(swift, open_review, sessio
     assert click("path", 4)
     settle(swift, handler)
     numpy.testing.assert_array_equal(items["pattern"].data, session.pattern(3))
-    assert items["pattern"].title == "Pattern of step 4"
-    assert handler.pattern_text.value.startswith("of step 4: ")
+    assert items["pattern"].title == "Pattern of point 4"
+    assert handler.pattern_text.value.startswith("of point 4: ")
     assert handler.step.value == 12
     for name in MAPS:
         numpy.testing.assert_array_equal(items[name].data, maps[name])
     assert (items["path"].data == PICKED_COLOUR).all(axis=-1).any()
     assert not click("prediction", 5), "only the path is clicked for patterns"
     choose_maps(handler, "bf")
-    pump(swift, lambda: handler.maps_text.value == "of the smallest Virtual BF, after step 12")
-    assert items["pattern"].title == "Pattern of step 4"
+    pump(swift, lambda: handler.maps_text.value == "of the smallest Virtual BF, after point 12")
+    assert items["pattern"].title == "Pattern of point 4"
     handler.go_to(11)
     settle(swift, handler)
     numpy.testing.assert_array_equal(items["pattern"].data, session.pattern(10))
@@ -243,10 +245,10 @@ def test_another_scalarizers_maps_are_shown_when_they_are_learned(
     handler.go_to(9)
     settle(swift, handler)
     choose_maps(handler, "bf")
-    pump(swift, lambda: handler.maps_text.value == "of the largest Virtual BF, after step 9")
+    pump(swift, lambda: handler.maps_text.value == "of the largest Virtual BF, after point 9")
     settle(swift, handler)
     assert_maps(swift, counterfactual_view(session, 9, "bf", NearestNeighbour))
-    assert shown(swift)["prediction"].title == "Prediction of Virtual BF, step 9"
+    assert shown(swift)["prediction"].title == "Prediction of Virtual BF, point 9"
     assert handler.model_text.value.startswith("Model: Error bars x ")
     assert shown(swift)["prediction"].intensity_calibration.units == "fraction of the beam"
     numpy.testing.assert_array_equal(shown(swift)["readings"].data[0], session.readings["bf"][0])
@@ -278,9 +280,9 @@ def test_only_the_last_question_is_answered_and_closing_does_not_wait_for_it(
     for number in (7, 8, 9, 10):
         handler.go_to(number)
         settle(swift, handler)
-        assert handler.maps_text.value == f"Learning what Virtual BF would have said after step {number}..."
+        assert handler.maps_text.value == f"Learning what Virtual BF would have said after point {number}..."
     go_on.set()
-    pump(swift, lambda: handler.maps_text.value.endswith("after step 10"))
+    pump(swift, lambda: handler.maps_text.value.endswith("after point 10"))
     assert asked == [session.count, 10]
     go_on.clear()
     handler.go_to(12)
@@ -349,7 +351,7 @@ def test_a_pattern_that_cannot_be_read_any_more_does_not_hide_the_others(swift, 
     handler = open_review(swift)
     handler.open_file(rotten)
     settle(swift, handler)
-    assert handler.message_text.value.startswith("This step cannot be shown (OSError: ")
+    assert handler.message_text.value.startswith("This point cannot be shown (OSError: ")
     handler.go_to(8)
     settle(swift, handler)
     numpy.testing.assert_array_equal(shown(swift)["pattern"].data, session.pattern(7))
@@ -438,7 +440,7 @@ def test_the_run_of_a_selected_data_item_is_compared_with_its_session(simulator,
     handler.open_selected_button.on_clicked()
     pump(simulator, lambda: "differ" in handler.message_text.value)
     assert handler.message_text.value == (
-        "The project and the session differ in steps 2 and 5: trust the session, which was written first."
+        "The project and the session differ in points 2 and 5: trust the session, which was written first."
     )
 
     file = pathlib.Path(items["path"].metadata[METADATA_KEY]["session"])
@@ -478,13 +480,17 @@ def test_the_dialogs_lead_to_a_session_and_to_its_report(swift, open_review, ses
     ("kept", "differing", "sentence"),
     [
         (9, (), "The project holds the same 9 measurements as the session."),
-        (9, (4,), "The project and the session differ in step 4: trust the session, which was written first."),
-        (9, (2, 5), "The project and the session differ in steps 2 and 5: trust the session, which was written first."),
+        (9, (4,), "The project and the session differ in point 4: trust the session, which was written first."),
+        (
+            9,
+            (2, 5),
+            "The project and the session differ in points 2 and 5: trust the session, which was written first.",
+        ),
         (7, (), "The project holds 7 measurements of this run and the session 9; those in both are the same."),
         (
             11,
             (1, 2, 3, 5, 7, 8),
-            "The project holds 11 measurements of this run and the session 9, and they differ in steps 1, 2, 3, 5 and "
+            "The project holds 11 measurements of this run and the session 9, and they differ in points 1, 2, 3, 5 and "
             "2 more: trust the session, which was written first.",
         ),
     ],
@@ -493,8 +499,9 @@ def test_whether_the_project_agrees_is_one_sentence(kept, differing, sentence) -
     assert texts.agreement(kept, 9, differing) == sentence
 
 
-def test_a_reading_that_is_no_number_says_why() -> None:
-    assert texts.shown(Reading(float("nan"), float("nan"), "mrad", "no disc: expose longer.")).endswith(
-        "expose longer."
-    )
-    assert texts.shown(Reading(float("nan"), float("nan"), "mrad")) == "undefined"
+def test_a_reading_that_is_undefined_says_why(session) -> None:
+    undefined = Reading(float("nan"), float("nan"), "mrad", "no disc: expose longer.")
+    sentence = "undefined (no disc: expose longer)"
+    step = dataclasses.replace(step_record(session, 1), reading=undefined, standardized_error=None)
+    assert texts.read(step) == sentence
+    assert texts.pattern(step) == f"of point 1: {sentence}"

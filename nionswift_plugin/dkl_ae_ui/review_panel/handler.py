@@ -1,4 +1,4 @@
-"""The panel "Automated Experiment Review": a saved session, step by step, without a microscope."""
+"""The panel "Automated Experiment Review": a saved session, point by point, without a microscope."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nion.utils import Geometry, Model
 
 from dkl_ae.analysis import nearest_step, step_record
 from dkl_ae.records import FloatArray, UserError, sentence_of
+from dkl_ae.run import dose_text
 from dkl_ae.session import SUFFIX, Session, open_session
 from nionswift_plugin.dkl_ae_kit import WindowTasks
-from nionswift_plugin.dkl_ae_kit import texts as wording
 from nionswift_plugin.dkl_ae_ui.project.session_files import sessions_folder
 from nionswift_plugin.dkl_ae_ui.review_panel import texts
 from nionswift_plugin.dkl_ae_ui.review_panel.displays import Displays
@@ -27,7 +27,7 @@ from nionswift_plugin.dkl_ae_ui.review_panel.reporting import report
 from nionswift_plugin.dkl_ae_ui.review_panel.view import build_view
 
 _SESSION_FILES = f"Sessions (*{SUFFIX});;All files (*.*)"
-_AS_IT_WAS = "As recorded"
+_AS_RECORDED = "As recorded"
 
 
 class Handler(Declarative.Handler):
@@ -55,12 +55,12 @@ class Handler(Declarative.Handler):
         self.is_open = Model.PropertyModel[bool](False)
         self.step = Model.PropertyModel[int](1)
         self.step.on_value_changed = lambda number: self._step_changed()
-        self.scalarizer_labels = Model.PropertyModel[list[str]]([_AS_IT_WAS])
+        self.scalarizer_labels = Model.PropertyModel[list[str]]([_AS_RECORDED])
         self.scalarizer_index = Model.PropertyModel[int](0)
         self.scalarizer_index.on_value_changed = lambda index: self._request_maps()
         self.title_text = Model.PropertyModel[str]("")
         self.about_text = Model.PropertyModel[str]("")
-        self.message_text = Model.PropertyModel[str]("Open the session of a run to go through its steps.")
+        self.message_text = Model.PropertyModel[str]("Open the session of a run to go through its points.")
         self.step_text = Model.PropertyModel[str]("")
         self.maps_text = Model.PropertyModel[str]("")
         self.chosen_text = Model.PropertyModel[str]("")
@@ -117,7 +117,7 @@ class Handler(Declarative.Handler):
         self.title_text.value = session.title or session.file.name
         self.about_text.value = texts.about_session(session)
         self._tell(" ".join(session.losses))
-        self.scalarizer_labels.value = [_AS_IT_WAS, *(s.title for s in session.scalarizers.values())]
+        self.scalarizer_labels.value = [_AS_RECORDED, *(s.title for s in session.scalarizers.values())]
         self.scalarizer_index.value = 0
         self.step_slider.maximum = session.count
         self.step.value = session.count
@@ -237,7 +237,7 @@ class Handler(Declarative.Handler):
         self.expected_text.value = texts.expected(step)
         self.read_text.value = texts.read(step)
         self.intervals_text.value = texts.intervals(standardized_errors[: step.number])
-        self.dose_text.value = wording.dose(step.dose)
+        self.dose_text.value = dose_text(step.dose)
         self.time_text.value = texts.times(step)
         self.model_text.value = texts.model(result)
         self.pattern_text.value = texts.pattern(step_record(session, picked))
@@ -266,9 +266,9 @@ class Handler(Declarative.Handler):
     def _on_failure(self, error: Exception) -> None:
         if isinstance(error, OSError):
             reason = f"{type(error).__name__}: {error}"
-            self._tell(f"This step cannot be shown ({reason}): go to another, or restore the session from a copy.")
+            self._tell(f"This point cannot be shown ({reason}): go to another, or restore the session from a copy.")
         else:
-            self._tell(sentence_of(error, "this step cannot be shown"))
+            self._tell(sentence_of(error, "this point cannot be shown"))
 
     def _close_session(self) -> None:
         if self._session is not None:

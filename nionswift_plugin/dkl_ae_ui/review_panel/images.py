@@ -45,13 +45,13 @@ class Images:
             self._path.visit(measurement.proposal)
         self._visited = number
         picture = path_over_survey(self._path, self._session.survey, upcoming, measurements[picked - 1].proposal)
-        return self._told(picture, f"Path to step {number}", step=number)
+        return self._told(picture, f"Path to point {number}", step=number)
 
     def pattern(self, number: int) -> Picture:
         reference = self._session.reference
         assert reference is not None  # nothing is read before there is one
         picture = pattern_picture(self._session.pattern(number - 1), reference)
-        return self._told(picture, f"Pattern of step {number}", step=number)
+        return self._told(picture, f"Pattern of point {number}", step=number)
 
     def maps(self, view: ModelView | None) -> list[Picture]:
         """Prediction, uncertainty and acquisition; zeros where the model says nothing."""
@@ -59,7 +59,7 @@ class Images:
             pictures = map_pictures(None, self._patches, self._session.objective(0).scalarizer)
             return [self._told(picture, f"{picture.title}: none yet") for picture in pictures]
         scalarizer = view.objective.scalarizer
-        of = f"of {scalarizer.label}, step {view.measured}"
+        of = f"of {scalarizer.label}, point {view.measured}"
         about = {"step": view.measured, "objective": view.objective.text()}
         return [
             self._told(picture, f"{picture.title} {of}", **about)

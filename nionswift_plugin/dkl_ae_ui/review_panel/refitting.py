@@ -95,6 +95,6 @@ def _refitted(request: MapRequest) -> MapResult:
         sentence = f"The model failed ({type(error).__name__}: {error}): see the log, or choose other maps."
         return MapResult(request, None, None, sentence)
     if view is None:
-        sentence = f"None of its first {request.number} readings is defined: choose a later step, or other maps."
+        sentence = f"None of its first {request.number} readings is defined: choose a later point, or other maps."
         return MapResult(request, None, None, sentence)
     return MapResult(request, view, view.upcoming)

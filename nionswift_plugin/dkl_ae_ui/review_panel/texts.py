@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy
 
 from dkl_ae.analysis import StepRecord, empirical_coverage
-from dkl_ae.records import FloatArray, Origin, Reading
-from dkl_ae.run import model_text
+from dkl_ae.records import FloatArray, Origin
+from dkl_ae.run import model_text, reading_text, times_text, with_error
 from dkl_ae.session import Session
-from nionswift_plugin.dkl_ae_kit import with_error
 from nionswift_plugin.dkl_ae_ui.review_panel.refitting import MapRequest, MapResult
 
 
 def about_session(session: Session) -> str:
     """What it sought, how far it came and how it ended."""
     objectives = [session.objective(-1).text()]
-    objectives += [f"from step {measured + 1} {session.objective(measured).text()}" for measured, _ in session.commands]
+    objectives += [
+        f"from point {measured + 1} {session.objective(measured).text()}" for measured, _ in session.commands
+    ]
     outcome = session.outcome or "broken off, or still going on"
     return f"{', '.join(objectives)}; {session.count} of {session.plan.search.points} points; {outcome}"
 
@@ -40,16 +40,9 @@ def expected(step: StepRecord) -> str:
 
 def read(step: StepRecord) -> str:
     if step.standardized_error is None:
-        return shown(step.reading)
+        return reading_text(step.reading)
     direction = "above" if step.standardized_error > 0 else "below"
-    return f"{shown(step.reading)}: {abs(step.standardized_error):.1f} sigma {direction}"
-
-
-def shown(reading: Reading) -> str:
-    """A reading, or why there is none."""
-    if not math.isfinite(reading.value):
-        return f"undefined: {reading.reason}" if reading.reason else "undefined"
-    return with_error(reading.value, reading.sigma, reading.unit)
+    return f"{reading_text(step.reading)}: {abs(step.standardized_error):.1f} sigma {direction}"
 
 
 def intervals(standardized_errors: FloatArray) -> str:
@@ -62,21 +55,18 @@ def intervals(standardized_errors: FloatArray) -> str:
 
 
 def times(step: StepRecord) -> str:
-    if step.times is None:
-        return "not known: the run was broken off"
-    measuring = step.times.camera + step.times.scalarizer
-    return f"{measuring * 1000:.0f} ms measuring, {step.times.model * 1000:.0f} ms model"
+    return times_text(step.times) if step.times is not None else "not known: the run was broken off"
 
 
 def maps(request: MapRequest, result: MapResult | None) -> str:
     """Whose maps are shown, and of when."""
     if result is None:
-        return f"Learning what {request.objective.scalarizer.label} would have said after step {request.number}..."
+        return f"Learning what {request.objective.scalarizer.label} would have said after point {request.number}..."
     view = result.view
     if view is None:
         return result.reason
-    of = f"of {view.objective.text()}, after step {view.measured}"
-    return of if view.measured == request.number else f"{of}: those of step {request.number} were not kept"
+    of = f"of {view.objective.text()}, after point {view.measured}"
+    return of if view.measured == request.number else f"{of}: those of point {request.number} were not kept"
 
 
 def model(result: MapResult | None) -> str:
@@ -86,11 +76,11 @@ def model(result: MapResult | None) -> str:
 
 def pattern(step: StepRecord) -> str:
     """Whose pattern is shown, and what it reads."""
-    return f"of step {step.number}: {shown(step.reading)}"
+    return f"of point {step.number}: {reading_text(step.reading)}"
 
 
 def agreement(kept: int, measured: int, differing: Sequence[int]) -> str:
-    """Whether the project holds what the session holds; differing: the steps that are not alike in both."""
+    """Whether the project holds what the session holds; differing: the points that are not alike in both."""
     where = f"differ in {_several(differing)}: trust the session, which was written first." if differing else ""
     if kept != measured:
         counts = f"The project holds {kept} measurements of this run and the session {measured}"
@@ -101,9 +91,9 @@ def agreement(kept: int, measured: int, differing: Sequence[int]) -> str:
 
 
 def _several(numbers: Sequence[int]) -> str:
-    """Steps by their numbers; of many the first few."""
+    """Points by their numbers; of many the first few."""
     if len(numbers) == 1:
-        return f"step {numbers[0]}"
+        return f"point {numbers[0]}"
     if len(numbers) > 5:
-        return f"steps {', '.join(map(str, numbers[:4]))} and {len(numbers) - 4} more"
-    return f"steps {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+        return f"points {', '.join(map(str, numbers[:4]))} and {len(numbers) - 4} more"
+    return f"points {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"

@@ -24,8 +24,8 @@ def build_view() -> Declarative.UIDescriptionResult:
             u,
             "scalarizer",
             "Maps",
-            "The maps as recorded or, of another scalarizer, as they would have been after this step if the run had "
-            "optimized it: a model learns from what it read of the same patterns.",
+            "The maps as recorded or, of another scalarizer, as they would have been after this point if the run "
+            "had optimized it: a model learns from what it read of the same patterns.",
             enabled="is_open",
         ),
         _text(u, "maps", 2, "Whose maps are shown, and of when."),
@@ -65,7 +65,7 @@ def _buttons(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
 
 
 def _slider(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
-    tool_tip = "The step, seeds included; the run as it was after it."
+    tool_tip = "The point, seeds included; the run as it was after it."
 
     def arrow(name: str, text: str, tool_tip: str) -> Declarative.UIDescriptionResult:
         return u.create_push_button(
@@ -78,7 +78,7 @@ def _slider(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
         )
 
     return u.create_row(
-        arrow("back", "<", "One step back."),
+        arrow("back", "<", "One point back."),
         u.create_slider(
             name="step_slider",
             value="@binding(step.value)",
@@ -88,7 +88,7 @@ def _slider(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
             width=WIDTH - 2 * _ARROW_WIDTH - _NUMBER_WIDTH - 24,
             tool_tip=tool_tip,
         ),
-        arrow("forward", ">", "One step on."),
+        arrow("forward", ">", "One point on."),
         u.create_label(text="@binding(step_text.value)", width=_NUMBER_WIDTH, tool_tip=tool_tip),
         u.create_stretch(),
         spacing=8,
@@ -118,12 +118,12 @@ def _step(u: Declarative.DeclarativeUI) -> list[Declarative.UIDescriptionResult]
             "How often readings were so close to what was expected: 68 % within one standard deviation and 95 % within "
             "two, if the model is right.",
         ),
-        state_row(u, "Dose so far", "dose", "Everything exposed up to this step, survey and reference included."),
+        state_row(u, "Dose so far", "dose", "Everything exposed up to this point, survey and reference included."),
         state_row(
             u,
             "Time",
             "time",
-            "Of this step. Measuring: move, expose, read out, scalarize. Model: retrain, predict, choose.",
+            "Of this point. Measuring: move, expose, read out, scalarize. Model: retrain, predict, choose.",
         ),
         state_row(u, "Pattern", "pattern", "Click a visited point of the path to see its pattern."),
     ]
