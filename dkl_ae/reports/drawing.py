@@ -28,18 +28,25 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def centred_extent(shape: tuple[int, int], nm_per_pixel: float) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a map in nm from its centre, as matplotlib's imshow takes them."""
+    height, width = (side * nm_per_pixel for side in shape)
+    return -width / 2, width / 2, height / 2, -height / 2
+
+
 def show_map(axes: typing.Any, values: FloatArray, nm_per_pixel: float, **colours: typing.Any) -> typing.Any:
-    """Show a map, shape (H, W), with a scale bar in place of axes; returns its image.
+    """Show a map, shape (H, W), in nm from its centre, with a scale bar in place of axes; returns its image.
 
     colours: as `colours_of` gives them, or what else matplotlib's imshow takes.
     """
     height, width = (side * nm_per_pixel for side in values.shape)
-    image = axes.imshow(values, extent=(0, width, height, 0), interpolation="nearest", **colours)
-    axes.set(xticks=[], yticks=[], facecolor=_MARGIN_COLOUR, xlim=(0, width), ylim=(height, 0))
-    bar = _round_length(width / 4)
+    left, right, bottom, top = extent = centred_extent(values.shape, nm_per_pixel)
+    image = axes.imshow(values, extent=extent, interpolation="nearest", **colours)
+    axes.set(xticks=[], yticks=[], facecolor=_MARGIN_COLOUR, xlim=(left, right), ylim=(bottom, top))
+    start, bar = left + 0.05 * width, _round_length(width / 4)
     for colour, thickness in (("white", 4), ("black", 2)):
-        axes.plot([0.05 * width, 0.05 * width + bar], [0.95 * height] * 2, color=colour, linewidth=thickness)
-    axes.text(0.05 * width, 0.92 * height, f"{bar:g} nm", fontsize=6, backgroundcolor=(1, 1, 1, 0.6))
+        axes.plot([start, start + bar], [top + 0.95 * height] * 2, color=colour, linewidth=thickness)
+    axes.text(start, top + 0.92 * height, f"{bar:g} nm", fontsize=6, backgroundcolor=(1, 1, 1, 0.6))
     return image
 
 

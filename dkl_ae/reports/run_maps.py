@@ -11,10 +11,11 @@ import numpy
 
 from dkl_ae.analysis import BEST, ModelView, phases, recorded_view, representative_patterns, seeds
 from dkl_ae.experiment import ACQUISITIONS
-from dkl_ae.records import FloatArray
+from dkl_ae.records import FloatArray, Position
 from dkl_ae.reports.drawing import (
     MODEL_COLOUR,
     SEED_COLOUR,
+    centred_extent,
     colours_of,
     logarithm,
     new_figure,
@@ -66,11 +67,12 @@ def _show_survey(session: Session, axes: typing.Any) -> str:
     """Draw the survey and the path over it; returns what is seen."""
     survey = session.survey
     height, width = (side * survey.pixel_size_nm for side in survey.shape)
-    axes.imshow(survey.image, extent=(0, width, height, 0), cmap="gray", vmax=numpy.percentile(survey.image, 99))
+    extent = centred_extent(survey.shape, survey.pixel_size_nm)
+    axes.imshow(survey.image, extent=extent, cmap="gray", vmax=numpy.percentile(survey.image, 99))
     axes.set(xlabel="x (nm)", ylabel="y (nm)")
     marks = _mark_path(session, axes) if session.count else "Nothing was measured on it."
     size = f"{width:.3g} x {height:.3g} nm in {survey.shape[1]} x {survey.shape[0]} pixels"
-    return f"The survey, {size}. {marks}"
+    return f"The survey, {size}; coordinates count from its centre. {marks}"
 
 
 def _mark_path(session: Session, axes: typing.Any) -> str:
@@ -170,9 +172,8 @@ def _told_of_maps(session: Session, views: Sequence[ModelView]) -> str:
 
 
 def _places_nm(session: Session) -> tuple[FloatArray, FloatArray]:
-    """Where the probe was, in nm from the survey's top left corner."""
-    y, x = (
-        session.columns[f"read_back_{axis}"] * side * session.survey.pixel_size_nm
-        for axis, side in zip("yx", session.survey.shape, strict=True)
-    )
+    """Where the probe was, in nm from the survey's centre."""
+    fractions = zip(session.columns["read_back_y"], session.columns["read_back_x"], strict=True)
+    offsets = [session.survey.offset_nm(Position(float(y), float(x))) for y, x in fractions]
+    y, x = numpy.array(offsets).reshape(-1, 2).T
     return y, x

@@ -177,8 +177,8 @@ def test_the_path_is_where_the_probe_was(switched) -> None:
     side = SIDE * switched.survey.pixel_size_nm
     dots = axes.collections[0].get_offsets()
     chosen = switched.columns["origin"] == b"model"
-    numpy.testing.assert_allclose(dots[:, 0], switched.columns["read_back_x"][chosen] * side)
-    numpy.testing.assert_allclose(dots[:, 1], switched.columns["read_back_y"][chosen] * side)
+    numpy.testing.assert_allclose(dots[:, 0], (switched.columns["read_back_x"][chosen] - 0.5) * side)
+    numpy.testing.assert_allclose(dots[:, 1], (switched.columns["read_back_y"][chosen] - 0.5) * side)
     assert f"Squares: {SEEDS} places" in picture.caption
     assert f"Dots: {STEPS} places" in picture.caption
     assert f"Diamond: from step {CHANGED + 1} on the run sought the smallest Virtual ABF" in picture.caption
@@ -209,7 +209,9 @@ def test_maps_are_those_of_the_steps_with_the_place_measured_next(switched) -> N
 
     side = SIDE * switched.survey.pixel_size_nm
     for step in (SEEDS, CHANGED + 3):
-        assert ring(step) == pytest.approx([switched.columns[f"read_back_{axis}"][step] * side for axis in "xy"])
+        assert ring(step) == pytest.approx(
+            [(switched.columns[f"read_back_{axis}"][step] - 0.5) * side for axis in "xy"]
+        )
     # After the change another map chose.
     with pytest.raises(ValueError, match="not enough values"):
         ring(CHANGED)
