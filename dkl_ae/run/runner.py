@@ -7,24 +7,17 @@ run ends, the beam is blanked and the microscope's settings are put back.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import time
 import typing
 from collections.abc import Callable, Mapping
 
-import numpy
-
 from dkl_ae.experiment import Command, Experiment, Objective, deep_kernel_for, require_known
-from dkl_ae.instruments import Frame, Instrument
+from dkl_ae.instruments import Instrument
 from dkl_ae.model import MakeSurrogate
 from dkl_ae.patterns import Reference
 from dkl_ae.records import (
     FeatureArray,
-    Measurement,
     Patches,
-    Proposal,
-    Reading,
     Survey,
     Symmetry,
     UserError,
@@ -36,19 +29,16 @@ from dkl_ae.run.events import (
     Event,
     InterruptedRun,
     Outcome,
-    PointMeasured,
-    ReadingsRevised,
     RunEnded,
-    RunResumed,
-    StepCompleted,
-    StepTimes,
     SurveyAcquired,
 )
 from dkl_ae.run.exposing import Exposing
-from dkl_ae.run.pattern_reader import Reader
+from dkl_ae.run.points import Points
+from dkl_ae.run.pretrained import pretrained_of
 from dkl_ae.run.recording import Recording
+from dkl_ae.run.resuming import adopt_survey, take_up
 from dkl_ae.run.run_recorder import RunRecorder
-from dkl_ae.run.stages import acquire_reference, load_inputs, load_reference_for, require_room_for_cross
+from dkl_ae.run.stages import acquire_reference, load_inputs, require_room_for_cross
 from dkl_ae.run.stop_rules import Progress, stop_rules, verdict
 from dkl_ae.scalarizers import Scalarizer, scalarizers_of
 from dkl_ae.settings import FILE, Plan
@@ -93,12 +83,12 @@ class Runner:
         self._controls = Controls()
         self._recording = Recording(show, recorder, self._controls)
         self._exposing = Exposing(instrument, self._recording.wait_while_paused)
+        self._points = Points(plan, self.scalarizers, self._exposing, self._recording)
         self._interrupted = interrupted
         self._make_surrogate = make_surrogate or self._deep_kernel
         self._saved_model: SavedModel | None = None
         self._survey: Survey | None = None
         self._experiment: Experiment | None = None
-        self._reader: Reader | None = None
 
     def pause(self) -> None:
         """Hold after the exposure under way, the beam blanked; a run that is stopping is not held."""
@@ -156,33 +146,25 @@ class Runner:
     @property
     def reference(self) -> Reference | None:
         """What the run's patterns are read against, with the lattice that was met; None before there is one."""
-        return self._reader.reference if self._reader is not None else None
+        return self._points.reader.reference if self._points.reader is not None else None
 
     def pretrained(self) -> SavedModel | None:
         """What the run's model has learned, for others to start from, once the run has ended; None when it has not
         learned."""
-        from dkl_ae.model.deep_kernel import DeepKernel
-        from dkl_ae.model.saved_model import SavedModel
-
-        if self._experiment is None:
-            return None
-        surrogates = self._experiment.surrogates
-        learned = [
-            surrogate.state()
-            for surrogate in surrogates
-            if isinstance(surrogate, DeepKernel) and surrogate.variance_fractions() is not None
-        ]
-        if not learned or len(learned) < len(surrogates):
-            return None
-        plan = self._experiment.plan
-        return SavedModel(
-            scalarizer=plan.objective.scalarizer,
-            patch_size=plan.search.patch_size,
-            pixel_size_nm=self._experiment.patches.survey.pixel_size_nm,
-            components=tuple(learned),
-        )
+        return pretrained_of(self._experiment) if self._experiment is not None else None
 
     def _run(self) -> RunEnded:
+        experiment = self._begin()
+        progress = Progress(len(experiment.measurements))
+        while (ended := verdict(stop_rules(self.plan), progress)) is None:
+            self._recording.wait_while_paused()
+            self._apply_commands(experiment)
+            progress = progress.after(self._points.measure(experiment), experiment.objective)
+        self._apply_commands(experiment)
+        return ended
+
+    def _begin(self) -> Experiment:
+        """All that comes before the first point."""
         self._saved_model = load_inputs(self.plan)
         self._instrument.prepare()
         survey = self._survey = self._acquire_survey()
@@ -193,89 +175,13 @@ class Runner:
         experiment = self._experiment = Experiment(self.plan, self.scalarizers, patches, self._make_surrogate)
         self._acquire_reference(survey)
         if self._interrupted is not None:
-            self._take_up(experiment, self._interrupted)
-        progress = Progress(len(experiment.measurements))
-        while (ended := verdict(stop_rules(self.plan), progress)) is None:
-            self._recording.wait_while_paused()
-            self._apply_commands(experiment)
-            progress = _advanced(progress, self._measure_point(experiment), experiment.objective)
-        self._apply_commands(experiment)
-        return ended
-
-    def _measure_point(self, experiment: Experiment) -> Measurement:
-        """Ask, expose, read, keep, tell."""
-        start = time.perf_counter()
-        proposal = experiment.ask()
-        asked = time.perf_counter()
-        arm_nm = experiment.plan.exposure.cross_arm_nm
-        needs_cross = experiment.objective.scalarizer.needs_cross
-        cross = self._exposing.point(
-            experiment.position(proposal), experiment.patches.survey, arm_nm if needs_cross else None
-        )
-        exposed = time.perf_counter()
-        if self._reader is None:
-            found = load_reference_for(self.plan, cross.centre, self._exposing)
-            self._recording.record(found)
-            self._reader = Reader(found.reference, self.scalarizers)
-        readings, unreadable = self._reader.read(cross, arm_nm)
-        measurement = _measurement(experiment, proposal, cross.centre, readings)
-        number = len(experiment.measurements) + 1
-        read = time.perf_counter()
-        self._recording.record(PointMeasured(number, measurement, cross.centre, cross.ends, self._exposing.dose))
-        recorded = time.perf_counter()
-        if broken := unreadable or cross.broken:
-            raise broken
-        has_lattice = bool(numpy.isfinite(readings["bragg_spacing"].value))
-        revised = self._reader.remember(proposal.candidate, has_lattice=has_lattice)
-        learned = experiment.checkpoint
-        experiment.tell(measurement, revised)
-        if revised:
-            self._recording.record(ReadingsRevised(experiment.measurements))
-        told = time.perf_counter()
-        times = StepTimes(
-            camera=exposed - asked,
-            scalarizer=read - exposed,
-            model=(told - recorded) + (asked - start),
-            recorder=recorded - read,
-        )
-        self._recording.record(
-            StepCompleted(
-                number,
-                experiment.maps,
-                None if experiment.finished else experiment.ask(),
-                experiment.best,
-                self._exposing.dose,
-                times,
-                experiment.explanation,
-                experiment.notices,
-                experiment.checkpoint if experiment.checkpoint is not learned else None,
-            )
-        )
-        return measurement
-
-    def _take_up(self, experiment: Experiment, interrupted: InterruptedRun) -> None:
-        self._reader = interrupted.reader or self._reader
-        if interrupted.measurements:
-            self._exposing.dose = interrupted.dose
-        experiment.restore(interrupted.history, interrupted.checkpoint)
-        self._recording.record(
-            RunResumed(
-                experiment.plan,
-                experiment.objective,
-                interrupted,
-                experiment.maps,
-                experiment.checkpoint,
-                experiment.explanation,
-                self._exposing.dose,
-            )
-        )
+            take_up(self._interrupted, experiment, self._points, self._exposing, self._recording)
+        return experiment
 
     def _acquire_survey(self) -> Survey:
         if self._interrupted is not None:
             self._recording.wait_while_paused()
-            self._instrument.adopt_survey(self._interrupted.survey.survey)
-            self._exposing.dose = (self._interrupted.reference or self._interrupted.survey).dose
-            return self._interrupted.survey.survey
+            return adopt_survey(self._interrupted, self._instrument, self._exposing)
         survey = self._exposing.survey()
         self._recording.record(SurveyAcquired(self.plan, survey, self._exposing.dose))
         return survey
@@ -283,11 +189,9 @@ class Runner:
     def _acquire_reference(self, survey: Survey) -> None:
         """One of a file waits for the first pattern, from which the camera's calibration is known."""
         has_one = self._interrupted is not None and self._interrupted.reference is not None
-        if has_one or self.plan.reference.source == FILE:
-            return
-        found = acquire_reference(self.plan, survey, self._exposing, self._recording.wait_while_paused)
-        self._recording.record(found)
-        self._reader = Reader(found.reference, self.scalarizers)
+        if not has_one and self.plan.reference.source != FILE:
+            wait = self._recording.wait_while_paused
+            self._points.refer_to(acquire_reference(self.plan, survey, self._exposing, wait))
 
     def _apply_commands(self, experiment: Experiment, *, after_run: bool = False) -> None:
         for command in self._controls.take_commands():
@@ -332,30 +236,3 @@ class Runner:
 
     def _deep_kernel(self, features: FeatureArray, component: int, symmetry: Symmetry) -> Surrogate:
         return deep_kernel_for(self.plan, features, component, symmetry, self._saved_model)
-
-
-def _advanced(progress: Progress, measurement: Measurement, objective: Objective) -> Progress:
-    """Whether anything at all could be read counts: vacuum is an answer to some scalarizers, a blocked beam to none."""
-    is_readable = any(numpy.isfinite(reading.value) for reading in measurement.readings.values())
-    if is_readable:
-        return Progress(progress.measured + 1)
-    return dataclasses.replace(
-        progress,
-        measured=progress.measured + 1,
-        unreadable_in_a_row=progress.unreadable_in_a_row + 1,
-        reason=measurement.readings[objective.scalarizer.name].reason,
-    )
-
-
-def _measurement(
-    experiment: Experiment, proposal: Proposal, frame: Frame, readings: Mapping[str, Reading]
-) -> Measurement:
-    return Measurement(
-        proposal=proposal,
-        position_asked=experiment.position(proposal),
-        position_read_back=frame.position_read_back,
-        readings=readings,
-        electrons=float(numpy.sum(frame.pattern, dtype=numpy.float64)) / frame.counts_per_electron,
-        exposure_s=frame.exposure_s,
-        time=frame.time,
-    )

@@ -6,8 +6,11 @@ To add a rule, write it here and name it in `stop_rules`.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 
+from dkl_ae.experiment import Objective
+from dkl_ae.records import Measurement
 from dkl_ae.run.events import Outcome, RunEnded
 from dkl_ae.settings import Plan
 
@@ -25,6 +28,14 @@ class Progress:
     """The last so many patterns gave no reading at all."""
     reason: str = ""
     """Why the last one gave none."""
+
+    def after(self, measurement: Measurement, objective: Objective) -> Progress:
+        """Whether anything at all could be read counts: vacuum is an answer to some scalarizers, a blocked beam to
+        none."""
+        if any(math.isfinite(reading.value) for reading in measurement.readings.values()):
+            return Progress(self.measured + 1)
+        reason = measurement.readings[objective.scalarizer.name].reason
+        return Progress(self.measured + 1, self.unreadable_in_a_row + 1, reason)
 
 
 class StopRule(typing.Protocol):
