@@ -6,33 +6,24 @@ history was told proposes the same. It knows no microscope, no window and no thr
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import math
 from collections.abc import Mapping, Sequence
 
-import numpy
-
-from dkl_ae.experiment.acquisition import relative_score
 from dkl_ae.experiment.chooser import Chooser
 from dkl_ae.experiment.commands import ChangeObjective, Command, Entry
+from dkl_ae.experiment.history import (
+    best_of,
+    first_to_learn_from,
+    measurements_of,
+    readings_of_history,
+    revised_history,
+)
 from dkl_ae.experiment.objective import Objective
-from dkl_ae.model import Checkpoint, MakeSurrogate, ModelSummary, ReadingModel, Readings, Surrogate
-from dkl_ae.records import FloatArray, Measurement, Origin, Patches, Position, Proposal, Reading, UserError
+from dkl_ae.experiment.proposing import Maps, chosen_by_model, maps_of, seed_at
+from dkl_ae.model import Checkpoint, MakeSurrogate, ModelSummary, ReadingModel, Surrogate
+from dkl_ae.records import Measurement, Origin, Patches, Position, Proposal, Reading, UserError
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.settings import Plan
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Maps:
-    """What the model says of the whole survey: arrays of the survey's shape, NaN where no patch fits."""
-
-    prediction: FloatArray
-    """The expected reading, in the scalarizer's unit."""
-    uncertainty: FloatArray
-    """Its standard deviation, in the same unit."""
-    acquisition: FloatArray
-    """How much measuring there next is worth: see `dkl_ae.experiment.acquisition.relative_score`."""
 
 
 class Experiment:
@@ -56,12 +47,7 @@ class Experiment:
         patches: Patches,
         make_surrogate: MakeSurrogate,
     ) -> None:
-        if plan.search.points > patches.count:
-            raise UserError(
-                f"The run asks for {plan.search.seed_points} seed points and {plan.search.model_points} model points "
-                f"but the survey has {patches.count} candidates: ask for fewer points, a smaller patch or a larger "
-                "survey."
-            )
+        _require_candidates(plan, patches)
         self.plan = plan
         """As the commands so far have made it."""
         self.patches = patches
@@ -74,7 +60,7 @@ class Experiment:
         self._knows_before = bool(plan.model.pretrained)
         self._reading_model: ReadingModel | None = None
         self._maps: Maps | None = None
-        self._upcoming = [self._proposal(candidate, Origin.SEED) for candidate in self._chooser.seeds()]
+        self._upcoming = [seed_at(self.patches, candidate) for candidate in self._chooser.seeds()]
         if not self._upcoming:
             self._learn()
 
@@ -85,7 +71,7 @@ class Experiment:
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
-        return tuple(entry for entry in self._history if isinstance(entry, Measurement))
+        return measurements_of(self._history)
 
     @property
     def finished(self) -> bool:
@@ -100,9 +86,7 @@ class Experiment:
     @property
     def best(self) -> Measurement | None:
         """The measurement with the reading of the largest utility."""
-        readings = [(self.objective.reading(measurement)[0], measurement) for measurement in self.measurements]
-        known = [pair for pair in readings if math.isfinite(pair[0])]
-        return max(known, key=lambda pair: self.objective.utility(pair[0]), default=(None, None))[1]
+        return best_of(self._history, self.objective)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -147,10 +131,7 @@ class Experiment:
         """
         self._register(measurement)
         if revised:
-            self._history = [
-                entry.revised(revised.get(entry.proposal.candidate, {})) if isinstance(entry, Measurement) else entry
-                for entry in self._history
-            ]
+            self._history = revised_history(self._history, revised)
         if not self._upcoming:
             self._learn()
 
@@ -159,7 +140,6 @@ class Experiment:
         self._register(command)
         if self._awaits_seeds:
             return  # the model learns when the seeds are complete
-        self._upcoming = []
         self._learn()
 
     def restore(self, history: Sequence[Entry], checkpoint: Checkpoint | None = None) -> None:
@@ -170,11 +150,10 @@ class Experiment:
         history: all that it was told, in its order.
         checkpoint: its latest.
         """
-        first = _first_to_learn_from(history, checkpoint)
+        first = first_to_learn_from(history, checkpoint)
         for entry in history[:first]:
             self._register(entry)
         if first and (checkpoint is not None or not self._awaits_seeds):
-            self._upcoming = []
             if checkpoint is not None:
                 self._model.restore(checkpoint)
             self._learn()
@@ -188,7 +167,6 @@ class Experiment:
         """Take what another experiment measured, and learn from it at once."""
         for measurement in measurements:
             self._register(measurement)
-        self._upcoming = []
         self._learn()
 
     def position(self, proposal: Proposal) -> Position:
@@ -203,12 +181,7 @@ class Experiment:
     def _model(self) -> ReadingModel:
         """Of the objective; made when it is needed, for it is costly."""
         if self._reading_model is None:
-            self._reading_model = ReadingModel(
-                self.patches.features,
-                self._make_surrogate,
-                symmetry=self.objective.scalarizer.symmetry,
-                circular=self.objective.scalarizer.circular,
-            )
+            self._reading_model = _model_of(self.objective, self.patches, self._make_surrogate)
         return self._reading_model
 
     def _register(self, entry: Entry) -> None:
@@ -229,73 +202,46 @@ class Experiment:
 
     def _exclude(self, measurement: Measurement) -> None:
         candidate = measurement.proposal.candidate
-        if candidate in self._measured:
-            row, column = self.patches.pixel(candidate)
-            raise UserError(f"Pixel ({row}, {column}) is measured already: ask for another.")
+        _require_new(candidate, self._measured, self.patches)
         self._chooser.exclude(candidate)
         self._measured.append(candidate)
         self._upcoming = [p for p in self._upcoming if self._chooser.allowed[p.candidate]]
 
-    def _proposal(self, candidate: int, origin: Origin) -> Proposal:
-        row, column = self.patches.pixel(candidate)
-        return Proposal(candidate, row, column, origin)
-
-    def _readings(self) -> Readings:
-        """Those that are numbers, as the model is to see them."""
-        measurements = self.measurements
-        values, sigmas = numpy.array([self.objective.reading(m) for m in measurements]).reshape(-1, 2).T
-        at_random = numpy.array([m.proposal.origin is Origin.SEED for m in measurements], numpy.bool_)
-        return Readings(numpy.array(self._measured, numpy.int64), values, sigmas, at_random).known()
-
     def _learn(self) -> None:
-        readings = self._readings()
+        """Learn from all readings, and choose anew what to measure next."""
+        self._upcoming = []
+        readings = readings_of_history(self._history, self.objective)
         if not readings.values.size and not self._knows_before:
-            self._fall_back_to_random()
+            # Not one seed gave a number: go on at random rather than stop.
+            candidate = self._chooser.random_candidate(len(self._measured))
+            self._upcoming += [seed_at(self.patches, candidate)] if candidate is not None else []
             return
-        learned = self._model.fit(readings, len(self._measured))
-        left = self.plan.search.points - len(self._measured)
+        learned, search = self._model.fit(readings, len(self._measured)), self.plan.search
         choices, scores = self._chooser.batch(
             self.objective.posterior(learned.targets, learned.posteriors),
             functools.partial(self._model.covariance, self.objective.weights),
-            size=max(min(self.plan.search.batch_size, left), 0),
+            size=max(min(search.batch_size, search.points - len(self._measured)), 0),
             measured=self._measured,
             error=learned.error,
         )
-        prediction = learned.prediction
-        for choice in choices:
-            self._upcoming.append(
-                dataclasses.replace(
-                    self._proposal(choice.candidate, Origin.MODEL),
-                    score=choice.score,
-                    expected=float(prediction.mean[choice.candidate]),
-                    uncertainty=float(prediction.sigma[choice.candidate]),
-                    exploration=choice.exploration,
-                )
-            )
-        free = scores[self._chooser.allowed]
-        highest = float(free.max() if free.size else scores.max())
-        self._maps = Maps(
-            prediction=self.patches.to_map(prediction.mean),
-            uncertainty=self.patches.to_map(prediction.sigma),
-            acquisition=self.patches.to_map(relative_score(self.plan.search.acquisition, scores, highest)),
+        self._upcoming += [chosen_by_model(self.patches, choice, learned.prediction) for choice in choices]
+        self._maps = maps_of(self.patches, learned.prediction, search.acquisition, scores, self._chooser.allowed)
+
+
+def _require_candidates(plan: Plan, patches: Patches) -> None:
+    if plan.search.points > patches.count:
+        raise UserError(
+            f"The run asks for {plan.search.seed_points} seed points and {plan.search.model_points} model points but "
+            f"the survey has {patches.count} candidates: ask for fewer points, a smaller patch or a larger survey."
         )
 
-    def _fall_back_to_random(self) -> None:
-        """Not one seed gave a number: go on at random rather than stop."""
-        candidate = self._chooser.random_candidate(len(self._measured))
-        if candidate is not None:
-            self._upcoming = [self._proposal(candidate, Origin.SEED)]
+
+def _require_new(candidate: int, measured: Sequence[int], patches: Patches) -> None:
+    if candidate in measured:
+        row, column = patches.pixel(candidate)
+        raise UserError(f"Pixel ({row}, {column}) is measured already: ask for another.")
 
 
-def _first_to_learn_from(history: Sequence[Entry], checkpoint: Checkpoint | None) -> int:
-    """The first entry that the model must learn from when it starts from the checkpoint: whatever was learned before
-    the last change of the objective is of no use after it."""
-    first = max((i + 1 for i, entry in enumerate(history) if isinstance(entry, ChangeObjective)), default=0)
-    if checkpoint is None:
-        return first
-    measured = 0
-    for index, entry in enumerate(history):
-        if measured == checkpoint.measured:
-            return max(first, index)
-        measured += isinstance(entry, Measurement)
-    return len(history)
+def _model_of(objective: Objective, patches: Patches, make_surrogate: MakeSurrogate) -> ReadingModel:
+    scalarizer = objective.scalarizer
+    return ReadingModel(patches.features, make_surrogate, symmetry=scalarizer.symmetry, circular=scalarizer.circular)

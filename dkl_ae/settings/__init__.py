@@ -14,17 +14,8 @@ from dkl_ae.settings.choices import (
     VALUE,
     KernelInput,
 )
-from dkl_ae.settings.plan import (
-    GROUPS,
-    SETTINGS,
-    DeviceSettings,
-    ObjectiveSettings,
-    Plan,
-    SearchSettings,
-    changed,
-    make_plan,
-    values_of,
-)
+from dkl_ae.settings.groups import GROUPS, DeviceSettings, ObjectiveSettings, SearchSettings
+from dkl_ae.settings.plan import SETTINGS, Plan, changed, make_plan, values_of
 from dkl_ae.settings.setting import Setting, Value, to_text
 from dkl_ae.settings.stored import from_json, present_keys, to_json
 

@@ -1,0 +1,54 @@
+"""What an experiment says of its choices: proposals, and maps of the whole survey."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from dkl_ae.experiment.acquisition import relative_score
+from dkl_ae.experiment.chooser import Choice
+from dkl_ae.model import Posterior
+from dkl_ae.records import BoolArray, FloatArray, Origin, Patches, Proposal
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Maps:
+    """What the model says of the whole survey: arrays of the survey's shape, NaN where no patch fits."""
+
+    prediction: FloatArray
+    """The expected reading, in the scalarizer's unit."""
+    uncertainty: FloatArray
+    """Its standard deviation, in the same unit."""
+    acquisition: FloatArray
+    """How much measuring there next is worth: see `dkl_ae.experiment.acquisition.relative_score`."""
+
+
+def maps_of(patches: Patches, prediction: Posterior, acquisition: str, scores: FloatArray, allowed: BoolArray) -> Maps:
+    """scores: of the acquisition function, by candidate; measured against the highest of those that are allowed."""
+    free = scores[allowed]
+    highest = float(free.max() if free.size else scores.max())
+    return Maps(
+        prediction=patches.to_map(prediction.mean),
+        uncertainty=patches.to_map(prediction.sigma),
+        acquisition=patches.to_map(relative_score(acquisition, scores, highest)),
+    )
+
+
+def seed_at(patches: Patches, candidate: int) -> Proposal:
+    """A candidate that was drawn at random."""
+    row, column = patches.pixel(candidate)
+    return Proposal(candidate, row, column, Origin.SEED)
+
+
+def chosen_by_model(patches: Patches, choice: Choice, prediction: Posterior) -> Proposal:
+    """A candidate with what the model expects of it."""
+    row, column = patches.pixel(choice.candidate)
+    return Proposal(
+        choice.candidate,
+        row,
+        column,
+        Origin.MODEL,
+        score=choice.score,
+        expected=float(prediction.mean[choice.candidate]),
+        uncertainty=float(prediction.sigma[choice.candidate]),
+        exploration=choice.exploration,
+    )
