@@ -7,6 +7,7 @@ from dkl_ae.analysis.counterfactual import (
     next_place,
     recorded_view,
 )
+from dkl_ae.analysis.map_file import make_maps
 from dkl_ae.analysis.numbers import (
     BEST,
     Phase,
@@ -24,9 +25,9 @@ from dkl_ae.analysis.reconstruction import (
     ReconstructionResult,
     ReconstructionSettings,
     reconstruct,
-    write_reconstruction,
 )
-from dkl_ae.analysis.scalarized_maps import Request, make_maps
+from dkl_ae.analysis.reconstruction_file import write_reconstruction
+from dkl_ae.analysis.scalarized_maps import Request
 from dkl_ae.analysis.steps import (
     StepRecord,
     curves,

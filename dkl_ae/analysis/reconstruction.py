@@ -10,9 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-import json
 import math
-import pathlib
 import typing
 from collections.abc import Callable, Mapping
 
@@ -22,7 +20,7 @@ import numpy.typing
 from dkl_ae.analysis.scalarized_maps import Map, Request, scalarize_recording
 from dkl_ae.experiment import deep_kernel_for
 from dkl_ae.model import ReadingModel, Readings
-from dkl_ae.patterns import Reference, reference_as_dict
+from dkl_ae.patterns import Reference
 from dkl_ae.recordings import Recording, recorded_reference
 from dkl_ae.records import (
     BoolArray,
@@ -31,7 +29,6 @@ from dkl_ae.records import (
     Patches,
     Survey,
     UserError,
-    program_version,
 )
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.settings import make_plan
@@ -322,45 +319,3 @@ def _shorter(angles: FloatArray) -> FloatArray:
     """Between -pi and pi."""
     shorter: FloatArray = (angles + math.pi) % (2 * math.pi) - math.pi
     return shorter
-
-
-def write_reconstruction(file: pathlib.Path, made: ReconstructionResult) -> None:
-    """Write `/<scalarizer>/truth` and `/<scalarizer>/<fraction>/{prediction,uncertainty,measured}` as HDF5, each of the
-    survey's shape with its unit; what is known of them is in attributes.
-
-    Raises OSError when the file cannot be written.
-    """
-    import h5py
-
-    with h5py.File(file, "w", track_order=True) as opened:
-        opened.attrs["recording"] = made.request.file.name
-        opened.attrs["program"] = program_version()
-        opened.attrs["nm_per_pixel"] = made.survey.pixel_size_nm
-        opened.attrs["patch_size"] = made.settings.patch_size
-        opened.attrs["random_seed"] = made.settings.random_seed
-        if made.electrons is not None:
-            opened.attrs["electrons"] = made.electrons
-        opened.attrs["reference"] = json.dumps(reference_as_dict(made.reference))
-        for reconstruction in made.reconstructions:
-            scalarizer = reconstruction.scalarizer
-            group = opened.create_group(scalarizer.name, track_order=True)
-            group.attrs.update(
-                {
-                    "label": scalarizer.label,
-                    "description": scalarizer.description,
-                    "circular": scalarizer.circular,
-                }
-            )
-            if reconstruction.truth is not None:
-                _write_map(group, "truth", reconstruction.truth, scalarizer.unit)
-            for part in reconstruction.parts:
-                own = group.create_group(f"{part.fraction:g}")
-                own.attrs.update({"fraction": part.fraction, "places": part.places, "learned": part.learned})
-                if part.quality is not None:
-                    own.attrs.update(dataclasses.asdict(part.quality))
-                for name in ("prediction", "uncertainty", "measured"):
-                    _write_map(own, name, getattr(part, name), scalarizer.unit)
-
-
-def _write_map(group: typing.Any, name: str, image: FloatArray, unit: str) -> None:
-    group.create_dataset(name, data=image, compression="gzip").attrs["unit"] = unit

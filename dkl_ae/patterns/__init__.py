@@ -2,14 +2,13 @@
 
 from dkl_ae.patterns.array_file import load_array
 from dkl_ae.patterns.bragg.measure import Lattice, strain
+from dkl_ae.patterns.geometry import Descan, DetectorGeometry
 from dkl_ae.patterns.intensity_fractions import IntensityFractions
 from dkl_ae.patterns.memory import COMPONENT_OF, PatternMemory
 from dkl_ae.patterns.moments import DETECTORS, Moments
 from dkl_ae.patterns.patterns import Arms, Patterns, with_descan
 from dkl_ae.patterns.reference import (
     MASK_RADIUS,
-    Descan,
-    DetectorGeometry,
     Reference,
     find_reference,
     radii,

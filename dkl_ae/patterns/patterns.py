@@ -11,10 +11,11 @@ import numpy.typing
 from dkl_ae.patterns.bragg.discs import summed
 from dkl_ae.patterns.bragg.measure import Lattice, measure_lattice
 from dkl_ae.patterns.cached import cached
+from dkl_ae.patterns.geometry import fit_descan
 from dkl_ae.patterns.intensity_fractions import IntensityFractions
 from dkl_ae.patterns.memory import BINNED_PIXELS, PatternMemory, ScanPosition
 from dkl_ae.patterns.moments import Moments, moments, sums
-from dkl_ae.patterns.reference import Reference, filled, fit_descan
+from dkl_ae.patterns.reference import Reference, filled
 from dkl_ae.records import BoolArray, FloatArray, NumberArray, UserError
 
 MIN_BEAM_FRACTION = 0.01

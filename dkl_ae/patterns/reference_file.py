@@ -10,7 +10,8 @@ import zipfile
 
 import numpy
 
-from dkl_ae.patterns.reference import MASK_RADIUS, Descan, DetectorGeometry, Reference, find_reference
+from dkl_ae.patterns.geometry import Descan, DetectorGeometry
+from dkl_ae.patterns.reference import MASK_RADIUS, Reference, find_reference
 from dkl_ae.records import UserError
 
 _ARRAYS: typing.Final = ("dark", "bad_pixels", "pattern")

@@ -111,15 +111,7 @@ class DeepKernel:
         Raises RuntimeError when nothing was learned yet.
         """
         seen = seen_in_training(self._fitted()[1], self._seed)
-        values, sigmas = self.standardization.readings(seen)
-        return ModelState(
-            kernel_input=str(self.patches.kernel_input),
-            pca=self.patches.pca,
-            parameters={name: value.cpu() for name, value in self.model.state_dict().items()},
-            features=self.patches.features[seen.candidates],
-            values=values,
-            sigmas=sigmas,
-        )
+        return _state(self.patches, self.model.state_dict(), seen, self.standardization)
 
     def fit(self, candidates: IntArray, values: FloatArray, sigmas: FloatArray) -> None:
         """Replace all data and learn from them; see `Surrogate.fit`.
@@ -197,10 +189,8 @@ class DeepKernel:
     def _learn(self, targets: Targets) -> None:
         """Train, and solve for the prediction; keeps the last good model when that fails."""
         last_good, coordinates = copy.deepcopy(self.model.state_dict()), self.patches.coordinates
-        seen, make_fresh = (
-            seen_in_training(targets, self._seed),
-            functools.partial(self.patches.fresh_model, self._seed),
-        )
+        seen = seen_in_training(targets, self._seed)
+        make_fresh = functools.partial(self.patches.fresh_model, self._seed)
         try:
             self.model = trained(self.model, self._schedule, make_fresh, coordinates, seen)
             self._conditioned = Conditioned(self.model, coordinates, targets)
@@ -238,3 +228,17 @@ class DeepKernel:
             self.targets = self.targets.to(device)
         if self._conditioned is not None:
             self._conditioned.move_to(self.patches.coordinates)
+
+
+def _state(
+    patches: PatchCoordinates, parameters: Mapping[str, torch.Tensor], seen: Targets, standardization: Standardization
+) -> ModelState:
+    values, sigmas = standardization.readings(seen)
+    return ModelState(
+        kernel_input=str(patches.kernel_input),
+        pca=patches.pca,
+        parameters={name: value.cpu() for name, value in parameters.items()},
+        features=patches.features[seen.candidates],
+        values=values,
+        sigmas=sigmas,
+    )

@@ -1,0 +1,114 @@
+"""Scalarized maps of a recording in an HDF5 file."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+
+import numpy
+import numpy.typing
+
+from dkl_ae.analysis.scalarized_maps import (
+    NEIGHBOUR_SCALARIZERS,
+    Executor,
+    Map,
+    Request,
+    arm_in_pixels,
+    scalarize_recording,
+)
+from dkl_ae.patterns import Reference, reference_as_dict
+from dkl_ae.recordings import Recording, recorded_reference
+from dkl_ae.records import (
+    UserError,
+    program_version,
+)
+from dkl_ae.scalarizers import (
+    ANGSTROM_PER_NM,
+    Scalarizer,
+)
+
+
+def make_maps(
+    request: Request,
+    file: pathlib.Path,
+    spread: Executor | None,
+    progress: Callable[[float], None],
+) -> list[str]:
+    """Scalarize a recorded set into an HDF5 file: `/<scalarizer>/{value,sigma}`, each (H, W) with its unit.
+
+    Returns sentences on what was done.
+
+    Raises UserError, one sentence, for what cannot be used, and OSError when the file cannot be written.
+    """
+    scalarizers = request.chosen()
+    recording = request.open()
+    try:
+        _require_place(file, request)
+        reference = recorded_reference(recording, request.reference, request.electrons)
+        maps = scalarize_recording(
+            recording,
+            reference,
+            scalarizers,
+            electrons=request.electrons,
+            arm_nm=request.arm_nm,
+            spread=spread,
+            progress=progress,
+        )
+        write_maps(file, request, recording, reference, scalarizers, maps)
+    finally:
+        recording.close()
+    return [
+        f"The bright-field disc is {reference.radius_mrad:.2f} mrad around pixel ({reference.centre[0]:.2f}, "
+        f"{reference.centre[1]:.2f}).",
+        *(
+            f"{name}: undefined at {numpy.count_nonzero(numpy.isnan(found.value)):,} of {found.value.size:,} patterns, "
+            f"{found.reasons.most_common(1)[0][1]:,} of them: {found.reasons.most_common(1)[0][0]}"
+            for name, found in maps.items()
+            if found.reasons
+        ),
+    ]
+
+
+def _require_place(file: pathlib.Path, request: Request) -> None:
+    """Before hours of work, not after."""
+    if not file.absolute().parent.is_dir():
+        raise UserError(f"There is no folder {file.parent} for the maps: make it, or choose another with --out.")
+    for source in (request.file, request.survey_file):
+        if source is not None and file.exists() and source.exists() and file.samefile(source):
+            raise UserError(f"{file} is the recording itself: choose another name for the maps.")
+
+
+def write_maps(
+    file: pathlib.Path,
+    request: Request,
+    recording: Recording,
+    reference: Reference,
+    scalarizers: Mapping[str, Scalarizer],
+    maps: Mapping[str, Map],
+) -> None:
+    """Write maps, with what is needed to know how they came about; a file of that name stays until they are written."""
+    import h5py
+
+    part = file.with_name(f"{file.name}.part")
+    with h5py.File(part, "w", track_order=True) as opened:
+        opened.attrs["recording"] = str(request.file.name)
+        opened.attrs["program"] = program_version()
+        opened.attrs["nm_per_pixel"] = recording.nm_per_pixel
+        opened.attrs["reference"] = json.dumps(reference_as_dict(reference))
+        if recording.is_noise_free:
+            opened.attrs["electrons"] = request.electrons
+        if reference.pattern is not None:
+            opened["reference/pattern"] = reference.pattern
+            opened["reference/pattern"].attrs["unit"] = "electrons"
+        for name, found in maps.items():
+            group = opened.create_group(name)
+            group.attrs["label"] = scalarizers[name].label
+            group.attrs["description"] = scalarizers[name].description
+            group.attrs["circular"] = scalarizers[name].circular
+            if name in NEIGHBOUR_SCALARIZERS:
+                arm = arm_in_pixels(request.arm_nm, recording.nm_per_pixel) * recording.nm_per_pixel
+                group.attrs["arm_angstrom"] = arm * ANGSTROM_PER_NM
+            for kind, image in (("value", found.value), ("sigma", found.sigma)):
+                group.create_dataset(kind, data=image, compression="gzip").attrs["unit"] = scalarizers[name].unit
+    part.replace(file)
