@@ -12,14 +12,21 @@ from dkl_ae.records import BoolArray, FloatArray, Origin, Patches, Proposal
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Maps:
-    """What the model says of the whole survey: arrays of the survey's shape, NaN where no patch fits."""
+    """What the model says of the whole survey; NaN where no patch fits.
+
+    Attributes
+    ----------
+    prediction : ndarray of float, shape (H, W)
+        The expected reading, in the scalarizer's unit.
+    uncertainty : ndarray of float, shape (H, W)
+        Its standard deviation, in the same unit.
+    acquisition : ndarray of float, shape (H, W)
+        How much measuring there next is worth: see `dkl_ae.experiment.acquisition.relative_score`.
+    """
 
     prediction: FloatArray
-    """The expected reading, in the scalarizer's unit."""
     uncertainty: FloatArray
-    """Its standard deviation, in the same unit."""
     acquisition: FloatArray
-    """How much measuring there next is worth: see `dkl_ae.experiment.acquisition.relative_score`."""
 
 
 def maps_of(patches: Patches, prediction: Posterior, acquisition: str, scores: FloatArray, allowed: BoolArray) -> Maps:

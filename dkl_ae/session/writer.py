@@ -26,8 +26,16 @@ from dkl_ae.settings import Plan
 class SessionWriter:
     """Keeps one run in a file. Used from the run's thread alone.
 
-    file: is created, and replaced where it is there already.
-    scalarizers: those that read the patterns, by name.
+    Parameters
+    ----------
+    file : pathlib.Path
+        Is created, and replaced where it is there already.
+    plan : Plan
+        As the run begins.
+    scalarizers : mapping of str to Scalarizer
+        Those that read the patterns, by name.
+    about : About or None
+        A title, and the instrument.
     """
 
     def __init__(
