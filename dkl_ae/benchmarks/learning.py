@@ -30,7 +30,7 @@ SEED_POINTS = 10
 CHOSEN_POINTS = 70
 RANDOM_POINTS = 2500
 """Without a model it takes as many to find half of the best 1 %, and more."""
-DRIVING = "com_magnitude"
+OPTIMIZED = "com_magnitude"
 """The number that is sought when points are chosen."""
 WITHOUT_MODEL = ("random", "grid")
 """Ways to choose points that learn nothing."""
@@ -132,7 +132,7 @@ def learning_report(
                 rows = list(regression_results(file.stem, patches, target, method, seeds))
                 results.regressions[:] = replaced(results.regressions, rows)
                 yield from _regression_lines(rows)
-            if target.name == DRIVING:
+            if target.name == OPTIMIZED:
                 searches = list(search_results(file.stem, patches, target, method, seeds))
                 results.searches[:] = replaced(results.searches, searches)
                 yield _search_line(searches)

@@ -21,13 +21,13 @@ class ReasonLog:
         self._labels = labels
         self._told: set[str] = set()
 
-    def news(self, readings: Mapping[str, Reading], driver: str) -> str:
-        """A sentence that was not told before, of the driving scalarizer or of one of the user's own; else empty.
+    def news(self, readings: Mapping[str, Reading], optimized: str) -> str:
+        """A sentence that was not told before, of the optimized scalarizer or of one of the user's own; else empty.
 
         Sentences that differ in numbers alone are one. The built-in scalarizers that are not optimized are undefined at
         many a place, where there is no diffraction say, and are not told.
         """
-        for name in (driver, *(name for name in readings if name not in SCALARIZERS)):
+        for name in (optimized, *(name for name in readings if name not in SCALARIZERS)):
             reason = readings[name].reason
             kind = _NUMBER.sub("", reason)
             if reason and kind not in self._told:
