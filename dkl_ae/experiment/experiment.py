@@ -33,23 +33,11 @@ class Experiment:
     trained before needs no seeds. A reading that is not a number counts as measured: its candidate is not proposed
     again, and the model does not see it.
 
-    Parameters
-    ----------
-    plan : Plan
-        What is looked for, and how.
-    scalarizers : mapping of str to Scalarizer
-        Those that read the run's patterns, by name.
-    patches : Patches
-        The candidates.
-    make_surrogate : callable
-        See `dkl_ae.model.MakeSurrogate`; ``functools.partial(dkl_ae.experiment.deep_kernel_for, plan)`` makes the deep
-        kernel that the plan asks for.
+    scalarizers: those that read the run's patterns, by name.
+    make_surrogate: see `dkl_ae.model.MakeSurrogate`.
 
-    Raises
-    ------
-    UserError
-        When there are fewer candidates than points to measure, no room for the seeds, or when the plan names a
-        scalarizer or an acquisition function that there is not.
+    Raises UserError when there are fewer candidates than points to measure, no room for the seeds, or when the plan
+    names a scalarizer or an acquisition function that there is not.
     """
 
     def __init__(
@@ -123,14 +111,7 @@ class Experiment:
     def ask(self) -> Proposal:
         """The next candidate to measure; the same until something is told.
 
-        Returns
-        -------
-        Proposal
-
-        Raises
-        ------
-        UserError
-            When the run is finished, or when all that is left is too near to what was measured.
+        Raises UserError when the run is finished, or when all that is left is too near to what was measured.
         """
         if self.finished:
             raise UserError(f"All {self.plan.search.points} points are measured: start a new run for more.")
@@ -144,17 +125,9 @@ class Experiment:
     def tell(self, measurement: Measurement, revised: Mapping[int, Mapping[str, Reading]] | None = None) -> None:
         """Take a measurement, and learn from it once the seeds, or a batch, are complete.
 
-        Parameters
-        ----------
-        measurement : Measurement
-            The proposal, carried out.
-        revised : mapping or None
-            Readings, by candidate and by scalarizer, that later patterns have made known or changed.
+        revised: readings, by candidate and by scalarizer, that later patterns have made known or changed.
 
-        Raises
-        ------
-        UserError
-            When its candidate was measured before.
+        Raises UserError when its candidate was measured before.
         """
         self._register(measurement)
         if revised:
@@ -163,18 +136,7 @@ class Experiment:
             self._learn()
 
     def apply(self, command: Command) -> None:
-        """Do what an operator asks for.
-
-        Parameters
-        ----------
-        command : ChangeObjective
-            Counts from the next proposal on.
-
-        Raises
-        ------
-        UserError
-            For what cannot be done.
-        """
+        """Do what an operator asks for; raises UserError, one sentence, for what cannot be done."""
         self._register(command)
         if self._awaits_seeds:
             return  # the model learns when the seeds are complete

@@ -55,27 +55,12 @@ class Runner:
 
     `pause`, `resume`, `stop` and `give` may be called from any thread at any time.
 
-    Parameters
-    ----------
-    instrument : Instrument
-        What exposes the patterns.
-    plan : Plan
-        What is carried out.
-    show : callable
-        Receives every event, in the running thread.
-    make_surrogate : callable or None
-        See `dkl_ae.model.MakeSurrogate`; None for the deep kernel that the plan asks for.
-    scalarizers : mapping of str to Scalarizer, or None
-        Those that read the patterns, by name; None for those that the plan asks for, whose file is then run.
-    recorder : RunRecorder or None
-        Keeps every event before it is shown, such as a `SessionWriter`; closed when the run ends. None to keep nothing.
-    interrupted : InterruptedRun or None
-        An earlier run, to go on where it was interrupted; the plan is then its own.
+    show: receives every event, in the running thread.
+    scalarizers: those that read the patterns, by name; None for those that the plan asks for, whose file is then run.
+    recorder: keeps every event before it is shown; closed when the run ends. None to keep nothing.
+    interrupted: an earlier run, to go on where it was interrupted; the plan is then its own.
 
-    Raises
-    ------
-    UserError
-        For a plan that names what there is not.
+    Raises UserError, one sentence, for a plan that names what there is not.
     """
 
     def __init__(
