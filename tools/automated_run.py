@@ -43,7 +43,7 @@ def main() -> None:
         runs: list[Session] = []
         handler = PANEL.find(swift.window).handler
         handler.set_text("instrument_id", SIMULATOR_ID)
-        handler.set_text("device", "cpu")
+        handler.set_text("compute_device", "cpu")
         for seed in SEEDS:
             handler.set_text("random_seed", str(seed))
             handler.start_clicked()

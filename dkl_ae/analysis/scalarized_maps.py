@@ -19,6 +19,7 @@ import threadpoolctl
 from dkl_ae.patterns import PatternMemory, Patterns, Reference
 from dkl_ae.recordings import Chunk, Recording, ReferenceChoice, chunks_of, open_recording
 from dkl_ae.records import (
+    DEFAULT_CROSS_ARM_NM,
     DEFAULT_ELECTRONS,
     BoolArray,
     FloatArray,
@@ -28,7 +29,6 @@ from dkl_ae.records import (
     spread_pixels,
 )
 from dkl_ae.scalarizers import (
-    DEFAULT_ARM_NM,
     ENDS,
     Scalarizer,
     catalogue,
@@ -65,7 +65,7 @@ class Request:
     electrons: float = DEFAULT_ELECTRONS
     """Of a pattern of a recording without noise."""
     reference: ReferenceChoice = dataclasses.field(default_factory=ReferenceChoice)
-    arm_nm: float = DEFAULT_ARM_NM
+    arm_nm: float = DEFAULT_CROSS_ARM_NM
     """Of the cross around each pixel; the nearest whole number of pixels is taken."""
     scalarizer_file: str = ""
     expression: str = ""
@@ -150,7 +150,7 @@ def scalarize_recording(
     scalarizers: Mapping[str, Scalarizer],
     *,
     electrons: float = DEFAULT_ELECTRONS,
-    arm_nm: float = DEFAULT_ARM_NM,
+    arm_nm: float = DEFAULT_CROSS_ARM_NM,
     places: BoolArray | None = None,
     spread: Executor | None = None,
     progress: Callable[[float], None] = lambda fraction: None,

@@ -8,7 +8,6 @@ from dkl_ae.patterns.memory import COMPONENT_OF, PatternMemory
 from dkl_ae.patterns.moments import DETECTORS, Moments
 from dkl_ae.patterns.patterns import Arms, Patterns, with_descan
 from dkl_ae.patterns.reference import (
-    MASK_RADIUS,
     Reference,
     find_reference,
     radii,
@@ -25,7 +24,6 @@ from dkl_ae.patterns.reference_file import (
 __all__ = [
     "COMPONENT_OF",
     "DETECTORS",
-    "MASK_RADIUS",
     "Arms",
     "Descan",
     "DetectorGeometry",

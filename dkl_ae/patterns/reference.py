@@ -10,11 +10,7 @@ import numpy.typing
 import scipy.ndimage
 
 from dkl_ae.patterns.geometry import Descan, DetectorGeometry
-from dkl_ae.records import BoolArray, FloatArray, UserError
-
-MASK_RADIUS = 1.1
-"""The centre of mass is taken inside 1.1 disc radii: this keeps 99.6 % of the signal of a 30 mrad probe and
-leaves out the detector's far corners, whose read noise would otherwise dominate."""
+from dkl_ae.records import DEFAULT_MASK_OUTER, BoolArray, FloatArray, UserError
 
 _FAR_RADII = 1.5
 """Beyond so many disc radii the undeflected beam leaves nothing: what is there is the camera's own."""
@@ -69,7 +65,7 @@ class Reference:
     threshold: float | None = None
     """Counts below this, the dark subtracted, are read as none; None to read all."""
     mask_inner: float = 0.0
-    mask_radius: float = MASK_RADIUS
+    mask_radius: float = DEFAULT_MASK_OUTER
     """The ring in which the centre of mass is taken, in disc radii; infinite for the whole detector."""
     geometry: DetectorGeometry = dataclasses.field(default_factory=DetectorGeometry)
     descan: Descan | None = None
@@ -111,7 +107,7 @@ def find_reference(
     vacuum: bool = True,
     dark: numpy.typing.ArrayLike | None = None,
     bad_pixels: BoolArray | None = None,
-    mask: tuple[float, float] = (0.0, MASK_RADIUS),
+    mask: tuple[float, float] = (0.0, DEFAULT_MASK_OUTER),
     geometry: DetectorGeometry | None = None,
 ) -> Reference:
     """Find the bright-field disc in a pattern of the undeflected beam, such as a mean of vacuum patterns.

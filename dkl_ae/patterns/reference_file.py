@@ -11,8 +11,8 @@ import zipfile
 import numpy
 
 from dkl_ae.patterns.geometry import Descan, DetectorGeometry
-from dkl_ae.patterns.reference import MASK_RADIUS, Reference, find_reference
-from dkl_ae.records import UserError
+from dkl_ae.patterns.reference import Reference, find_reference
+from dkl_ae.records import DEFAULT_MASK_OUTER, UserError
 
 _ARRAYS: typing.Final = ("dark", "bad_pixels", "pattern")
 _FORMAT: typing.Final = "dkl-ae reference 1"
@@ -37,7 +37,7 @@ def load_reference(
     mrad_per_pixel: tuple[float, float],
     counts_per_electron: float,
     geometry: DetectorGeometry | None = None,
-    mask: tuple[float, float] = (0.0, MASK_RADIUS),
+    mask: tuple[float, float] = (0.0, DEFAULT_MASK_OUTER),
 ) -> Reference:
     """Read a saved reference (.npz), or find the disc in a vacuum pattern (.npy, shape (ky, kx), counts).
 

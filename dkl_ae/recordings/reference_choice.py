@@ -11,7 +11,6 @@ import numpy
 import numpy.typing
 
 from dkl_ae.patterns import (
-    MASK_RADIUS,
     DetectorGeometry,
     Patterns,
     Reference,
@@ -22,6 +21,7 @@ from dkl_ae.patterns import (
 )
 from dkl_ae.recordings.recording import Recording
 from dkl_ae.records import (
+    DEFAULT_MASK_OUTER,
     FloatArray,
     IntArray,
     NumberArray,
@@ -58,7 +58,7 @@ class ReferenceChoice:
     region: str = ""
     """Top, left, height and width, as fractions, of a part of the scan whose mean pattern is taken; or empty."""
     mask_inner: float = 0.0
-    mask_radius: float = MASK_RADIUS
+    mask_radius: float = DEFAULT_MASK_OUTER
     geometry: DetectorGeometry = dataclasses.field(default_factory=DetectorGeometry)
     descan: str = NO_DESCAN
     dark_file: str = ""

@@ -8,7 +8,7 @@ to them, and the electric field is parallel to its negative.
 from dkl_ae.patterns import Patterns, Reference
 from dkl_ae.records import FloatArray, Symmetry
 from dkl_ae.scalarizers.centre_of_mass import CENTRE_OF_MASS
-from dkl_ae.scalarizers.charge import ANGSTROM_PER_NM, DEFAULT_ARM_NM, ENDS, curl, minus_divergence
+from dkl_ae.scalarizers.charge import ANGSTROM_PER_NM, ENDS, curl, minus_divergence
 from dkl_ae.scalarizers.diffraction import with_undeformed
 from dkl_ae.scalarizers.expression import COMPOSITE, annulus
 from dkl_ae.scalarizers.pattern_readings import one_pattern, readings_of, scalarize
@@ -21,7 +21,6 @@ __all__ = [
     "ANGSTROM_PER_NM",
     "CENTRE_OF_MASS",
     "COMPOSITE",
-    "DEFAULT_ARM_NM",
     "ENDS",
     "SCALARIZERS",
     "VIRTUAL_DETECTORS",

@@ -17,10 +17,6 @@ from dkl_ae.patterns import Arms, Patterns
 from dkl_ae.records import FloatArray, Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, undefined
 
-DEFAULT_ARM_NM = 0.06
-"""The noise of a divergence falls with the arm, and its signal when the arm is longer than the probe is wide: about
-here their ratio is best for an atomically sharp probe."""
-
 ENDS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 """Of the cross, (y, x) in arms from its centre: right, left, below, above. All ends stand in this order."""
 

@@ -8,8 +8,8 @@ import numpy
 import numpy.typing
 
 from dkl_ae.patterns import Arms, PatternMemory, Patterns, Reference
-from dkl_ae.records import Position, Reading
-from dkl_ae.scalarizers.charge import DEFAULT_ARM_NM, ENDS
+from dkl_ae.records import DEFAULT_CROSS_ARM_NM, Position, Reading
+from dkl_ae.scalarizers.charge import ENDS
 from dkl_ae.scalarizers.registry import SCALARIZERS
 from dkl_ae.scalarizers.scalarizer import Scalarizer, reading
 
@@ -21,7 +21,7 @@ def scalarize(
     *,
     position: Position | None = None,
     ends: numpy.typing.ArrayLike | None = None,
-    arm_nm: float = DEFAULT_ARM_NM,
+    arm_nm: float = DEFAULT_CROSS_ARM_NM,
     memory: PatternMemory | None = None,
 ) -> dict[str, Reading]:
     """Every reading of one pattern, shape (ky, kx), by the scalarizer's name; see `one_pattern`.
@@ -38,7 +38,7 @@ def one_pattern(
     *,
     position: Position | None = None,
     ends: numpy.typing.ArrayLike | None = None,
-    arm_nm: float = DEFAULT_ARM_NM,
+    arm_nm: float = DEFAULT_CROSS_ARM_NM,
     memory: PatternMemory | None = None,
 ) -> Patterns:
     """A single pattern, shape (ky, kx), as scalarizers see it.

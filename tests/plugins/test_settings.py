@@ -1,11 +1,15 @@
 """What the panel asks for."""
 
 import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dkl_ae.reports.run_tables import settings_table
+from dkl_ae.session import open_session
 from dkl_ae.settings import (
     FILE,
     NO_DESCAN,
@@ -27,6 +31,8 @@ from nionswift_plugin.dkl_ae_ui.run_panel.settings import (
     remembered_texts,
     texts_of,
 )
+from nionswift_plugin.dkl_ae_ui.run_panel.view import build_view
+from tests.support.recorded_patterns import DATA
 
 FLOATS = [known for known in SETTINGS.values() if known.kind is float]
 
@@ -169,3 +175,25 @@ def test_an_exposure_that_no_camera_has_is_refused(text, sentence) -> None:
 def test_the_usual_parameter_of_each_acquisition_function() -> None:
     assert default_parameter("expected_improvement") == "0.01"
     assert default_parameter("upper_confidence_bound") == "2"
+
+
+def names_in(description: Any) -> Iterator[str]:
+    """The names of all widgets that a description makes."""
+    if isinstance(description, Mapping):
+        if "name" in description:
+            yield description["name"]
+        description = list(description.values())
+    if isinstance(description, list):
+        for part in description:
+            yield from names_in(part)
+
+
+def test_every_setting_has_one_row_in_the_panel() -> None:
+    rows = [name for name in names_in(build_view()) if name.endswith(("_edit", "_combo"))]
+    assert sorted(name.rpartition("_")[0] for name in rows) == sorted(SETTINGS)
+
+
+def test_every_setting_is_told_in_the_report() -> None:
+    with open_session(DATA / "session-1.h5") as session:
+        table = settings_table(session)
+    assert [label for label, _ in table.rows] == [known.label for known in SETTINGS.values()]
