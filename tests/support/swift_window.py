@@ -74,14 +74,7 @@ class Swift:
         assert self._process.poll() is None, self.log.read_text()
         self.wait_for("window.workspace_controller is not None")
         # Wherever the program put it: all of it must be on the display to be clicked.
-        width, height = "1900", "1460"
-        found = self._xdotool("search", "--sync", "--onlyvisible", "--name", "Nion Swift").split()[0]
-        self._xdotool("windowmove", found, "0", "0", "windowsize", found, width, height)
-        wanted = {f"WIDTH={width}", f"HEIGHT={height}"}
-        wait_until(
-            lambda: wanted <= set(self._xdotool("getwindowgeometry", "--shell", found).split()),
-            "the window did not take its size",
-        )
+        wait_until(lambda: self._takes_size("1900", "1460"), "the window did not take its size")
         self.let_draw()
 
     def call(self, code: str) -> Any:
@@ -107,6 +100,14 @@ class Swift:
     def wait_for_points(self, least: int, timeout_s: float = 60.0) -> None:
         """Until the panel has told of so many points of the run."""
         self.wait_for(f"not panel.idle.value and panel.status.number >= {least}", timeout_s)
+
+    def _takes_size(self, width: str, height: str) -> bool:
+        """Ask for a size, and whether it has it: a window that is about to be shown forgets what it was asked for."""
+        found = self._xdotool("search", "--sync", "--onlyvisible", "--name", "Nion Swift").split()[0]
+        self._xdotool("windowmove", found, "0", "0", "windowsize", found, width, height)
+        return {f"WIDTH={width}", f"HEIGHT={height}"} <= set(
+            self._xdotool("getwindowgeometry", "--shell", found).split()
+        )
 
     def let_draw(self) -> None:
         """Until the window has done what came before: what a first turn of its events asks for, a second one draws."""

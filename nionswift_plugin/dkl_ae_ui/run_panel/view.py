@@ -92,7 +92,7 @@ def _state(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
             text="@binding(model_text.value)",
             word_wrap=True,
             width=WIDTH,
-            height=2 * LINE_HEIGHT,
+            height=3 * LINE_HEIGHT,
             tool_tip="Which part of the model explains the readings: the local structure, a trend with brightness, "
             "what differs between a patch and its turned or mirrored images, and what the patch does not tell; how "
             "much of what it looks at comes from the network; and by what factor its intervals were widened after the "
