@@ -87,17 +87,17 @@ class _Shown:
         """Why the session file could not be written, until it is written again."""
 
     def __call__(self, event: Event) -> None:
-        self._status = folded(self._status, event)
+        was_paused, self._status = self._status.paused, folded(self._status, event)
         if isinstance(event, RunPaused):
             self._show_trouble()
             return
         # A run that is stopped while it waits tells its last events without having kept them.
-        if self._trouble and not self._status.paused:
+        if self._trouble and not was_paused:
             self._terminal.say("The session file is written again: the run goes on.")
             self._trouble = ""
         match event:
             case SurveyAcquired():
-                self.is_kept = not self._status.paused
+                self.is_kept = not was_paused
             case PointMeasured():
                 self._terminal.show_progress(int(100 * self._status.fraction), progress_text(self._status))
             case StepCompleted(notices=notices):

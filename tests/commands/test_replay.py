@@ -314,7 +314,7 @@ def test_a_run_that_was_broken_off_goes_on_as_if_it_had_not(recording, whole, tm
     assert main(["resume", str(session)]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"{after} of 12 points are measured already.\n")
-    assert len(re.findall(r" % \d+ of 12", said)) == 12 - after
+    assert len(re.findall(r" % Point \d+ of 12", said)) == 12 - after
     assert_same_run(session, whole)
 
 

@@ -223,17 +223,17 @@ def test_a_recorder_that_fails_ends_the_run_but_its_file_is_whole(tmp_path, capl
 
 def test_a_write_that_fails_in_the_program_loses_no_point(tmp_path, caplog, monkeypatch) -> None:
     """The point whose writing failed is written when the run has ended."""
-    from dkl_ae.session.append import Appended
+    from dkl_ae.session.append import SessionAppender
 
-    append, failed = Appended.append, []
+    append, failed = SessionAppender.append, []
 
-    def fail_once(self: Appended, events: list[Event]) -> None:
+    def fail_once(self: SessionAppender, events: list[Event]) -> None:
         if not failed and any(isinstance(event, PointMeasured) and event.number == 6 for event in events):
             failed.append(True)
             fail()
         append(self, events)
 
-    monkeypatch.setattr(Appended, "append", fail_once)
+    monkeypatch.setattr(SessionAppender, "append", fail_once)
     events = kept(tmp_path / "run.h5")
     assert events[-1].message == f"{TOLD}everything measured so far is saved; see the log for details."
     assert tracebacks(caplog) == [ValueError]

@@ -35,7 +35,7 @@ _SETTINGS: typing.Final = (
     "--device",
     "cpu",
 )
-_ANNOUNCED: typing.Final = re.compile(r"% (\d+) of \d+")
+_ANNOUNCED: typing.Final = re.compile(r"% Point (\d+) of \d+")
 _DURING_START: typing.Final = 0.2
 """Share of kills whose time is counted from the start of the program, and not from the first place that the model chose
 and it announced: loading the model takes longer than all measurements."""

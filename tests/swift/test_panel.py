@@ -450,7 +450,7 @@ def fails_once(method: Any, failure: Any) -> Any:
 
 
 @pytest.mark.parametrize(("failure", "told", "logged"), [(program_failure, TOLD, 1), (refusal, ADVICE, 0)])
-@pytest.mark.parametrize("place", [(Handler, "_show_step"), (RunRecord, "keep"), (LiveItems, "visit")])
+@pytest.mark.parametrize("place", [(Handler, "_news"), (RunRecord, "keep"), (LiveItems, "visit")])
 def test_what_fails_in_the_panel_is_told_and_the_run_goes_on(
     simulator, open_panel, monkeypatch, caplog, place, failure, told, logged
 ) -> None:

@@ -31,7 +31,7 @@ out.write(json.dumps([items, groups]))
 
 def test_the_demo_without_a_display_saves_a_project_that_opens_again(demo, tmp_path) -> None:
     assert "   0 % " in demo.said
-    assert " 100 % Step 70 of 70" in demo.said
+    assert " 100 % Point 70 of 70" in demo.said
     assert (demo.folder / "final-maps.png").read_bytes().startswith(b"\x89PNG")
     assert f"Saved the Swift project {ensure_project(demo.folder).file}" in demo.said
 
