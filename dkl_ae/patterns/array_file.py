@@ -15,10 +15,11 @@ from dkl_ae.records import UserError
 def load_array(file: pathlib.Path) -> numpy.typing.NDArray[typing.Any]:
     """Raises UserError, one sentence, for what is not a NumPy file of one array (.npy)."""
     try:
-        loaded = numpy.load(file, allow_pickle=False)
+        # NumPy leaves a file open that it opened itself and cannot read.
+        with file.open("rb") as stream:
+            loaded = numpy.load(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{file} cannot be read as a NumPy file: choose a .npy file.") from error
     if not isinstance(loaded, numpy.ndarray):
-        loaded.close()
         raise UserError(f"{file} holds several arrays: choose a .npy file.")
     return loaded

@@ -47,13 +47,14 @@ def load_reference(
     Raises UserError, one sentence, for a file that is neither.
     """
     try:
-        loaded = numpy.load(file, allow_pickle=False)
-        if isinstance(loaded, numpy.ndarray):
-            if loaded.ndim != 2:
-                raise UserError(f"it has {loaded.ndim} axes")
-            return find_reference(loaded, mrad_per_pixel, counts_per_electron, mask=mask, geometry=geometry)
-        with loaded:
-            return _from_archive(loaded)
+        # NumPy leaves a file open that it opened itself and cannot read.
+        with file.open("rb") as stream:
+            loaded = numpy.load(stream, allow_pickle=False)
+            if not isinstance(loaded, numpy.ndarray):
+                return _from_archive(loaded)
+        if loaded.ndim != 2:
+            raise UserError(f"it has {loaded.ndim} axes")
+        return find_reference(loaded, mrad_per_pixel, counts_per_electron, mask=mask, geometry=geometry)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"The reference {file} cannot be used ({error}): choose a saved reference (.npz) or a vacuum pattern "

@@ -1,6 +1,9 @@
 """The reference: what it finds by itself, what it corrects, and that it survives its file."""
 
+import contextlib
 import dataclasses
+import gc
+import warnings
 
 import numpy
 import pytest
@@ -13,12 +16,14 @@ from dkl_ae.patterns import (
     DetectorGeometry,
     Patterns,
     find_reference,
+    load_array,
     load_reference,
     reference_as_dict,
     reference_from_dict,
     save_reference,
     with_descan,
 )
+from dkl_ae.records import UserError
 from dkl_ae.scalarizers import scalarize
 from tests.support.discs import REFERENCE, disc
 
@@ -196,6 +201,18 @@ def test_a_file_that_is_no_reference_is_refused_in_one_sentence(tmp_path, conten
         file.write_bytes(content)
     with pytest.raises(ValueError, match=r"choose a saved reference \(.npz\) or a vacuum pattern \(.npy\)"):
         load_reference(file, (2.5, 2.5), 1.0)
+
+
+@pytest.mark.parametrize("load", [load_array, lambda file: load_reference(file, (2.5, 2.5), 1.0)])
+def test_a_file_that_is_refused_is_closed(tmp_path, load) -> None:
+    file = tmp_path / "reference.npz"
+    file.write_bytes(b"PK\x03\x04 and no archive")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.suppress(UserError):
+            load(file)
+        gc.collect()
+    assert not [warning for warning in caught if warning.category is ResourceWarning]
 
 
 @pytest.mark.parametrize(
