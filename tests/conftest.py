@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import typing
 
@@ -16,11 +17,14 @@ if typing.TYPE_CHECKING:
     from tests.support.demo import Demo
 from tests.support.recorded_patterns import DATA, GRAPHENE
 
+# Torch and Swift make half a million objects that live to the end: collecting garbage among them as often as Python
+# does by itself takes a fifth of all time.
+gc.set_threshold(20_000, 20, 50)
 # Shared machines stall at random: a deadline would fail a test for its neighbours' work.
 settings.register_profile("dkl-ae", deadline=None, max_examples=50)
 settings.load_profile("dkl-ae")
 
-LONGEST_FIRST = ("gui", "swift", "commands")
+LONGEST_FIRST = ("gui", "swift", "commands", "session", "reports", "model")
 """Folders that take longest: begun last, they would keep one core busy while the others have nothing left to do."""
 
 
@@ -34,6 +38,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"exhaustive: {'yes' if config.getoption('exhaustive') else 'no'}"
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With pytest-xdist: a file's tests share its fixtures, and windows do not take the keyboard from one another."""
     place = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
@@ -43,6 +48,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             together = item.get_closest_marker("gui") or "demo" in getattr(item, "fixturenames", ())
             group = "window" if together else item.nodeid.partition("::")[0]
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.getoption("loadgroup", False) and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError(
+            "pytest-xdist does not see which tests belong together: install the versions that constraints.txt names."
+        )
 
 
 @pytest.fixture

@@ -30,13 +30,22 @@ def name_of(file: pathlib.Path) -> str:
 
 
 def classes_of(file: pathlib.Path) -> dict[str, int]:
-    """Lines of each class of a module."""
+    """Lines of each class of a module; those of its docstrings, which users of the library read, are not counted."""
     nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     return {
-        f"{name_of(file)}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        f"{name_of(file)}:{node.name}": extent_of(node)
+        - sum(extent_of(inner) for inner in ast.walk(node) if is_text(inner))
         for node in nodes
         if isinstance(node, ast.ClassDef)
     }
+
+
+def extent_of(node: ast.stmt) -> int:
+    return (node.end_lineno or 0) - node.lineno + 1
+
+
+def is_text(node: ast.AST) -> typing.TypeGuard[ast.Expr]:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def lines_of(file: pathlib.Path) -> int:

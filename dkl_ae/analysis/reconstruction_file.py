@@ -15,7 +15,7 @@ from dkl_ae.records import (
 )
 
 
-def write_reconstruction(file: pathlib.Path, made: ReconstructionResult) -> None:
+def write_reconstruction(file: pathlib.Path, result: ReconstructionResult) -> None:
     """Write `/<scalarizer>/truth` and `/<scalarizer>/<fraction>/{prediction,uncertainty,measured}` as HDF5, each of the
     survey's shape with its unit; what is known of them is in attributes.
 
@@ -24,15 +24,15 @@ def write_reconstruction(file: pathlib.Path, made: ReconstructionResult) -> None
     import h5py
 
     with h5py.File(file, "w", track_order=True) as opened:
-        opened.attrs["recording"] = made.request.file.name
+        opened.attrs["recording"] = result.request.file.name
         opened.attrs["program"] = program_version()
-        opened.attrs["nm_per_pixel"] = made.survey.pixel_size_nm
-        opened.attrs["patch_size"] = made.settings.patch_size
-        opened.attrs["random_seed"] = made.settings.random_seed
-        if made.electrons is not None:
-            opened.attrs["electrons"] = made.electrons
-        opened.attrs["reference"] = json.dumps(reference_as_dict(made.reference))
-        for reconstruction in made.reconstructions:
+        opened.attrs["nm_per_pixel"] = result.survey.pixel_size_nm
+        opened.attrs["patch_size"] = result.settings.patch_size
+        opened.attrs["random_seed"] = result.settings.random_seed
+        if result.electrons is not None:
+            opened.attrs["electrons"] = result.electrons
+        opened.attrs["reference"] = json.dumps(reference_as_dict(result.reference))
+        for reconstruction in result.reconstructions:
             scalarizer = reconstruction.scalarizer
             group = opened.create_group(scalarizer.name, track_order=True)
             group.attrs.update(

@@ -72,8 +72,8 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     request = recorded_options.request_from(options)
     # Before the work, not after.
     folder.mkdir(parents=True, exist_ok=True)
-    made = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
-    write_reconstruction(folder / MAPS, made)
-    page = write_reconstruction_report(made, folder)
+    result = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
+    write_reconstruction(folder / MAPS, result)
+    page = write_reconstruction_report(result, folder)
     terminal.say(f"\nSaved the maps {folder / MAPS}\nSaved the report {page}")
     return 0

@@ -141,11 +141,11 @@ def _best_places(session: Session) -> list[str]:
 def _dose(session: Session) -> str:
     dose = dose_shares(session)
     electrons = f" ({dose.electrons:.3g} electrons)" if dose.electrons is not None else ""
-    told = f"Dose: {dose.total_s:.3g} s of beam{electrons}, survey and reference included"
+    dose_text = f"Dose: {dose.total_s:.3g} s of beam{electrons}, survey and reference included"
     if dose.full_scan_s is None:
-        return f"{told}."
+        return f"{dose_text}."
     height, width = session.survey.shape
     return (
-        f"{told}; a scan of all {height} x {width} places takes {dose.full_scan_s:.3g} s, "
+        f"{dose_text}; a scan of all {height} x {width} places takes {dose.full_scan_s:.3g} s, "
         f"{dose.full_scan_s / dose.total_s:.3g} times as much."
     )

@@ -53,15 +53,15 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         from dkl_ae.analysis.cluster import on_cluster
 
         spread = on_cluster(options.scheduler, request)
-    said = make_maps(
+    lines = make_maps(
         request,
         options.out,
         spread,
         lambda done: terminal.show_progress(round(100 * done), options.file.name),
     )
     if options.picture is not None:
-        said += _draw(options.out, options.picture)
-    terminal.say("\n".join(["", *said, f"Saved the maps {options.out}"]))
+        lines += _draw(options.out, options.picture)
+    terminal.say("\n".join(["", *lines, f"Saved the maps {options.out}"]))
     return 0
 
 

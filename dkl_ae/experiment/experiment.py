@@ -33,11 +33,22 @@ class Experiment:
     trained before needs no seeds. A reading that is not a number counts as measured: its candidate is not proposed
     again, and the model does not see it.
 
-    scalarizers: those that read the run's patterns, by name.
-    make_surrogate: see `dkl_ae.model.MakeSurrogate`.
+    Parameters
+    ----------
+    plan : Plan
+        What is sought, and how.
+    scalarizers : mapping of str to Scalarizer
+        Those that read the run's patterns, by name.
+    patches : Patches
+        The candidates, and what the model knows of each.
+    make_surrogate : MakeSurrogate
+        Makes a model of one number: see `dkl_ae.model.MakeSurrogate`.
 
-    Raises UserError when there are fewer candidates than points to measure, no room for the seeds, or when the plan
-    names a scalarizer or an acquisition function that there is not.
+    Raises
+    ------
+    UserError
+        When there are fewer candidates than points to measure, no room for the seeds, or when the plan names a
+        scalarizer or an acquisition function that there is not.
     """
 
     def __init__(
@@ -71,10 +82,12 @@ class Experiment:
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
+        """All of them, in their order."""
         return measurements_of(self._history)
 
     @property
     def finished(self) -> bool:
+        """Whether all points that the plan asks for are measured."""
         return len(self._measured) >= self.plan.search.points
 
     @property
@@ -111,7 +124,10 @@ class Experiment:
     def ask(self) -> Proposal:
         """The next candidate to measure; the same until something is told.
 
-        Raises UserError when the run is finished, or when all that is left is too near to what was measured.
+        Raises
+        ------
+        UserError
+            When the run is finished, or when all that is left is too near to what was measured.
         """
         if self.finished:
             raise UserError(f"All {self.plan.search.points} points are measured: start a new run for more.")
@@ -125,9 +141,17 @@ class Experiment:
     def tell(self, measurement: Measurement, revised: Mapping[int, Mapping[str, Reading]] | None = None) -> None:
         """Take a measurement, and learn from it once the seeds, or a batch, are complete.
 
-        revised: readings, by candidate and by scalarizer, that later patterns have made known or changed.
+        Parameters
+        ----------
+        measurement : Measurement
+            With the reading of every scalarizer.
+        revised : mapping, optional
+            Readings, by candidate and by scalarizer, that later patterns have made known or changed.
 
-        Raises UserError when its candidate was measured before.
+        Raises
+        ------
+        UserError
+            When its candidate was measured before.
         """
         self._register(measurement)
         if revised:
@@ -136,7 +160,13 @@ class Experiment:
             self._learn()
 
     def apply(self, command: Command) -> None:
-        """Do what an operator asks for; raises UserError, one sentence, for what cannot be done."""
+        """Do what an operator asks for.
+
+        Raises
+        ------
+        UserError
+            For what cannot be done.
+        """
         self._register(command)
         if self._awaits_seeds:
             return  # the model learns when the seeds are complete
@@ -147,8 +177,12 @@ class Experiment:
 
         The trainings up to the checkpoint are left out: what came of them is in it.
 
-        history: all that it was told, in its order.
-        checkpoint: its latest.
+        Parameters
+        ----------
+        history : sequence of Entry
+            All that it was told, in its order.
+        checkpoint : Checkpoint, optional
+            Its latest.
         """
         first = first_to_learn_from(history, checkpoint)
         for entry in history[:first]:

@@ -113,8 +113,8 @@ class Content:
         for reading in self.readings:
             found.append(dataclasses.replace(reading, sigmas=None))
             if reading.sigmas is not None:
-                told = f"Standard deviation of {reading.name}."
-                found.append(Column(f"{reading.name}_sigma", reading.units, told, reading.sigmas))
+                description = f"Standard deviation of {reading.name}."
+                found.append(Column(f"{reading.name}_sigma", reading.units, description, reading.sigmas))
         return tuple(found)
 
 

@@ -25,8 +25,8 @@ def write_csv(content: Content, folder: pathlib.Path) -> None:
         writer.writerows(zip(*map(_cells, content.table), strict=True))
     for images in content.images:
         _write_tiff(images, folder / f"{images.name}.tif")
-    told = {name: json.loads(text) for name, text in content.settings.items()}
-    session = {"title": content.title, "created": content.created, **told}
+    settings = {name: json.loads(text) for name, text in content.settings.items()}
+    session = {"title": content.title, "created": content.created, **settings}
     (folder / "session.json").write_text(json.dumps(session, indent=1), encoding="utf-8")
 
 

@@ -51,21 +51,21 @@ def export_session(
     out = out or file.with_name(file.stem + chosen.suffix)
     if out.exists():
         raise UserError(f"{out} is there already: remove it, or choose another place with --out.")
-    made = out.with_name(f"{out.name}.part")
+    unfinished = out.with_name(f"{out.name}.part")
     with open_session(file) as session:
         content = content_of(session)
-        _remove(made)
+        _remove(unfinished)
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
-            chosen.write(content, made)
-            made.replace(out)
+            chosen.write(content, unfinished)
+            unfinished.replace(out)
         finally:
-            _remove(made)
+            _remove(unfinished)
         return out, session.losses
 
 
-def _remove(made: pathlib.Path) -> None:
-    if made.is_dir():
-        shutil.rmtree(made)
+def _remove(unfinished: pathlib.Path) -> None:
+    if unfinished.is_dir():
+        shutil.rmtree(unfinished)
     else:
-        made.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)

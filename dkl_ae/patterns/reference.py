@@ -42,6 +42,7 @@ class Reference:
     shape: tuple[int, int]
     """Detector pixels along ky and kx."""
     mrad_per_pixel: tuple[float, float]
+    """Angle of a detector pixel along ky and kx."""
     centre: tuple[float, float]
     """Centre of the disc in pixels, along ky and kx."""
     radius_mrad: float
@@ -52,6 +53,7 @@ class Reference:
     counts: float
     """Counts in the reference pattern, the camera's own not among them."""
     counts_per_electron: float
+    """The camera's gain."""
     exposures: int = 1
     """How many patterns the reference pattern is the mean of."""
     dark: FloatArray | None = None
@@ -65,10 +67,13 @@ class Reference:
     threshold: float | None = None
     """Counts below this, the dark subtracted, are read as none; None to read all."""
     mask_inner: float = 0.0
+    """Inner radius of the ring in which the centre of mass is taken, in disc radii."""
     mask_radius: float = DEFAULT_MASK_OUTER
-    """The ring in which the centre of mass is taken, in disc radii; infinite for the whole detector."""
+    """Outer radius of that ring, in disc radii; infinite for the whole detector."""
     geometry: DetectorGeometry = dataclasses.field(default_factory=DetectorGeometry)
+    """How the detector lies over the scan."""
     descan: Descan | None = None
+    """How the undeflected beam wanders over the scan; None where it rests."""
     pattern: FloatArray | None = None
     """The reference pattern, shape (ky, kx), in electrons, cleaned of the camera's own; None where it is not known."""
     lattice_mrad: tuple[tuple[float, float], tuple[float, float]] | None = None

@@ -48,10 +48,10 @@ def _merlin_scan(header: pathlib.Path) -> tuple[int, int] | None:
     """As the header file beside the patterns tells it, if there is one and it does."""
     if not header.exists():
         return None
-    told = dict(re.findall(r"^([^\t\n:]+):?\t(\d+)\s*$", header.read_text(errors="replace"), re.MULTILINE))
-    if "ScanX" in told and "ScanY" in told:
-        return int(told["ScanY"]), int(told["ScanX"])
-    frames, width = (int(told.get(f"Frames {of} (Number)", 0)) for of in ("in Acquisition", "per Trigger"))
+    entries = dict(re.findall(r"^([^\t\n:]+):?\t(\d+)\s*$", header.read_text(errors="replace"), re.MULTILINE))
+    if "ScanX" in entries and "ScanY" in entries:
+        return int(entries["ScanY"]), int(entries["ScanX"])
+    frames, width = (int(entries.get(f"Frames {of} (Number)", 0)) for of in ("in Acquisition", "per Trigger"))
     return (frames // width, width) if frames >= width > 1 else None
 
 
@@ -85,8 +85,8 @@ def _empad_description(file: pathlib.Path) -> tuple[pathlib.Path, tuple[Axis, ..
 
 def _empad_scan(raw: pathlib.Path) -> tuple[int, int] | None:
     """As the camera's program tells it in the name of the file."""
-    told = re.search(r"_x(\d+)_y(\d+)$", raw.stem)
-    return (int(told[2]), int(told[1])) if told else None
+    match = re.search(r"_x(\d+)_y(\d+)$", raw.stem)
+    return (int(match[2]), int(match[1])) if match else None
 
 
 def read_blockfile(file: pathlib.Path, closing: contextlib.ExitStack) -> list[StoredArray]:

@@ -159,23 +159,23 @@ def _largest(file: pathlib.Path, arrays: Sequence[StoredArray]) -> StoredArray:
 
 
 def _scan_shape(file: pathlib.Path, stored: StoredArray, given: tuple[int, int] | None) -> tuple[int, int]:
-    told = tuple(stored.shape[axis] for axis in stored.order[:-2])
-    if len(told) == 2:
-        if given not in (None, told):
+    leading = tuple(stored.shape[axis] for axis in stored.order[:-2])
+    if len(leading) == 2:
+        if given not in (None, leading):
             raise UserError(
-                f"The scan of {file.name} is {told[0]} x {told[1]} pixels, not {given[0]} x {given[1]}: leave the scan "
-                "shape out."
+                f"The scan of {file.name} is {leading[0]} x {leading[1]} pixels, not {given[0]} x {given[1]}: leave "
+                "the scan shape out."
             )
-        return told
+        return leading
     shape = given or stored.scan_shape
     if shape is None:
         raise UserError(
-            f"{file.name} is a stack of {told[0]:,} patterns and does not tell the shape of their scan: give it "
+            f"{file.name} is a stack of {leading[0]:,} patterns and does not tell the shape of their scan: give it "
             "(--scan-shape ROWS COLUMNS)."
         )
-    if min(shape) < 1 or math.prod(shape) != told[0]:
+    if min(shape) < 1 or math.prod(shape) != leading[0]:
         raise UserError(
-            f"{file.name} has {told[0]:,} patterns but its scan {shape[0]} x {shape[1]} pixels: give a shape of as "
+            f"{file.name} has {leading[0]:,} patterns but its scan {shape[0]} x {shape[1]} pixels: give a shape of as "
             "many (--scan-shape ROWS COLUMNS)."
         )
     return shape

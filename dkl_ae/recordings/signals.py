@@ -54,8 +54,8 @@ def _beam_energy_kev(signal: Mapping[str, typing.Any]) -> float:
         found = _item(signal["original_metadata"], source)
         if target.endswith(".beam_energy") and found is not None:
             return float(convert(found) if convert else found)
-    told = _item(signal["metadata"], "Acquisition_instrument.TEM.beam_energy")
-    return math.nan if told is None else float(told)
+    beam_energy = _item(signal["metadata"], "Acquisition_instrument.TEM.beam_energy")
+    return math.nan if beam_energy is None else float(beam_energy)
 
 
 def _item(metadata: typing.Any, path: str) -> typing.Any:

@@ -20,24 +20,24 @@ _PANEL_INCHES = 2.5
 _UNKNOWN = "-"
 
 
-def write_reconstruction_report(made: ReconstructionResult, folder: pathlib.Path) -> pathlib.Path:
+def write_reconstruction_report(result: ReconstructionResult, folder: pathlib.Path) -> pathlib.Path:
     """Write a page with the figures of every reading, and the figures as PNG and SVG; returns the page's file.
 
     Raises OSError when the folder cannot be written.
     """
-    sections = [Section("In numbers", [_introduction(made), _numbers(made)])]
+    sections = [Section("In numbers", [_introduction(result), _numbers(result)])]
     sections += [
         Section(
-            reconstruction.scalarizer.label, [reconstruction.scalarizer.description, _picture(made, reconstruction)]
+            reconstruction.scalarizer.label, [reconstruction.scalarizer.description, _picture(result, reconstruction)]
         )
-        for reconstruction in made.reconstructions
+        for reconstruction in result.reconstructions
     ]
-    return write_page(folder, f"{made.request.file.name}, reconstructed from parts of it", sections)
+    return write_page(folder, f"{result.request.file.name}, reconstructed from parts of it", sections)
 
 
-def _introduction(made: ReconstructionResult) -> str:
-    height, width = made.survey.shape
-    size = made.settings.patch_size
+def _introduction(result: ReconstructionResult) -> str:
+    height, width = result.survey.shape
+    size = result.settings.patch_size
     return (
         f"Some of the {height} x {width} patterns were read, at random places; from their readings and the survey "
         f"around them, in patches of {size} x {size} pixels, the model predicted what all others read. R2 is the share "
@@ -47,7 +47,7 @@ def _introduction(made: ReconstructionResult) -> str:
     )
 
 
-def _numbers(made: ReconstructionResult) -> Table:
+def _numbers(result: ReconstructionResult) -> Table:
     rows = [
         (
             reconstruction.scalarizer.label,
@@ -57,7 +57,7 @@ def _numbers(made: ReconstructionResult) -> Table:
             *_quality_in_words(part),
             quantity(part.mean_uncertainty, reconstruction.scalarizer.unit),
         )
-        for reconstruction in made.reconstructions
+        for reconstruction in result.reconstructions
         for part in reconstruction.parts
     ]
     head = ("reading", "of all", "places", "learned from", "R2", "within 1", "within 1.96", "mean uncertainty")
@@ -70,7 +70,7 @@ def _quality_in_words(part: FractionResult) -> tuple[str, str, str]:
     return f"{part.quality.r2:.2f}", f"{100 * part.quality.covered_68:.0f} %", f"{100 * part.quality.covered_95:.0f} %"
 
 
-def _picture(made: ReconstructionResult, reconstruction: Reconstruction) -> Picture:
+def _picture(result: ReconstructionResult, reconstruction: Reconstruction) -> Picture:
     """Survey and truth in the first column, then a column for each fraction: measured, predicted, uncertain."""
     scalarizer, parts = reconstruction.scalarizer, reconstruction.parts
     figure = new_figure(_PANEL_INCHES * (len(parts) + 1) + 0.8, 3 * _PANEL_INCHES + 0.3)
@@ -79,8 +79,8 @@ def _picture(made: ReconstructionResult, reconstruction: Reconstruction) -> Pict
     shown = most_known if reconstruction.truth is None else reconstruction.truth
     readings = colours_of(shown, circular=scalarizer.circular)
     uncertainties = {"cmap": "plasma", "vmin": 0.0, "vmax": _largest([part.uncertainty for part in parts])}
-    nm_per_pixel = made.survey.pixel_size_nm
-    show_map(axes[0, 0], made.survey.image, nm_per_pixel, cmap="gray")
+    nm_per_pixel = result.survey.pixel_size_nm
+    show_map(axes[0, 0], result.survey.image, nm_per_pixel, cmap="gray")
     axes[0, 0].set_title("survey", fontsize="medium")
     if reconstruction.truth is None:
         axes[1, 0].set_axis_off()
@@ -108,8 +108,8 @@ def _largest(images: list[FloatArray]) -> float:
 def _caption(reconstruction: Reconstruction) -> str:
     scalarizer, parts = reconstruction.scalarizer, reconstruction.parts
 
-    def each(said: Callable[[FractionResult], str]) -> str:
-        return ", ".join(map(said, parts))
+    def each(text_of: Callable[[FractionResult], str]) -> str:
+        return ", ".join(map(text_of, parts))
 
     beside = "" if reconstruction.truth is None else ", beside the truth"
     uncertain = f"{each(lambda part: quantity(part.mean_uncertainty, ''))} {scalarizer.unit}".rstrip()

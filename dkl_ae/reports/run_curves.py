@@ -44,12 +44,12 @@ def learning_picture(session: Session) -> Picture:
     parts = phases(session)
     figure = new_figure(_WIDTH, 5.2 * len(parts))
     axes = figure.subplots(2 * len(parts), squeeze=False, sharex=True).ravel()
-    said = []
+    captions = []
     for (readings, residuals), phase in zip(axes.reshape(-1, 2), parts, strict=True):
-        said.append(_show_readings(session, readings, phase))
-        said.append(_show_residuals(session, residuals, phase))
-    axes[-1].set(xlabel="step", xlim=(0.5, session.count + 0.5))
-    return Picture("learning", figure, " ".join(said))
+        captions.append(_show_readings(session, readings, phase))
+        captions.append(_show_residuals(session, residuals, phase))
+    axes[-1].set(xlabel="point", xlim=(0.5, session.count + 0.5))
+    return Picture("learning", figure, " ".join(captions))
 
 
 def _show_readings(session: Session, axes: typing.Any, phase: Phase) -> str:
@@ -78,7 +78,7 @@ def _show_readings(session: Session, axes: typing.Any, phase: Phase) -> str:
     step = int(numpy.flatnonzero(found.best == best)[0]) + 1
     return (
         f"Dots: the {objective.scalarizer.label}, which {numbers} of {session.count} patterns gave. Line: the reading "
-        f"nearest to the goal so far, in the end {quantity(float(best), objective.scalarizer.unit)}, found at step "
+        f"nearest to the goal so far, in the end {quantity(float(best), objective.scalarizer.unit)}, found at point "
         f"{step}."
     )
 
@@ -151,7 +151,7 @@ def exploration_picture(session: Session) -> Picture | str:
     figure = new_figure(_WIDTH, 2.6)
     axes = figure.subplots()
     axes.plot(steps + 1, share[steps], ".-", color=MODEL_COLOUR, linewidth=0.6)
-    axes.set(xlabel="step", ylabel="share of exploration", ylim=(-0.03, 1.03), xlim=(0.5, session.count + 0.5))
+    axes.set(xlabel="point", ylabel="share of exploration", ylim=(-0.03, 1.03), xlim=(0.5, session.count + 0.5))
     early, late = numpy.array_split(share[steps], 2)
     text = (
         "Why each place was chosen: near 1 for how little was known of it, near 0 for how much more was expected there "
@@ -188,17 +188,17 @@ def _dose_in_words(session: Session) -> str:
     """What the run cost the specimen, and what a full scan would have."""
     dose = dose_shares(session)
     electrons = "" if dose.electrons is None else f" ({quantity(dose.electrons, 'electrons')})"
-    said = (
+    measured_text = (
         f"The beam was on the specimen for {quantity(dose.total_s, 's')}{electrons}: {quantity(dose.survey_s, 's')} "
         f"for the survey, {quantity(dose.reference_s, 's')} for the reference and {quantity(dose.points_s, 's')} for "
         f"{pluralized(session.count, 'measurement')}."
     )
     if dose.full_scan_s is None:
-        return said
+        return measured_text
     height, width = session.survey.shape
     whole = "" if dose.full_scan_electrons is None else f" ({quantity(dose.full_scan_electrons, 'electrons')})"
     return (
-        f"{said} A pattern at each of the {height} x {width} pixels at the same exposure would take "
+        f"{measured_text} A pattern at each of the {height} x {width} pixels at the same exposure would take "
         f"{quantity(dose.full_scan_s, 's')}{whole}, {dose.full_scan_s / dose.total_s:.3g} times as much."
     )
 
@@ -213,7 +213,7 @@ def times_picture(session: Session) -> Picture | str:
     axes = figure.subplots()
     for label, part in milliseconds.items():
         axes.plot(numpy.arange(1, total.size + 1), part, ".-", linewidth=0.8, markersize=3, label=label)
-    axes.set(xlabel="step", ylabel="time (ms)", yscale="log", xlim=(0.5, total.size + 0.5))
+    axes.set(xlabel="point", ylabel="time (ms)", yscale="log", xlim=(0.5, total.size + 0.5))
     axes.legend(fontsize="small", ncols=2)
     medians = ", ".join(f"{quantity(float(numpy.median(part)), 'ms')} {label}" for label, part in milliseconds.items())
     return Picture(

@@ -57,7 +57,7 @@ def save_overview(session: Session, file: pathlib.Path) -> None:
     axes[1, 1].errorbar(numpy.arange(1, session.count + 1), values, yerr=sigmas, fmt=".", color="#444444")
     axes[1, 1].axvspan(0.5, seeds(session).sum() + 0.5, color=SEED_COLOUR, alpha=0.2, label="at random")
     axes[1, 1].set(
-        xlabel="step", ylabel=f"{scalarizer.label} ({scalarizer.unit})" if scalarizer.unit else scalarizer.label
+        xlabel="point", ylabel=f"{scalarizer.label} ({scalarizer.unit})" if scalarizer.unit else scalarizer.label
     )
     axes[1, 1].legend(fontsize="small")
     figure.savefig(file, dpi=110)
@@ -81,20 +81,20 @@ def _mark_path(session: Session, axes: typing.Any) -> str:
     random = seeds(session)
     axes.plot(x, y, color="white", linewidth=0.4, alpha=0.3)
     axes.plot(x[random], y[random], "s", color=SEED_COLOUR, markersize=6, fillstyle="none", label="at random")
-    said = [f"Squares: {pluralized(int(random.sum()), 'place')} measured at random to begin with."]
+    sentences = [f"Squares: {pluralized(int(random.sum()), 'place')} measured at random to begin with."]
     if not random.all():
         steps = numpy.flatnonzero(~random) + 1
         dots = axes.scatter(x[~random], y[~random], c=steps, cmap="autumn", s=18, zorder=3, label="chosen by the model")
-        axes.figure.colorbar(dots, ax=axes, label="step", shrink=0.8)
-        said.append(
+        axes.figure.colorbar(dots, ax=axes, label="point", shrink=0.8)
+        sentences.append(
             f"Dots: {pluralized(steps.size, 'place')} that the model chose, from red for early to yellow for late."
         )
     for before, phase in itertools.pairwise(phases(session)):
         place = x[phase.first], y[phase.first]
         axes.plot(*place, "D", color="cyan", markersize=9, fillstyle="none", linestyle="none", label="goal changed")
         axes.annotate(phase.objective.scalarizer.label, place, xytext=(8, 8), textcoords="offset points", color="cyan")
-        said.append(
-            f"Diamond: from step {phase.first + 1} on the run sought {phase.objective.text()} in place of "
+        sentences.append(
+            f"Diamond: from point {phase.first + 1} on the run sought {phase.objective.text()} in place of "
             f"{before.objective.text()}."
         )
     best = next((index for index, roles in representative_patterns(session).items() if BEST in roles), None)
@@ -102,9 +102,9 @@ def _mark_path(session: Session, axes: typing.Any) -> str:
         scalarizer = phases(session)[-1].objective.scalarizer
         value = quantity(float(session.readings[scalarizer.name][0][best]), scalarizer.unit)
         axes.plot(x[best], y[best], "*", color="magenta", markersize=13, linestyle="none", label="best", zorder=4)
-        said.append(f"Star: the reading nearest to the goal, {scalarizer.label} {value}, at step {best + 1}.")
+        sentences.append(f"Star: the reading nearest to the goal, {scalarizer.label} {value}, at point {best + 1}.")
     axes.figure.legend(loc="outside lower center", ncols=4, fontsize="small")
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def maps_picture(session: Session, steps: Sequence[int]) -> Picture:

@@ -31,7 +31,7 @@ def patterns_picture(session: Session) -> Picture:
     axes[1, 0].set_title("reference", fontsize="medium")
     for axis, (index, roles) in zip(axes[0, 1:], telling.items(), strict=True):
         _show_patch(session, axis, index)
-        axis.set_title(f"{', '.join(roles)}\nstep {index + 1}", fontsize="medium")
+        axis.set_title(f"{', '.join(roles)}\npoint {index + 1}", fontsize="medium")
         axis.set_xlabel(_reading(session, index) or "undefined", fontsize="small")
     counts = [logarithm(pattern) for pattern in (undeflected, *patterns)]
     _show_row(axes[1], counts, reference, "log10(1 + counts)", cmap="viridis", vmin=0, vmax=max(map(numpy.max, counts)))
@@ -43,14 +43,15 @@ def patterns_picture(session: Session) -> Picture:
 
 def _told(session: Session, telling: dict[int, tuple[str, ...]]) -> str:
     scalarizer = session.objective(session.count - 1).scalarizer
-    said = "; ".join(
-        f"step {index + 1} ({', '.join(roles)}) {_reading(session, index) or 'undefined'}{_expectation(session, index)}"
+    captions = "; ".join(
+        f"point {index + 1} ({', '.join(roles)}) {_reading(session, index) or 'undefined'}"
+        f"{_expectation(session, index)}"
         for index, roles in telling.items()
     )
     return (
         "Top: the patch of the survey around the probe, which is all that the model sees. Middle: the pattern measured "
         "there; dashed, the bright-field disc of the reference. Bottom: how its electrons are shared differently from "
-        f"the reference's, red where there are more. {scalarizer.label}: {said}."
+        f"the reference's, red where there are more. {scalarizer.label}: {captions}."
     )
 
 

@@ -62,24 +62,24 @@ def _summary(session: Session) -> list[str]:
         Outcome.FAILED: "The run failed",
         None: "The run has no end: it was broken off, or goes on",
     }[session.outcome]
-    said = [
+    sentences = [
         f"{ended}, with {pluralized(session.count, 'measurement')} of {plan.search.points}. It sought "
         f"{session.objective(0).text()}: {pluralized(plan.search.seed_points, 'place')} at random, then "
         f"{pluralized(plan.search.model_points, 'place')} where the model, which "
         f"learned from all measurements before, found most to gain ({acquisition})."
     ]
     if not session.count:
-        return said
+        return sentences
     last = session.objective(session.count - 1)
     best = curves(session, last).best[-1]
     if numpy.isfinite(best):
-        said.append(
+        sentences.append(
             f"Nearest to the goal came a {last.scalarizer.label} of {quantity(float(best), last.scalarizer.unit)}."
         )
     dose = dose_shares(session)
     if dose.full_scan_s is not None:
-        said.append(
+        sentences.append(
             "A pattern at every pixel of the survey would have exposed the specimen "
             f"{dose.full_scan_s / dose.total_s:.3g} times as long."
         )
-    return said
+    return sentences

@@ -64,11 +64,11 @@ class Points:
             raise broken
         learned = experiment.checkpoint
         self._tell(experiment, measurement, reader)
-        told = time.perf_counter()
+        modelled = time.perf_counter()
         times = StepTimes(
             camera=exposed - asked,
             scalarizer=read - exposed,
-            model=(told - recorded) + (asked - start),
+            model=(modelled - recorded) + (asked - start),
             recorder=recorded - read,
         )
         self._recording.record(

@@ -55,12 +55,27 @@ class Runner:
 
     `pause`, `resume`, `stop` and `give` may be called from any thread at any time.
 
-    show: receives every event, in the running thread.
-    scalarizers: those that read the patterns, by name; None for those that the plan asks for, whose file is then run.
-    recorder: keeps every event before it is shown; closed when the run ends. None to keep nothing.
-    interrupted: an earlier run, to go on where it was interrupted; the plan is then its own.
+    Parameters
+    ----------
+    instrument : Instrument
+        What exposes and moves the probe; it is the run's alone until the run has ended.
+    plan : Plan
+        All that decides the run.
+    show : callable
+        Receives every event, in the running thread.
+    make_surrogate : MakeSurrogate, optional
+        Makes the models; None for the plan's deep kernel.
+    scalarizers : mapping of str to Scalarizer, optional
+        Those that read the patterns, by name; None for those that the plan asks for, whose file is then run.
+    recorder : RunRecorder, optional
+        Keeps every event before it is shown; closed when the run ends. None to keep nothing.
+    interrupted : InterruptedRun, optional
+        An earlier run, to go on where it was interrupted; the plan is then its own.
 
-    Raises UserError, one sentence, for a plan that names what there is not.
+    Raises
+    ------
+    UserError
+        For a plan that names what there is not.
     """
 
     def __init__(
@@ -95,6 +110,7 @@ class Runner:
         self._controls.pause()
 
     def resume(self) -> None:
+        """Go on after a pause."""
         self._controls.resume()
 
     @property
@@ -111,7 +127,10 @@ class Runner:
         """Apply a command before the next point; in a run that has ended, see what the model would have said, in the
         calling thread. A CommandApplied event tells when it is done.
 
-        Raises UserError, one sentence, for what cannot be done, or when nothing was measured.
+        Raises
+        ------
+        UserError
+            For what cannot be done, or when nothing was measured.
         """
         plan = command.changed(self._experiment.plan if self._experiment is not None else self.plan)
         objective = Objective.of(plan.objective, self.scalarizers)
@@ -125,7 +144,13 @@ class Runner:
         self._apply(self._experiment, command, after_run=True)
 
     def run(self) -> RunEnded:
-        """Carry out the plan; never raises, and always ends with a RunEnded event, which it also returns."""
+        """Carry out the plan; never raises.
+
+        Returns
+        -------
+        RunEnded
+            How it ended: the last event that is shown.
+        """
         try:
             ended = self._run()
         except (StopRequestedError, UserError) as error:

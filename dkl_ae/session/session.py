@@ -28,16 +28,20 @@ from dkl_ae.settings import Plan
 class Session:
     """What a run left. Patterns and maps are read from the file when they are asked for.
 
-    Measurements are numbered from 0 here, as in the file; step 1 is the first of them.
+    Measurements are numbered from 0 here, as in the file; point 1 is the first of them.
     """
 
     file: pathlib.Path
     version: int
+    """Of the session format that the file was written in."""
     title: str
+    """That the run has in its Swift project."""
     created: str
     """When the run began, ISO 8601, UTC."""
     software: Mapping[str, str]
+    """Versions of what the run was made with, by name."""
     instrument: Mapping[str, Any]
+    """What the run was driven on, as JSON takes it; resuming takes from it what to drive again."""
     plan: Plan
     """As the run began."""
     scalarizers: Mapping[str, Scalarizer]
@@ -46,9 +50,11 @@ class Session:
     survey_dose: Dose
     """After the survey."""
     reference: Reference | None
+    """What the patterns are read against; None where the run ended before there was one."""
     reference_pattern: FloatArray | None
     """Mean of the reference exposures, shape (ky, kx), counts."""
     reference_dose: Dose | None
+    """After the reference; None before there is one."""
     count: int
     """How many measurements there are."""
     columns: Mapping[str, AnyArray]
@@ -60,9 +66,11 @@ class Session:
     map_steps: IntArray
     """After how many measurements the maps were kept, shape (m,)."""
     log: tuple[LogEntry, ...]
+    """What was changed, what was notable and what went wrong, in its order."""
     losses: tuple[str, ...]
     """What a damaged file does not hold any more, in one sentence."""
     opened: h5py.File = dataclasses.field(repr=False)
+    """The file itself: patterns and maps are read from it."""
 
     def __enter__(self) -> Session:
         return self

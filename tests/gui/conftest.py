@@ -40,19 +40,36 @@ def display() -> Iterator[str]:
 @pytest.fixture
 def open_swift(display: str, tmp_path: pathlib.Path) -> Iterator[Callable[[], Swift]]:
     """Starts the program on one and the same home and project each time."""
+    with _programs(display, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def swift(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    """One program for all tests of a file, which leave it ready for another run."""
+    with _programs(display, tmp_path_factory.mktemp("window")) as start:
+        program = start()
+        yield program
+        assert program.quit() == 0
+
+
+@contextlib.contextmanager
+def _programs(display: str, folder: pathlib.Path) -> Iterator[Callable[[], Swift]]:
     started: list[Swift] = []
-    home = tmp_path / "home"
+    home = folder / "home"
     home.mkdir()
 
     def start() -> Swift:
-        swift = Swift(display, home, tmp_path / "project")
+        swift = Swift(display, home, folder / "project")
         started.append(swift)
         swift.wait_until_open()
         return swift
 
-    yield start
-    for swift in started:
-        swift.end()
+    try:
+        yield start
+    finally:
+        for swift in started:
+            swift.end()
 
 
 def _end(process: subprocess.Popen[Any]) -> None:

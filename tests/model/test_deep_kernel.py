@@ -551,14 +551,14 @@ def test_parameters_ruined_by_the_last_training_step_are_taken_back(monkeypatch)
     data = measured(20)
     fit(model, data.first(19))
 
-    class Ruinous(torch.optim.LBFGS):
+    class Ruinous(training.LBFGS):
         def step(self, closure) -> torch.Tensor:
             loss = closure()
             for parameter in self.param_groups[0]["params"]:
                 parameter.data.fill_(torch.nan)
             return loss
 
-    monkeypatch.setattr(torch.optim, "LBFGS", Ruinous)
+    monkeypatch.setattr(training, "LBFGS", Ruinous)
     monkeypatch.setattr(training, "GROWTH_BEFORE_TRAINING", 1.0)
     assert_sound(fit(model, data))
     assert len(model.notices) == 1

@@ -144,7 +144,7 @@ def test_a_run_that_read_nothing_is_reported(files, tmp_path) -> None:
         unread = dataclasses.replace(session, readings=dict.fromkeys(session.readings, (nothing, nothing)))
         text = Page(write_report(unread, tmp_path)).text
     assert "Every reading of the CoM angle is undefined." in text
-    assert "CoM angle: step 1 (first) undefined." in text
+    assert "CoM angle: point 1 (first) undefined." in text
     assert "Star:" not in text
 
 
@@ -181,9 +181,9 @@ def test_the_path_is_where_the_probe_was(switched) -> None:
     numpy.testing.assert_allclose(dots[:, 1], (switched.columns["read_back_y"][chosen] - 0.5) * side)
     assert f"Squares: {SEEDS} places" in picture.caption
     assert f"Dots: {STEPS} places" in picture.caption
-    assert f"Diamond: from step {CHANGED + 1} on the run sought the smallest Virtual ABF" in picture.caption
+    assert f"Diamond: from point {CHANGED + 1} on the run sought the smallest Virtual ABF" in picture.caption
     best = int(switched.readings["abf"][0].argmin())
-    assert f"Virtual ABF {switched.readings['abf'][0][best]:.3g} fraction of the beam, at step {best + 1}." in (
+    assert f"Virtual ABF {switched.readings['abf'][0][best]:.3g} fraction of the beam, at point {best + 1}." in (
         picture.caption
     )
 
@@ -258,7 +258,7 @@ def test_patterns_are_shown_as_they_were_read(switched) -> None:
         numpy.testing.assert_array_equal(patch, switched.survey.image[row - 4 : row + 5, col - 4 : col + 5])
         numpy.testing.assert_allclose(pattern, numpy.log10(1.0 + switched.pattern(index)), rtol=1e-6)
         value, sigma = (part[index] for part in switched.readings["abf"])
-        said = f"step {index + 1} ({', '.join(roles)}) {value:.3g} \u00b1 {sigma:.3g} fraction of the beam"
+        said = f"point {index + 1} ({', '.join(roles)}) {value:.3g} \u00b1 {sigma:.3g} fraction of the beam"
         assert said in picture.caption
 
 

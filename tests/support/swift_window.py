@@ -40,6 +40,25 @@ place = button.map_to_global(Geometry.IntPoint(x=20, y=10))
 result = [place.x, place.y]
 """
 
+RUNS = """
+import numpy
+result = []
+for item in window.document_model.data_items:
+    described = item.metadata.get("dkl_ae")
+    if described:
+        if not result or result[-1]["run"] != described["run"]:
+            result.append({"run": described["run"], "plan": described["plan"]})
+        data = numpy.array(item.xdata.data)
+        result[-1][described["role"]] = {
+            "shape": list(data.shape),
+            "filled": int(numpy.isfinite(data.reshape(len(data), -1)[:, 0]).sum()),
+            "sum": float(numpy.nansum(data.astype(float))),
+            "electrons": [float(pattern.sum()) for pattern in data] if described["role"] == "patterns" else [],
+            "units": [c.units for c in item.dimensional_calibrations],
+        }
+"""
+"""The runs in the project, oldest first, and their data items by role."""
+
 
 class Swift:
     """One start of the program; the test is its user."""
@@ -142,7 +161,7 @@ class Swift:
     def type_into(self, widget: str, text: str, panel: str = "panel") -> None:
         """Click into a line edit, replace its text, and leave it with Tab."""
         self.click(widget, panel=panel)
-        self._xdotool("key", "ctrl+a")
+        self._xdotool("key", "ctrl+a", "BackSpace")
         self._xdotool("type", "--delay", "30", "--", text)
         self._xdotool("key", "Tab")
         self.wait_for(f"{panel}.{widget}.text == {text!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 
 import numpy
@@ -99,12 +100,19 @@ def trained(
     return fresh
 
 
+class LBFGS(torch.optim.LBFGS):
+    """Torch's own, without what hides it from torch's compiler: that alone imports the compiler, for two seconds."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+
 def train(model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets, cycles: int) -> float:
     """L-BFGS until converged; returns the least loss that was met.
 
     Raises torch.linalg.LinAlgError when a covariance cannot be factorised.
     """
-    optimiser = torch.optim.LBFGS(
+    optimiser = LBFGS(
         model.parameters(),
         max_iter=cycles,
         tolerance_change=CONVERGED,

@@ -13,7 +13,7 @@ from nion.utils import Registry
 
 from nionswift_plugin.dkl_ae_ui.launcher.project import Project
 
-_TICK_S = 0.005
+_TICK_S = 0.02
 
 
 class _Interface(TestUI.UserInterface):

@@ -26,6 +26,6 @@ def of_pattern(reference: Reference) -> list[Calibration.Calibration]:
     ]
 
 
-def steps() -> Calibration.Calibration:
-    """Of an axis of steps, which are numbered from 1."""
-    return Calibration.Calibration(1, 1, "step")
+def points() -> Calibration.Calibration:
+    """Of an axis of points, which are numbered from 1."""
+    return Calibration.Calibration(1, 1, "point")

@@ -168,7 +168,7 @@ class LiveItems:
         return {**self._run.of(self._plan), **measured}
 
     def _curve(self, readings: AnyArray) -> Picture:
-        return curves("readings", "Reading against step", readings, self._objective.scalarizer.unit)
+        return curves("readings", "Reading of each point", readings, self._objective.scalarizer.unit)
 
 
 def _workspace_layout() -> dict[str, typing.Any]:

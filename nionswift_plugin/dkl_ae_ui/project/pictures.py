@@ -100,4 +100,4 @@ def curves(
 ) -> Picture:
     """Values against the step, or against another axis; one row a curve where there are several."""
     of_rows = [Calibration.Calibration() for _ in values.shape[1:]]
-    return Picture(role, title, values, [*of_rows, axis or axes.steps()], unit, y_range=y_range)
+    return Picture(role, title, values, [*of_rows, axis or axes.points()], unit, y_range=y_range)

@@ -1,4 +1,5 @@
-"""What a run leaves in the Swift project: patterns, measurements and maps at each step, written as they come."""
+"""What a run leaves in the Swift project: patterns, measurements and the maps after each point,
+written as they come."""
 
 from __future__ import annotations
 
@@ -123,7 +124,7 @@ class RunRecord:
         of_survey = axes.of_survey(self._patches.grid, self._patches.survey.pixel_size_nm)
         self._items.add_reserved(
             "maps",
-            "Maps at each step",
+            "Maps after each point",
             (len(self._kept_steps), len(MAPS), *self._patches.grid),
             numpy.float32,
             DataAndMetadata.DataDescriptor(False, 2, 2),
@@ -159,7 +160,7 @@ class RunRecord:
             (self._plan.search.points, *several, *pattern.shape),
             pattern.dtype,
             DataAndMetadata.DataDescriptor(False, 1 + len(several), 2),
-            [axes.steps(), *(Calibration.Calibration() for _ in several), *axes.of_pattern(self._reference)],
+            [axes.points(), *(Calibration.Calibration() for _ in several), *axes.of_pattern(self._reference)],
             self._about(role, **about),
             unit="counts",
         )

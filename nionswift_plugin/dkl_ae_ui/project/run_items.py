@@ -121,7 +121,9 @@ class RunItems:
         """Replace what a live item shows."""
         item = self._items[role]
         if not item._closed:
-            item.set_xdata(xdata)
+            # One change, not one for each thing that Swift sets: every change is drawn.
+            with item.data_item_changes():
+                item.set_xdata(xdata)
 
     def _append(self, role: str, title: str, item: DataItem.DataItem) -> None:
         item.title = f"{title} ({self._title})"

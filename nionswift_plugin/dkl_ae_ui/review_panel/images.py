@@ -77,7 +77,7 @@ class Images:
         deviations = Calibration.Calibration(0, float(_DEVIATIONS[1]), "sigma")
         spanned = _spanned(found.readings, found.expected)
         drawn = (
-            curves("readings", f"{label} against step", numpy.stack(readings), unit, y_range=spanned),
+            curves("readings", f"{label} of each point", numpy.stack(readings), unit, y_range=spanned),
             curves("learning", f"Best {label} so far", numpy.stack(best), unit, y_range=_spanned(found.best)),
             curves("calibration", "Readings within sigma", numpy.stack(percent), "%", deviations, (0.0, 145.0)),
         )
