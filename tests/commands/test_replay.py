@@ -494,7 +494,7 @@ def test_ctrl_c_stops_the_run_and_keeps_everything(recording, whole, tmp_path) -
     assert_same_run(session, whole)
 
 
-@pytest.mark.exhaustive(ordinary=4, full=20)
+@pytest.mark.exhaustive(ordinary=2, full=20)
 @pytest.mark.timeout(1200)
 def test_a_run_that_is_killed_loses_nothing(tmp_path, times) -> None:
     """At random instants, in the replayed run and in those that go on with it."""

@@ -287,7 +287,7 @@ def propose(count: int, seed: int) -> None:
             proposals += 1
 
 
-@pytest.mark.exhaustive(ordinary=40_000, full=1_000_000)
+@pytest.mark.exhaustive(ordinary=20_000, full=1_000_000)
 @pytest.mark.timeout(1200)
 def test_no_step_ever_proposes_a_measured_or_forbidden_candidate(times) -> None:
     with concurrent.futures.ProcessPoolExecutor(2) as pool:

@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(3000)]
 
 
 def begin(swift, points: int) -> None:
-    swift.type_into("model_points_edit", str(points - 10))
+    swift.type_into("seed_points_edit", "5")
+    swift.type_into("model_points_edit", str(points - 5))
     swift.click("start_button")
     swift.wait_for("not panel.idle.value")
 
@@ -35,7 +36,7 @@ def path_of(file: pathlib.Path, points: int) -> list[object]:
 
 @pytest.mark.exhaustive(ordinary=1, full=20)
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(open_swift, tmp_path, times) -> None:
-    chance, points = random.Random(times), 20 * times + 10
+    chance, points = random.Random(times), 10 * times + 5
     swift = open_swift()
     begin(swift, points)
     swift.wait_for(f"panel.idle.value and panel.message.value == 'Finished: {points} points measured.'", 600)
@@ -47,7 +48,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(open_swif
     begin(swift, points)
     for number in range(times):
         before = points * number // (times + 1)
-        swift.wait_for_points(before + chance.randint(1, 15))
+        swift.wait_for_points(before + chance.randint(1, 8))
         least = swift.evaluate("panel.status.number")
         swift.kill()
         killed = max(session_files(tmp_path / "project"), key=lambda file: file.stat().st_mtime)

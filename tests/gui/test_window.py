@@ -27,14 +27,14 @@ def test_a_run_from_the_panel(swift) -> None:
     swift.screenshot("refused")
     swift.type_into("patch_size_edit", "11")
     swift.type_into("seed_points_edit", "5")
-    swift.type_into("model_points_edit", "15")
+    swift.type_into("model_points_edit", "7")
     assert swift.evaluate("panel.message.value") == "Ready."
     swift.click("start_button")
     swift.wait_for("not panel.idle.value or panel.progress.value == 100")
     swift.wait_for("panel.progress.value >= 60")
     swift.screenshot("running")
     swift.wait_for("panel.idle.value")
-    assert swift.evaluate("panel.message.value") == "Finished: 20 points measured."
+    assert swift.evaluate("panel.message.value") == "Finished: 12 points measured."
     assert re.fullmatch(
         r"Model: Variance: local structure \d+ %, brightness trend .*\. Error bars x \d.\d\d",
         swift.evaluate("panel.model_text.value"),
@@ -42,19 +42,19 @@ def test_a_run_from_the_panel(swift) -> None:
     swift.screenshot("finished")
     saved = swift.call(RUNS)[-1]
     assert set(saved) == ROLES | {"run", "plan"}
-    assert saved["patterns"]["shape"] == [20, 64, 64]
-    assert saved["measurements"]["filled"] == 20
-    assert saved["maps"]["shape"] == [16, 3, 118, 118]
-    assert saved["plan"] | {"patch_size": 11, "seed_points": 5, "model_points": 15} == saved["plan"]
+    assert saved["patterns"]["shape"] == [12, 64, 64]
+    assert saved["measurements"]["filled"] == 12
+    assert saved["maps"]["shape"] == [8, 3, 118, 118]
+    assert saved["plan"] | {"patch_size": 11, "seed_points": 5, "model_points": 7} == saved["plan"]
     assert saved["prediction"]["units"] == ["nm", "nm"]
     assert saved["pattern"]["units"] == ["mrad", "mrad"]
 
 
 def test_a_saved_model_starts_a_run_without_seeds(swift, tmp_path) -> None:
-    swift.type_into("seed_points_edit", "5")
-    swift.type_into("model_points_edit", "5")
+    swift.type_into("seed_points_edit", "3")
+    swift.type_into("model_points_edit", "3")
     swift.click("start_button")
-    swift.wait_for("panel.idle.value and panel.message.value == 'Finished: 10 points measured.'")
+    swift.wait_for("panel.idle.value and panel.message.value == 'Finished: 6 points measured.'")
     model = tmp_path / "graphene.dklmodel"
     swift.evaluate(f"panel.save_model(__import__('pathlib').Path({str(model)!r}))")
     swift.evaluate("setattr(panel.tab_index, 'value', 3)")
@@ -63,10 +63,10 @@ def test_a_saved_model_starts_a_run_without_seeds(swift, tmp_path) -> None:
     swift.evaluate("setattr(panel.tab_index, 'value', 0)")
     swift.type_into("seed_points_edit", "0")
     swift.click("start_button")
-    swift.wait_for("panel.idle.value and panel.message.value == 'Finished: 5 points measured.'")
+    swift.wait_for("panel.idle.value and panel.message.value == 'Finished: 3 points measured.'")
     swift.screenshot("started_from_a_model")
     first, second = swift.call(RUNS)[-2:]
-    assert (first["measurements"]["filled"], second["measurements"]["filled"]) == (10, 5)
+    assert (first["measurements"]["filled"], second["measurements"]["filled"]) == (6, 3)
     swift.evaluate("setattr(panel.tab_index, 'value', 3)")
     swift.type_into("pretrained_edit", "")
     swift.evaluate("setattr(panel.tab_index, 'value', 0)")

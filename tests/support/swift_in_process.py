@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import gc
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,10 @@ from typing import Any
 
 import numpy
 import pytest
+from nion.swift import Thumbnails
 from nion.utils import Geometry
 
-SHORTLY_S = 0.002
+SHORTLY_S = 0.01
 """How long the other threads have between two looks."""
 
 
@@ -24,8 +26,12 @@ def simulated_microscope(folder: pathlib.Path) -> Iterator[Any]:
 
     from nionswift_plugin.dkl_ae_usim.configuration import MicroscopeConfiguration
 
+    # Swift collects garbage whenever it closes: what lives by now is not looked at again.
+    gc.freeze()
     configuration = MicroscopeConfiguration(configuration_location=str(folder))
     with pytest.MonkeyPatch.context() as patch:
+        # Nobody sees Swift's own small pictures of every item here; the tests of the window do.
+        patch.setattr(Thumbnails.ThumbnailSource, "recompute_data", lambda source: None)
         patch.chdir(folder)
         patch.setattr(pathlib.Path, "home", lambda: folder)
         with AcquisitionTestContext.AcquisitionTestContext(configuration, is_app=True) as context:

@@ -31,7 +31,11 @@ from nionswift_plugin.dkl_ae_ui.project.run_description import RunDescription
 from nionswift_plugin.dkl_ae_ui.project.run_items import RunItems
 
 _REFRESH_PERIOD_S = 0.33
-"""Live items are redrawn at most this often: faster, drawing would take the window's whole time."""
+"""Live items are redrawn at most this often."""
+
+_REST_AFTER_REFRESH = 5
+"""Nor are they before so many times as long have passed as the last time took: the run, whose probe moves wait for the
+window, comes first."""
 
 WORKSPACE_ID = "dkl-ae-workspace"
 
@@ -70,6 +74,7 @@ class LiveItems:
         self._upcoming: Proposal | None = None
         self._pattern: AnyArray | None = None
         self._refreshed = 0.0
+        self._refresh_took_s = 0.0
 
     def begin(self, patches: Patches) -> list[Task]:
         """The survey has come, with its patches: make the items."""
@@ -101,7 +106,8 @@ class LiveItems:
     def complete(self, maps: Maps | None, upcoming: Proposal | None) -> list[Task]:
         """A step is over: show it when it is time."""
         self._maps, self._upcoming = maps, upcoming
-        return self.refresh() if time.monotonic() - self._refreshed > _REFRESH_PERIOD_S else []
+        pause_s = max(_REFRESH_PERIOD_S, _REST_AFTER_REFRESH * self._refresh_took_s)
+        return self.refresh() if time.monotonic() - self._refreshed > pause_s else []
 
     def change(self, plan: Plan, objective: Objective, maps: Maps | None) -> list[Task]:
         """A command was applied."""
@@ -117,6 +123,7 @@ class LiveItems:
     def refresh(self) -> list[Task]:
         """Bring the items up to date."""
         self._refreshed = time.monotonic()
+        self._refresh_took_s = 0.0
         if not self._measurements:
             return []
         assert self._path is not None
@@ -161,7 +168,9 @@ class LiveItems:
         self._items.add_live(picture.role, picture.title, picture.xdata(self._about()), COLOUR_MAPS.get(picture.role))
 
     def _show(self, picture: Picture) -> None:
+        start = time.monotonic()
         self._items.show(picture.role, picture.xdata(self._about()))
+        self._refresh_took_s += time.monotonic() - start
 
     def _about(self) -> dict[str, typing.Any]:
         measured = {"step": len(self._measurements)} if self._measurements else {}
