@@ -21,8 +21,8 @@ from tests.support.recorded_patterns import DATA, GRAPHENE
 # does by itself takes a fifth of all time.
 gc.set_threshold(20_000, 20, 50)
 # Shared machines stall at random: a deadline would fail a test for its neighbours' work.
-settings.register_profile("dkl-ae", deadline=None, max_examples=50)
-settings.load_profile("dkl-ae")
+settings.register_profile("ordinary", deadline=None, max_examples=20)
+settings.register_profile("exhaustive", deadline=None, max_examples=100)
 
 LONGEST_FIRST = ("gui", "swift", "commands", "session", "reports", "model")
 """Folders that take longest: begun last, they would keep one core busy while the others have nothing left to do."""
@@ -32,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--exhaustive", action="store_true", help="try the laws marked exhaustive as often as before a release"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("exhaustive" if config.getoption("exhaustive") else "ordinary")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
