@@ -440,6 +440,17 @@ def test_a_run_that_waits_for_room_can_be_stopped(recording, whole, tmp_path, mo
     assert_same_run(session, whole)
 
 
+def test_a_run_does_not_wait_for_torchs_compiler(recording, tmp_path) -> None:
+    """It takes two seconds to import, and nothing here uses it."""
+    program = (
+        "import sys; from dkl_ae.commands.cli import main; main(sys.argv[1:]); print('torch._dynamo' in sys.modules)"
+    )
+    arguments = ["replay", str(recording), "--out", str(tmp_path / "session.h5"), *SHORT]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    assert "Finished: 12 points measured." in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_a_full_disk_makes_the_run_wait(recording, whole, tmp_path) -> None:
     """Here it is full for files of more than 200 kB, and has room again soon after the command has complained."""
