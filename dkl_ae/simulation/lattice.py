@@ -116,7 +116,8 @@ def make_room(carbon: FloatArray, silicon: FloatArray) -> FloatArray:
     away = carbon[:, None] - silicon[None]
     distance = numpy.linalg.norm(away, axis=2, keepdims=True)
     push = _SILICON_PUSH_ANGSTROM * numpy.exp(1 - distance / BOND_ANGSTROM)
-    return typing.cast(FloatArray, carbon + (away / distance * push).sum(axis=1))
+    pushed: FloatArray = carbon + (away / distance * push).sum(axis=1)
+    return pushed
 
 
 def _tree(atoms: FloatArray) -> typing.Any:

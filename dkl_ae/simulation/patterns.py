@@ -239,7 +239,7 @@ class PatternSimulator:
     @property
     def _to_grid(self) -> FloatArray:
         """Takes (y, x) of the specimen to the grid on which the detector's pixels are the square frequency steps."""
-        return typing.cast(FloatArray, numpy.linalg.inv(self.geometry.distortion).T)
+        return numpy.linalg.inv(self.geometry.distortion).astype(numpy.float64).T
 
     @functools.cached_property
     def _transmission(self) -> _Transmission:
