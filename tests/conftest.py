@@ -54,8 +54,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(group))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    if session.config.getoption("loadgroup", False) and not all("@" in item.nodeid for item in session.items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: typing.Any, ids: list[str]) -> None:
+    if node.config.getoption("dist") == "loadgroup" and not all("@" in name for name in ids):
         raise pytest.UsageError(
             "pytest-xdist does not see which tests belong together: install the versions that constraints.txt names."
         )

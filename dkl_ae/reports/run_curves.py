@@ -204,11 +204,11 @@ def _dose_in_words(session: Session) -> str:
 
 
 def times_picture(session: Session) -> Picture | str:
-    """Where the time of each step went."""
+    """Where the time of each point went."""
     milliseconds = {label: 1e3 * session.steps[name] for name, label in _TIMES.items()}
     total: FloatArray = numpy.sum(list(milliseconds.values()), axis=0)
     if not total.size:
-        return "No step was completed, so there is nothing to say of its time."
+        return "No point was completed, so there is nothing to say of its time."
     figure = new_figure(_WIDTH, 3)
     axes = figure.subplots()
     for label, part in milliseconds.items():
@@ -219,7 +219,7 @@ def times_picture(session: Session) -> Picture | str:
     return Picture(
         "times",
         figure,
-        f"Where the time of each step went: the median step took {quantity(float(numpy.median(total)), 'ms')} (medians "
-        f"of its parts: {medians}), the longest {quantity(float(total.max()), 'ms')}, and "
-        f"{pluralized(total.size, 'step')} together {quantity(float(total.sum()) / 1e3, 's')}.",
+        f"Where the time of each point went: the median point took {quantity(float(numpy.median(total)), 'ms')} "
+        f"(medians of its parts: {medians}), the longest {quantity(float(total.max()), 'ms')}, and "
+        f"{pluralized(total.size, 'point')} together {quantity(float(total.sum()) / 1e3, 's')}.",
     )

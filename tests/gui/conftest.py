@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from tests.support.swift_window import Swift
 from tests.support.waiting import wait_until
 
+HAS_FAILED = pytest.StashKey[bool]()
 TOOLS = ("Xvfb", "openbox", "xdotool", "import")
 
 
@@ -44,13 +45,35 @@ def open_swift(display: str, tmp_path: pathlib.Path) -> Iterator[Callable[[], Sw
         yield start
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture(scope="module")
-def swift(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
-    """One program for all tests of a file, which leave it ready for another run."""
+def program(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Swift]]:
+    """The program that the tests of a file share; started anew when it was ended."""
     with _programs(display, tmp_path_factory.mktemp("window")) as start:
-        program = start()
-        yield program
-        assert program.quit() == 0
+        running: list[Swift] = []
+
+        def give() -> Swift:
+            if not running or not running[-1].is_running:
+                running.append(start())
+            return running[-1]
+
+        yield give
+        assert not running[-1].is_running or running[-1].quit() == 0
+
+
+@pytest.fixture
+def swift(program: Callable[[], Swift], request: pytest.FixtureRequest) -> Iterator[Swift]:
+    """The program, which every test leaves ready for another run; one that a test has failed on is not used again."""
+    running = program()
+    yield running
+    if request.node.stash[HAS_FAILED]:
+        running.end()
 
 
 @contextlib.contextmanager

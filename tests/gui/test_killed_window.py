@@ -48,7 +48,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(open_swif
     begin(swift, points)
     for number in range(times):
         before = points * number // (times + 1)
-        swift.wait_for_points(before + chance.randint(1, 8))
+        swift.wait_for_points(before + chance.randint(6, 10))
         least = swift.evaluate("panel.status.number")
         swift.kill()
         killed = max(session_files(tmp_path / "project"), key=lambda file: file.stat().st_mtime)

@@ -73,7 +73,7 @@ def test_a_saved_model_starts_a_run_without_seeds(swift, tmp_path) -> None:
 
 
 SHOW_REFERENCE = """
-item = next(i for i in window.document_model.data_items if i.title.startswith("Reference pattern"))
+item = next(i for i in reversed(window.document_model.data_items) if i.title.startswith("Reference pattern"))
 display_item = window.document_model.get_display_item_for_data_item(item)
 window.workspace_controller.display_panels[3].set_display_item(display_item)
 result = [graphic.label for graphic in display_item.graphics]

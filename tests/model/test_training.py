@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dkl_ae.model.deep_kernel.training import (
     GROWTH_BEFORE_TRAINING,
+    LBFGS,
     TRAININGS_BETWEEN_COLD_ONES,
     TrainingSchedule,
 )
@@ -43,3 +46,25 @@ def test_restored_parameters_are_taken_once_and_count_as_no_training(trainings: 
 @given(counts, counts)
 def test_a_failed_training_waits_for_more_data_too(trainings: int, count: int) -> None:
     assert TrainingSchedule(trainings).failed(count) == TrainingSchedule(trainings, count)
+
+
+@pytest.mark.parametrize("cycles", [1, 5, 30])
+def test_the_optimiser_is_torchs_own(cycles: int) -> None:
+    """Step by step, on Rosenbrock's valley."""
+    paths = []
+    for optimiser_class in (LBFGS, torch.optim.LBFGS):
+        place = torch.nn.Parameter(torch.tensor([-1.2, 1.0], dtype=torch.float64))
+        optimiser = optimiser_class([place], max_iter=cycles, line_search_fn="strong_wolfe")
+        path = []
+
+        def closure(place=place, optimiser=optimiser, path=path) -> torch.Tensor:
+            optimiser.zero_grad()
+            loss = 100 * (place[1] - place[0] ** 2) ** 2 + (1 - place[0]) ** 2
+            loss.backward()
+            path.append((float(loss.detach()), *place.tolist()))
+            return loss
+
+        optimiser.step(closure)
+        paths.append(path)
+    assert paths[0] == paths[1]
+    assert len(paths[0]) > cycles

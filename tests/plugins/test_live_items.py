@@ -45,7 +45,7 @@ class SlowItems:
         self.now += self._takes_s
 
 
-@given(takes_s=st.floats(0, 1), points_come_every_s=st.floats(0.01, 1))
+@given(takes_s=st.floats(0, 2), points_come_every_s=st.floats(0.01, 1))
 def test_drawing_leaves_the_window_to_the_run(takes_s: float, points_come_every_s: float) -> None:
     items = SlowItems(takes_s)
     with pytest.MonkeyPatch.context() as patch:
@@ -60,8 +60,8 @@ def test_drawing_leaves_the_window_to_the_run(takes_s: float, points_come_every_
             for task in subject.complete(None, None):
                 task()
     pauses = numpy.diff(items.shown)
-    drawing_s = 5 * takes_s
+    period_s = min(max(0.33, 5 * 5 * takes_s), 3)  # of five items
     assert items.shown[0] - started == pytest.approx(points_come_every_s)
-    assert (pauses > max(0.33, 5 * drawing_s) - 1e-9).all()
-    # And as soon as they may be: at the next point.
-    assert (pauses <= max(0.33, 5 * drawing_s) + points_come_every_s + 1e-9).all()
+    assert (pauses > period_s - 1e-9).all()
+    # And as soon as they may be: at the next point, which comes when they are drawn.
+    assert (pauses <= max(period_s, 5 * takes_s) + points_come_every_s + 1e-9).all()

@@ -390,13 +390,13 @@ def test_what_a_run_seeks_is_said_in_words(changes, words) -> None:
     assert Objective.of(changed(PLAN, **changes).objective, SCALARIZERS).text() == words
 
 
-def test_the_time_is_that_of_the_steps(switched) -> None:
+def test_the_time_is_that_of_the_points(switched) -> None:
     caption = times_picture(switched).caption
     parts = [1e3 * switched.steps[name] for name in ("camera_s", "scalarizer_s", "model_s", "recorder_s")]
     total = numpy.sum(parts, axis=0)
-    assert f"the median step took {numpy.median(total):.3g} ms" in caption
+    assert f"the median point took {numpy.median(total):.3g} ms" in caption
     assert f"{numpy.median(parts[2]):.3g} ms learning and choosing" in caption
-    assert f"and {SEEDS + STEPS} steps together" in caption
+    assert f"and {SEEDS + STEPS} points together" in caption
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def simulated_microscope(folder: pathlib.Path) -> Iterator[Any]:
     from nionswift_plugin.dkl_ae_usim.configuration import MicroscopeConfiguration
 
     # Swift collects garbage whenever it closes: what lives by now is not looked at again.
+    gc.collect()
     gc.freeze()
     configuration = MicroscopeConfiguration(configuration_location=str(folder))
     with pytest.MonkeyPatch.context() as patch:

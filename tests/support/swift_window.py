@@ -88,6 +88,10 @@ class Swift:
                 start_new_session=True,
             )
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def wait_until_open(self, timeout_s: float = 90.0) -> None:
         wait_until(lambda: self._port_file.exists() or self._process.poll() is not None, self.log, timeout_s)
         assert self._process.poll() is None, self.log.read_text()
@@ -205,7 +209,7 @@ class Swift:
 
     def end(self) -> None:
         """Whatever happened, nothing is left behind; a program that still runs shows why in a last screenshot."""
-        if self._process.poll() is None:
+        if self.is_running:
             with contextlib.suppress(subprocess.SubprocessError):
                 self._picture("last")
         with contextlib.suppress(ProcessLookupError):

@@ -30,12 +30,13 @@ from nionswift_plugin.dkl_ae_ui.project.pictures import (
 from nionswift_plugin.dkl_ae_ui.project.run_description import RunDescription
 from nionswift_plugin.dkl_ae_ui.project.run_items import RunItems
 
-_REFRESH_PERIOD_S = 0.33
-"""Live items are redrawn at most this often."""
+_SHORTEST_PERIOD_S = 0.33
+_LONGEST_PERIOD_S = 3.0
+"""Between one redrawing of the live items and the next."""
 
-_REST_AFTER_REFRESH = 5
-"""Nor are they before so many times as long have passed as the last time took: the run, whose probe moves wait for the
-window, comes first."""
+_PERIOD_PER_DURATION = 5
+"""Within these bounds the period is so many times as long as the last redrawing took: the run, whose probe moves wait
+for the window, comes first."""
 
 WORKSPACE_ID = "dkl-ae-workspace"
 
@@ -106,8 +107,8 @@ class LiveItems:
     def complete(self, maps: Maps | None, upcoming: Proposal | None) -> list[Task]:
         """A step is over: show it when it is time."""
         self._maps, self._upcoming = maps, upcoming
-        pause_s = max(_REFRESH_PERIOD_S, _REST_AFTER_REFRESH * self._refresh_took_s)
-        return self.refresh() if time.monotonic() - self._refreshed > pause_s else []
+        period_s = min(max(_SHORTEST_PERIOD_S, _PERIOD_PER_DURATION * self._refresh_took_s), _LONGEST_PERIOD_S)
+        return self.refresh() if time.monotonic() - self._refreshed > period_s else []
 
     def change(self, plan: Plan, objective: Objective, maps: Maps | None) -> list[Task]:
         """A command was applied."""
@@ -134,7 +135,11 @@ class LiveItems:
         if self._pattern is not None and self._reference is not None:
             pictures.append(pattern_picture(self._pattern, self._reference))
         pictures += map_pictures(self._maps, self._patches, self._objective.scalarizer)
-        return [lambda: self._show(draw_path()), *(functools.partial(self._show, picture) for picture in pictures)]
+        tasks: list[Task] = [
+            lambda: self._show(draw_path()),
+            *(functools.partial(self._show, picture) for picture in pictures),
+        ]
+        return [functools.partial(self._timed, task) for task in tasks]
 
     def add_afterwards(self, plan: Plan, objective: Objective, maps: Maps | None) -> list[Task]:
         """The run has ended, and another objective is looked at: the maps of the run stay as they were, and those of
@@ -168,8 +173,11 @@ class LiveItems:
         self._items.add_live(picture.role, picture.title, picture.xdata(self._about()), COLOUR_MAPS.get(picture.role))
 
     def _show(self, picture: Picture) -> None:
-        start = time.monotonic()
         self._items.show(picture.role, picture.xdata(self._about()))
+
+    def _timed(self, task: Task) -> None:
+        start = time.monotonic()
+        task()
         self._refresh_took_s += time.monotonic() - start
 
     def _about(self) -> dict[str, typing.Any]:

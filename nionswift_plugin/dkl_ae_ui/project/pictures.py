@@ -98,6 +98,6 @@ def curves(
     axis: Calibration.Calibration | None = None,
     y_range: tuple[float, float] | None = None,
 ) -> Picture:
-    """Values against the step, or against another axis; one row a curve where there are several."""
+    """The value of each point, or against another axis; one row a curve where there are several."""
     of_rows = [Calibration.Calibration() for _ in values.shape[1:]]
     return Picture(role, title, values, [*of_rows, axis or axes.points()], unit, y_range=y_range)
