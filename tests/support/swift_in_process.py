@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import gc
+import importlib
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -26,9 +28,7 @@ def simulated_microscope(folder: pathlib.Path) -> Iterator[Any]:
 
     from nionswift_plugin.dkl_ae_usim.configuration import MicroscopeConfiguration
 
-    # Swift collects garbage whenever it closes: what lives by now is not looked at again.
-    gc.collect()
-    gc.freeze()
+    _set_modules_aside()
     configuration = MicroscopeConfiguration(configuration_location=str(folder))
     with pytest.MonkeyPatch.context() as patch:
         # Nobody sees Swift's own small pictures of every item here; the tests of the window do.
@@ -41,6 +41,14 @@ def simulated_microscope(folder: pathlib.Path) -> Iterator[Any]:
             parameters.pixel_size, parameters.pixel_time_us = (64, 64), 20
             context.scan_hardware_source.set_current_frame_parameters(parameters)
             yield context
+
+
+@functools.cache
+def _set_modules_aside() -> None:
+    """Swift collects garbage whenever it closes: what lives to the end is gone through once."""
+    importlib.import_module("gpytorch")
+    gc.collect()
+    gc.freeze()
 
 
 @contextlib.contextmanager

@@ -97,8 +97,7 @@ class Swift:
         assert self._process.poll() is None, self.log.read_text()
         self.wait_for("window.workspace_controller is not None")
         # Wherever the program put it: all of it must be on the display to be clicked.
-        wait_until(lambda: self._takes_size("1900", "1460"), "the window did not take its size")
-        self.let_draw()
+        wait_until(lambda: self._keeps_size("1900", "1460"), "the window did not keep its size")
 
     def call(self, code: str) -> Any:
         """Run code in the window's thread; what it leaves in `result`."""
@@ -124,13 +123,20 @@ class Swift:
         """Until the panel has told of so many points of the run."""
         self.wait_for(f"not panel.idle.value and panel.status.number >= {least}", timeout_s)
 
-    def _takes_size(self, width: str, height: str) -> bool:
-        """Ask for a size, and whether it has it: a window that is about to be shown forgets what it was asked for."""
-        found = self._xdotool("search", "--sync", "--onlyvisible", "--name", "Nion Swift").split()[0]
-        self._xdotool("windowmove", found, "0", "0", "windowsize", found, width, height)
-        return {f"WIDTH={width}", f"HEIGHT={height}"} <= set(
-            self._xdotool("getwindowgeometry", "--shell", found).split()
-        )
+    def _keeps_size(self, width: str, height: str) -> bool:
+        """Whether it has a size and keeps it, which is asked for if not: a window that is about to be shown forgets it,
+        and one that is just shown goes back to a size of its own."""
+        window = self._xdotool("search", "--sync", "--onlyvisible", "--name", "Nion Swift").split()[0]
+
+        def has_size() -> bool:
+            geometry = self._xdotool("getwindowgeometry", "--shell", window).split()
+            return {f"WIDTH={width}", f"HEIGHT={height}"} <= set(geometry)
+
+        if has_size():
+            self.let_draw()
+            return has_size()
+        self._xdotool("windowmove", window, "0", "0", "windowsize", window, width, height)
+        return False
 
     def let_draw(self) -> None:
         """Until the window has done what came before: what a first turn of its events asks for, a second one draws."""

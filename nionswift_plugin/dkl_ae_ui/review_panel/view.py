@@ -32,7 +32,7 @@ def build_view() -> Declarative.UIDescriptionResult:
         _text(
             u,
             "model",
-            2,
+            3,
             "Which part of the model explained the readings, and by what factor its error bars were widened.",
         ),
         *_step(u),
