@@ -24,7 +24,7 @@ test: install lint
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-all: install lint
-	$(BIN)/python -m pytest $(PARALLEL) --exhaustive
+	$(BIN)/python -m pytest $(PARALLEL) --exhaustive --timeout 3000
 
 lint: install
 	$(BIN)/ruff check .

@@ -145,6 +145,7 @@ def contents(file: pathlib.Path) -> dict[str, Any]:
 
 
 @pytest.mark.exhaustive(ordinary=10, full=300)
+@pytest.mark.timeout(3000)
 def test_a_run_that_is_killed_at_any_event_goes_on_from_its_file(times) -> None:
     @seed(20261128)
     @settings(max_examples=times, deadline=None, database=None)
