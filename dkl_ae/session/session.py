@@ -33,9 +33,9 @@ class Session:
 
     file: pathlib.Path
     version: int
-    """Of the session format that the file was written in."""
+    """Version of the session format that the file was written in."""
     title: str
-    """That the run has in its Swift project."""
+    """Of the run, as in its Swift project."""
     created: str
     """When the run began, ISO 8601, UTC."""
     software: Mapping[str, str]

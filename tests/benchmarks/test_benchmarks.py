@@ -88,7 +88,7 @@ def test_learning_keeps_the_results_of_each_way(tmp_path: pathlib.Path, monkeypa
         row["way"] = row.pop("method")
     earlier = {"learned": stored["regressions"], "chased": stored["searches"]}
     (out / "learning.json").write_text(json.dumps(earlier))
-    assert repr(learning.Results.read(out)) == repr(results)  # a number that there is not equals nothing
+    assert repr(learning.Results.read(out)) == repr(results)  # NaN differs from itself
 
 
 def test_points_until_a_share_of_the_best_is_found() -> None:

@@ -93,8 +93,8 @@ class Swift:
         return self._process.poll() is None
 
     def wait_until_open(self, timeout_s: float = 90.0) -> None:
-        wait_until(lambda: self._port_file.exists() or self._process.poll() is not None, self.log, timeout_s)
-        assert self._process.poll() is None, self.log.read_text()
+        wait_until(lambda: self._port_file.exists() or not self.is_running, self.log, timeout_s)
+        assert self.is_running, self.log.read_text()
         self.wait_for("window.workspace_controller is not None")
         # Wherever the program put it: all of it must be on the display to be clicked.
         wait_until(lambda: self._keeps_size("1900", "1460"), "the window did not keep its size")

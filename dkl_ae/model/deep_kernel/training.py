@@ -101,7 +101,8 @@ def trained(
 
 
 class LBFGS(torch.optim.LBFGS):
-    """Torch's own, without what hides it from torch's compiler: that alone imports the compiler, for two seconds."""
+    """Torch's own, without the decorators that hide two methods from torch's compiler: they import the compiler, which
+    takes two seconds."""
 
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
