@@ -284,7 +284,7 @@ def _learned_maps(
         return nothing, nothing
     plan = make_plan(patch_size=settings.patch_size, random_seed=settings.random_seed)
     model = ReadingModel(
-        patches.features,
+        patches,
         functools.partial(deep_kernel_for, plan),
         symmetry=scalarizer.symmetry,
         circular=scalarizer.circular,

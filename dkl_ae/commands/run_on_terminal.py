@@ -27,6 +27,7 @@ from dkl_ae.run import (
     position_text,
     progress_text,
     reading_text,
+    without_number_text,
 )
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session import Session, SessionWriter, open_session
@@ -65,6 +66,8 @@ def carry_out(
     ended = run.result()
     terminal.say(f"\n{ended.message}")
     if shown.is_kept or interrupted is not None:
+        if shown.status.without_number is not None:
+            terminal.say(f"No number: {without_number_text(shown.status)}")
         with open_session(session.file) as saved:
             terminal.say("\n".join(_told(saved)))
         if ended.outcome is not Outcome.FINISHED:
@@ -80,14 +83,14 @@ class _Shown:
         """Whether there is anything in the session's file."""
         self.go_on: typing.Callable[[], None] = lambda: None
         """Ends a pause."""
-        self._status = begun(plan, scalarizers)
+        self.status = begun(plan, scalarizers)
         self._terminal = terminal
         self._notices: set[str] = set()
         self._trouble = ""
         """Why the session file could not be written, until it is written again."""
 
     def __call__(self, event: Event) -> None:
-        was_paused, self._status = self._status.paused, folded(self._status, event)
+        was_paused, self.status = self.status.paused, folded(self.status, event)
         if isinstance(event, RunPaused):
             self._show_trouble()
             return
@@ -99,7 +102,7 @@ class _Shown:
             case SurveyAcquired():
                 self.is_kept = not was_paused
             case PointMeasured():
-                self._terminal.show_progress(int(100 * self._status.fraction), progress_text(self._status))
+                self._terminal.show_progress(int(100 * self.status.fraction), progress_text(self.status))
             case StepCompleted(notices=notices):
                 for notice in sorted(set(notices) - self._notices):
                     self._terminal.say(f"\n{notice}")
@@ -107,9 +110,9 @@ class _Shown:
 
     def _show_trouble(self) -> None:
         """The run pauses by itself only, while its session cannot be written."""
-        if not self._status.paused:
+        if not self.status.paused:
             return
-        reason = self._status.pause_reason
+        reason = self.status.pause_reason
         if reason != self._trouble:
             self._terminal.say(f"\n{reason} It is tried again every {RETRY_S:g} s; Ctrl-C stops the run.")
             self._trouble = reason

@@ -12,7 +12,7 @@ from dkl_ae.experiment.commands import ChangeObjective, Command, Entry, command_
 from dkl_ae.experiment.experiment import Experiment
 from dkl_ae.experiment.model_factory import deep_kernel_for
 from dkl_ae.experiment.objective import Objective, require_known
-from dkl_ae.experiment.proposing import Maps
+from dkl_ae.experiment.proposing import Maps, map_title
 
 __all__ = [
     "ACQUISITIONS",
@@ -29,6 +29,7 @@ __all__ = [
     "command_to_json",
     "deep_kernel_for",
     "exploration_fraction",
+    "map_title",
     "relative_score",
     "require_known",
     "score",

@@ -17,11 +17,14 @@ import numpy
 import numpy.typing
 import scipy.special
 
-from dkl_ae.records import FloatArray, UserError
+from dkl_ae.records import BoolArray, FloatArray, UserError
 from dkl_ae.settings import SearchSettings
 
 EXCLUDED = float(numpy.finfo(numpy.float64).min)
 """Score of a candidate that is not to be chosen."""
+_LEAST_PROBABILITY = 1e-300
+"""Has a logarithm."""
+_AS_LIKELY_AS_NOT = 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -227,6 +230,33 @@ def score(acquisition: str, posterior: ObjectivePosterior, parameter: float) -> 
     """Score of each candidate, shape (candidates,), finite."""
     scores = ACQUISITIONS[acquisition].evaluate(posterior, parameter)
     return numpy.nan_to_num(scores, nan=EXCLUDED)
+
+
+def times_probability(acquisition: str, scores: FloatArray, probability: FloatArray) -> FloatArray:
+    """Scores times the probability that there is a reading at all, shape (candidates,).
+
+    Of an improvement function it is a factor of what the score is the logarithm of; of the others, whose zero means
+    nothing, a factor of what a score is above the lowest one.
+    """
+    known = scores > EXCLUDED
+    if ACQUISITIONS[acquisition].logarithmic:
+        weighted = scores + numpy.log(numpy.maximum(probability, _LEAST_PROBABILITY))
+    else:
+        lowest = scores[known].min() if known.any() else 0.0
+        # This way the scores stay as they are, to the bit, where a reading is certain.
+        weighted = scores - (1 - probability) * (scores - lowest)
+    weighted_where_known: FloatArray = numpy.where(known, weighted, EXCLUDED)
+    return weighted_where_known
+
+
+def likely(allowed: BoolArray, probability: FloatArray) -> BoolArray:
+    """Of the allowed candidates those that are at least as likely to give a number as not; all where there is none.
+
+    A factor alone does not keep a run out of a vacuum in which it expects a thousand times the improvement of all other
+    places (Gelbart, Snoek & Adams, "Bayesian optimization with unknown constraints", UAI 2014).
+    """
+    restricted = allowed & (probability >= _AS_LIKELY_AS_NOT)
+    return restricted if restricted.any() else allowed
 
 
 def relative_score(acquisition: str, scores: FloatArray, chosen: float) -> FloatArray:

@@ -14,7 +14,9 @@ from dkl_ae.experiment.acquisition import (
     acquisition_of,
     choose,
     exploration_fraction,
+    likely,
     score,
+    times_probability,
 )
 from dkl_ae.records import BoolArray, Candidates, FloatArray, IntArray, UserError
 from dkl_ae.settings import SearchSettings
@@ -88,6 +90,7 @@ class Chooser:
         size: int,
         measured: Sequence[int],
         error: float,
+        reading_probability: FloatArray,
     ) -> tuple[list[Choice], FloatArray]:
         """Choose what to measure next; returns the choices, and the scores of all candidates before the first.
 
@@ -98,8 +101,9 @@ class Chooser:
         size: how many to choose; 0 to score only.
         measured: the candidates that are measured, in their order.
         error: usual standard deviation of a reading.
+        reading_probability: that each candidate gives a number, shape (candidates,).
         """
-        allowed = self.allowed.copy()
+        allowed = likely(self.allowed.copy(), reading_probability)
         fantasies: list[FloatArray] = []
         choices: list[Choice] = []
         latest = measured[-1] if measured else None
@@ -108,7 +112,7 @@ class Chooser:
             if self._acquisition.needs_sample:
                 sample = self._sample(posterior, covariance, allowed, (len(measured), number))
                 posterior = dataclasses.replace(posterior, sample=sample)
-            scores = self._scores(posterior, latest)
+            scores = self._scores(posterior, latest, reading_probability)
             first = scores if first is None else first
             if not size or not allowed.any():
                 break
@@ -128,9 +132,11 @@ class Chooser:
         away[candidate] = False
         return away
 
-    def _scores(self, posterior: ObjectivePosterior, latest: int | None) -> FloatArray:
-        """Of every candidate, less the cost of the way from the latest one."""
+    def _scores(self, posterior: ObjectivePosterior, latest: int | None, reading_probability: FloatArray) -> FloatArray:
+        """Of every candidate, times the probability that it gives a number, less the cost of the way from the latest
+        one."""
         scores = score(self._acquisition.name, posterior, self._search.acquisition_parameter)
+        scores = times_probability(self._acquisition.name, scores, reading_probability)
         if latest is None:
             return numpy.maximum(scores, EXCLUDED)
         unit = 1.0 if self._acquisition.logarithmic else posterior.scale

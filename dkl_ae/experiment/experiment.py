@@ -15,12 +15,13 @@ from dkl_ae.experiment.history import (
     best_of,
     first_to_learn_from,
     measurements_of,
+    outcomes_of_history,
     readings_of_history,
     revised_history,
 )
 from dkl_ae.experiment.objective import Objective
 from dkl_ae.experiment.proposing import Maps, chosen_by_model, maps_of, seed_at
-from dkl_ae.model import Checkpoint, MakeSurrogate, ModelSummary, ReadingModel, Surrogate
+from dkl_ae.model import Checkpoint, MakeSurrogate, ModelSummary, ReadingModel, ReadingProbability, Surrogate
 from dkl_ae.records import Measurement, Origin, Patches, Position, Proposal, Reading, UserError
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.settings import Plan
@@ -68,6 +69,7 @@ class Experiment:
         self._history: list[Entry] = []
         self._measured: list[int] = []
         self._chooser = Chooser(plan.search, patches)
+        self._reading_probability = ReadingProbability(patches.features, patches.size)
         self._knows_before = bool(plan.model.pretrained)
         self._reading_model: ReadingModel | None = None
         self._maps: Maps | None = None
@@ -251,15 +253,19 @@ class Experiment:
             self._upcoming += [seed_at(self.patches, candidate)] if candidate is not None else []
             return
         learned, search = self._model.fit(readings, len(self._measured)), self.plan.search
+        probability = self._reading_probability.at_every_candidate(*outcomes_of_history(self._history, self.objective))
         choices, scores = self._chooser.batch(
             self.objective.posterior(learned.targets, learned.posteriors),
             functools.partial(self._model.covariance, self.objective.weights),
             size=max(min(search.batch_size, search.points - len(self._measured)), 0),
             measured=self._measured,
             error=learned.error,
+            reading_probability=probability,
         )
         self._upcoming += [chosen_by_model(self.patches, choice, learned.prediction) for choice in choices]
-        self._maps = maps_of(self.patches, learned.prediction, search.acquisition, scores, self._chooser.allowed)
+        self._maps = maps_of(
+            self.patches, learned.prediction, search.acquisition, scores, probability, self._chooser.allowed
+        )
 
 
 def _require_candidates(plan: Plan, patches: Patches) -> None:
@@ -278,4 +284,4 @@ def _require_new(candidate: int, measured: Sequence[int], patches: Patches) -> N
 
 def _model_of(objective: Objective, patches: Patches, make_surrogate: MakeSurrogate) -> ReadingModel:
     scalarizer = objective.scalarizer
-    return ReadingModel(patches.features, make_surrogate, symmetry=scalarizer.symmetry, circular=scalarizer.circular)
+    return ReadingModel(patches, make_surrogate, symmetry=scalarizer.symmetry, circular=scalarizer.circular)

@@ -10,7 +10,8 @@ import numpy
 from dkl_ae.experiment.commands import ChangeObjective, Entry
 from dkl_ae.experiment.objective import Objective
 from dkl_ae.model import Checkpoint, Readings
-from dkl_ae.records import Measurement, Origin, Reading
+from dkl_ae.records import BoolArray, IntArray, Measurement, Origin, Reading
+from dkl_ae.scalarizers import REASONS_OF_THE_RUN
 
 
 def measurements_of(history: Sequence[Entry]) -> tuple[Measurement, ...]:
@@ -39,6 +40,18 @@ def readings_of_history(history: Sequence[Entry], objective: Objective) -> Readi
     candidates = numpy.array([m.proposal.candidate for m in measurements], numpy.int64)
     at_random = numpy.array([m.proposal.origin is Origin.SEED for m in measurements], numpy.bool_)
     return Readings(candidates, values, sigmas, at_random).known()
+
+
+def outcomes_of_history(history: Sequence[Entry], objective: Objective) -> tuple[IntArray, BoolArray]:
+    """The candidates that were measured, and whether each gave a number; both of shape (n,).
+
+    Those are left out that gave none for what the run, not their place, lacked.
+    """
+    name = objective.scalarizer.name
+    measurements = [m for m in measurements_of(history) if m.readings[name].reason not in REASONS_OF_THE_RUN]
+    candidates = numpy.array([m.proposal.candidate for m in measurements], numpy.int64)
+    is_number = numpy.array([math.isfinite(objective.reading(m)[0]) for m in measurements], numpy.bool_)
+    return candidates, is_number
 
 
 def first_to_learn_from(history: Sequence[Entry], checkpoint: Checkpoint | None) -> int:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import typing
 
-import numpy
-import numpy.typing
-
-from dkl_ae.records import Symmetry
+from dkl_ae.records import Patches, Symmetry
 from dkl_ae.settings import Plan
 
 if typing.TYPE_CHECKING:
@@ -17,7 +14,7 @@ if typing.TYPE_CHECKING:
 
 def deep_kernel_for(
     plan: Plan,
-    features: numpy.typing.NDArray[numpy.float32],
+    patches: Patches,
     component: int,
     symmetry: Symmetry,
     saved_model: SavedModel | None = None,
@@ -30,11 +27,12 @@ def deep_kernel_for(
     from dkl_ae.model.deep_kernel import DeepKernel
 
     return DeepKernel(
-        features,
-        patch_size=plan.search.patch_size,
+        patches.features,
+        patch_size=patches.size,
         seed=plan.search.random_seed + component,
         symmetry=symmetry,
         kernel_input=plan.model.kernel_input,
         transferred=saved_model.components[component] if saved_model else None,
         device=plan.model.compute_device,
+        positions=patches.relative_positions if plan.model.slow_variation else None,
     )

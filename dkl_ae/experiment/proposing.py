@@ -22,14 +22,29 @@ class Maps:
         Its standard deviation, in the same unit.
     acquisition : ndarray of float, shape (H, W)
         How much measuring there next is worth: see `dkl_ae.experiment.acquisition.relative_score`.
+    reading_probability : ndarray of float, shape (H, W)
+        How likely the pattern there is to give a number: see `dkl_ae.model.ReadingProbability`.
     """
 
     prediction: FloatArray
     uncertainty: FloatArray
     acquisition: FloatArray
+    reading_probability: FloatArray
 
 
-def maps_of(patches: Patches, prediction: Posterior, acquisition: str, scores: FloatArray, allowed: BoolArray) -> Maps:
+def map_title(name: str) -> str:
+    """Of one of the maps, for people."""
+    return "Probability of a reading" if name == "reading_probability" else name.capitalize()
+
+
+def maps_of(
+    patches: Patches,
+    prediction: Posterior,
+    acquisition: str,
+    scores: FloatArray,
+    reading_probability: FloatArray,
+    allowed: BoolArray,
+) -> Maps:
     """scores: of the acquisition function, by candidate; measured against the highest of those that are allowed."""
     free = scores[allowed]
     highest = float(free.max() if free.size else scores.max())
@@ -37,6 +52,7 @@ def maps_of(patches: Patches, prediction: Posterior, acquisition: str, scores: F
         prediction=patches.to_map(prediction.mean),
         uncertainty=patches.to_map(prediction.sigma),
         acquisition=patches.to_map(relative_score(acquisition, scores, highest)),
+        reading_probability=patches.to_map(reading_probability),
     )
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 import numpy
 import numpy.typing
 
+from dkl_ae.experiment import map_title
 from dkl_ae.records import AnyArray, FloatArray, UserError
-from dkl_ae.session import MAPS, MEASUREMENTS, Session
+from dkl_ae.session import MAPS, MAPS_IN_UNIT, MEASUREMENTS, Session
 from dkl_ae.settings import to_json
 
 PATTERNS: typing.Final = "patterns"
@@ -157,11 +158,11 @@ def _images(session: Session) -> Iterator[Images]:
         (steps(around + 1.0), Axis("end", "", numpy.arange(4.0)), *detector),
         ends["patterns"],
     )
-    for name in MAPS:
+    for name in (name for name in MAPS if name in opened["maps"]):
         yield Images(
             name,
-            f"{name.capitalize()} after those steps; NaN where no patch fits",
-            _units(session, _OF_OBJECTIVE if name != "acquisition" else ""),
+            f"{map_title(name)} after those steps; NaN where no patch fits",
+            _units(session, _OF_OBJECTIVE if name in MAPS_IN_UNIT else ""),
             (steps(session.map_steps.astype(numpy.float64)), *scan),
             opened[f"maps/{name}"],
         )

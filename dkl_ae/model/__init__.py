@@ -6,6 +6,7 @@ Whatever needs torch has a face of its own: `dkl_ae.model.deep_kernel`, `dkl_ae.
 from dkl_ae.model.exact_gp import ExactGP
 from dkl_ae.model.interval_calibration import interval_scale, rescaled
 from dkl_ae.model.reading_model import Checkpoint, MakeSurrogate, ModelSummary, ReadingModel, Readings
+from dkl_ae.model.reading_probability import ReadingProbability
 from dkl_ae.model.surrogate import Explains, Posterior, Surrogate, Trainable, VarianceFractions
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ModelSummary",
     "Posterior",
     "ReadingModel",
+    "ReadingProbability",
     "Readings",
     "Surrogate",
     "Trainable",

@@ -13,11 +13,11 @@ import numpy
 
 from dkl_ae.model.interval_calibration import interval_scale, rescaled
 from dkl_ae.model.surrogate import Explains, Posterior, Surrogate, Trainable, VarianceFractions
-from dkl_ae.records import BoolArray, FeatureArray, FloatArray, IntArray, Symmetry
+from dkl_ae.records import BoolArray, FloatArray, IntArray, Patches, Symmetry
 
-MakeSurrogate = Callable[[FeatureArray, int, Symmetry], Surrogate]
-"""Features of all candidates, shape (candidates, features), which of the modelled numbers it is for (of an angle 0 is
-the cosine and 1 the sine), and what that does when the specimen is turned or mirrored -> a surrogate."""
+MakeSurrogate = Callable[[Patches, int, Symmetry], Surrogate]
+"""All candidates, which of the modelled numbers it is for (of an angle 0 is the cosine and 1 the sine), and what that
+does when the specimen is turned or mirrored -> a surrogate."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,13 +78,12 @@ class ModelSummary:
 class ReadingModel:
     """One surrogate for a reading, or two for an angle.
 
-    features: of all candidates, shape (candidates, features).
     symmetry: what the reading does when the specimen is turned or mirrored.
     """
 
     def __init__(
         self,
-        features: FeatureArray,
+        patches: Patches,
         make_surrogate: MakeSurrogate,
         *,
         symmetry: Symmetry,
@@ -93,7 +92,7 @@ class ReadingModel:
         self._circular = circular
         symmetries = (Symmetry.X, Symmetry.Y) if circular else (symmetry,)
         self.surrogates = tuple(
-            make_surrogate(features, component, symmetry) for component, symmetry in enumerate(symmetries)
+            make_surrogate(patches, component, symmetry) for component, symmetry in enumerate(symmetries)
         )
         self.learned: Learned | None = None
         """None until it has learned."""

@@ -40,8 +40,10 @@ class VarianceFractions:
     """What grows with the distance from the mean patch."""
     symmetry_breaking: float
     """What differs between a patch and its turned and mirrored images."""
+    slow_variation: float
+    """What changes slowly over the survey, whatever the patches show."""
     residual_noise: float
-    """What patches do not tell."""
+    """What neither patches nor positions tell."""
     network: float
     """The part of the distances between patches that the network's features have."""
 

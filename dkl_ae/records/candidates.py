@@ -107,6 +107,11 @@ class Patches:
         pixels = numpy.stack(numpy.unravel_index(numpy.arange(self.count), self.grid), axis=1)
         return numpy.asarray(pixels * self.survey.pixel_size_nm, numpy.float64)
 
+    @functools.cached_property
+    def relative_positions(self) -> FloatArray:
+        """The same as fractions of the survey's longer side."""
+        return self.positions_nm / (max(self.survey.shape) * self.survey.pixel_size_nm)
+
     def distances_nm(self, candidate: int) -> FloatArray:
         """Of every candidate from one, shape (candidates,)."""
         distances: FloatArray = numpy.hypot(*(self.positions_nm - self.positions_nm[candidate]).T)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy
 
 from dkl_ae.analysis import BEST, ModelView, phases, recorded_view, representative_patterns, seeds
-from dkl_ae.experiment import ACQUISITIONS
+from dkl_ae.experiment import ACQUISITIONS, map_title
 from dkl_ae.records import FloatArray, Position
 from dkl_ae.reports.drawing import (
     MODEL_COLOUR,
@@ -27,6 +27,7 @@ from dkl_ae.session import Session
 
 _PANEL_INCHES = 2.9
 _MAPS: typing.Final = ("prediction", "uncertainty", "acquisition")
+_PROBABILITY: typing.Final = "reading_probability"
 
 
 def survey_picture(session: Session) -> Picture:
@@ -108,15 +109,17 @@ def _mark_path(session: Session, axes: typing.Any) -> str:
 
 
 def maps_picture(session: Session, steps: Sequence[int]) -> Picture:
-    """Prediction, uncertainty and acquisition after some steps, side by side, with the path so far.
+    """Prediction, uncertainty and acquisition after some steps, side by side, with the path so far; and how likely each
+    place is to give a number, where a run met some that gave none.
 
     steps: of those whose maps were kept, at least one.
     """
     views = [view for step in steps if (view := recorded_view(session, step)) is not None]
-    figure = new_figure(_PANEL_INCHES * max(len(views), 2) + 1, 3 * _PANEL_INCHES + 0.4)
-    axes = figure.subplots(3, len(views), squeeze=False)
-    for row, name in zip(axes, _MAPS, strict=True):
-        row[0].set_ylabel(name)
+    names = _MAPS + ((_PROBABILITY,) if any(map(_misses_readings, views)) else ())
+    figure = new_figure(_PANEL_INCHES * max(len(views), 2) + 1, len(names) * _PANEL_INCHES + 0.4)
+    axes = figure.subplots(len(names), len(views), squeeze=False)
+    for row, name in zip(axes, names, strict=True):
+        row[0].set_ylabel(map_title(name).lower())
         for _, group in itertools.groupby(enumerate(views), lambda numbered: numbered[1].objective.scalarizer.name):
             columns, same = zip(*group, strict=True)
             _show_maps(session, row[list(columns)], same, name)
@@ -135,6 +138,8 @@ def _show_maps(session: Session, row: typing.Any, views: Sequence[ModelView], na
         colours, unit = colours_of(values, circular=scalarizer.circular), scalarizer.unit
     elif name == "uncertainty":
         colours, unit = {"cmap": "plasma", "vmin": 0.0, "vmax": float(shown.max())}, scalarizer.unit
+    elif name == _PROBABILITY:
+        colours, unit = {"cmap": "cividis", "vmin": 0.0, "vmax": 1.0}, "probability"
     else:
         colours, unit = {"cmap": "magma", "vmin": float(shown.min()), "vmax": float(shown.max())}, "worth"
     for axes, image in zip(row, images, strict=True):
@@ -163,12 +168,20 @@ def _told_of_maps(session: Session, views: Sequence[ModelView]) -> str:
     )
     acquisition = ACQUISITIONS[session.plan.search.acquisition]
     worth = "relative to the place of most worth" if acquisition.logarithmic else "in the reading's unit"
-    return (
-        f"What the model said, knowing so many measurements: {steps}. Top: the reading that it predicts, with the "
-        f"places measured so far. Middle: one standard deviation of it, on average {means}. Bottom: what it was worth "
-        f"to measure there next ({acquisition.label}, {worth}). Ring: the place measured next, which is never one that "
-        "was measured before. Grey: too near to the edge for a patch."
+    probability = (
+        "Fourth row: how likely a pattern there is to give a number. " if any(map(_misses_readings, views)) else ""
     )
+    return (
+        f"What the model said, knowing so many measurements: {steps}. First row: the reading that it predicts, with "
+        f"the places measured so far. Second row: one standard deviation of it, on average {means}. Third row: what it "
+        f"was worth to measure there next ({acquisition.label}, {worth}). {probability}Ring: the place measured next, "
+        "which is never one that was measured before. Grey: too near to the edge for a patch."
+    )
+
+
+def _misses_readings(view: ModelView) -> bool:
+    """Whether some point gave no number by then."""
+    return bool(numpy.nanmin(view.maps.reading_probability) < 1)
 
 
 def _places_nm(session: Session) -> tuple[FloatArray, FloatArray]:

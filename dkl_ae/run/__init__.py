@@ -30,6 +30,7 @@ from dkl_ae.run.texts import (
     reading_text,
     times_text,
     with_error,
+    without_number_text,
 )
 
 __all__ = [
@@ -63,4 +64,5 @@ __all__ = [
     "reading_text",
     "times_text",
     "with_error",
+    "without_number_text",
 ]

@@ -16,7 +16,6 @@ from dkl_ae.instruments import Instrument
 from dkl_ae.model import MakeSurrogate
 from dkl_ae.patterns import Reference
 from dkl_ae.records import (
-    FeatureArray,
     Patches,
     Survey,
     Symmetry,
@@ -259,5 +258,5 @@ class Runner:
                 ended = RunEnded(Outcome.FAILED, f"{trouble} ({error}). {ended.message}")
         return ended
 
-    def _deep_kernel(self, features: FeatureArray, component: int, symmetry: Symmetry) -> Surrogate:
-        return deep_kernel_for(self.plan, features, component, symmetry, self._saved_model)
+    def _deep_kernel(self, patches: Patches, component: int, symmetry: Symmetry) -> Surrogate:
+        return deep_kernel_for(self.plan, patches, component, symmetry, self._saved_model)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
+import math
 from collections.abc import Mapping
 
 from dkl_ae.experiment import Objective
@@ -40,6 +42,15 @@ class Phase(enum.StrEnum):
     ENDED = "ended"
 
 
+@dataclasses.dataclass(frozen=True)
+class WithoutNumber:
+    """Points that gave no number of one scalarizer."""
+
+    count: int
+    reason: str
+    """Of the last one, in one sentence."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Status:
     """How a run is doing. `Status()` is that of no run."""
@@ -58,6 +69,8 @@ class Status:
     survey: Survey | None = None
     reference: Reference | None = None
     latest: Measurement | None = None
+    points_without_number: Mapping[str, WithoutNumber] = dataclasses.field(default_factory=dict)
+    """By scalarizer; none of those that all points gave a number of."""
     best: Measurement | None = None
     """The measurement nearest to the objective so far."""
     dose: Dose = dataclasses.field(default_factory=Dose)
@@ -97,6 +110,11 @@ class Status:
         return self._reading(self.best)
 
     @property
+    def without_number(self) -> WithoutNumber | None:
+        """The points that gave no number of what is optimized; None where all did."""
+        return self.points_without_number.get(self.objective.scalarizer.name) if self.objective is not None else None
+
+    @property
     def best_offset_nm(self) -> tuple[float, float] | None:
         """Where the best was measured: y and x from the survey's centre."""
         if self.best is None or self.survey is None:
@@ -127,9 +145,16 @@ def folded(status: Status, event: Event) -> Status:  # noqa: PLR0911  # one for 
         case ReferenceFound(reference=reference, dose=dose):
             return dataclasses.replace(status, stage=Phase.MEASURING, reference=reference, dose=dose)
         case PointMeasured(number=number, measurement=measurement, dose=dose):
-            return dataclasses.replace(status, number=number, latest=measurement, dose=dose)
+            without = _counted(status.points_without_number, measurement)
+            return dataclasses.replace(
+                status, number=number, latest=measurement, points_without_number=without, dose=dose
+            )
         case ReadingsRevised(measurements=measurements):
-            return dataclasses.replace(status, latest=measurements[-1] if measurements else None)
+            return dataclasses.replace(
+                status,
+                latest=measurements[-1] if measurements else None,
+                points_without_number=functools.reduce(_counted, measurements, {}),
+            )
         case StepCompleted():
             return dataclasses.replace(
                 status,
@@ -164,5 +189,16 @@ def _resumed(status: Status, event: RunResumed) -> Status:
         survey=interrupted.survey.survey,
         reference=interrupted.reference.reference if interrupted.reference is not None else status.reference,
         latest=measurements[-1] if measurements else None,
+        points_without_number=functools.reduce(_counted, measurements, {}),
         dose=event.dose,
     )
+
+
+def _counted(without: Mapping[str, WithoutNumber], measurement: Measurement) -> Mapping[str, WithoutNumber]:
+    """The points without a number after one more measurement."""
+    more = {
+        name: WithoutNumber(without[name].count + 1 if name in without else 1, reading.reason)
+        for name, reading in measurement.readings.items()
+        if not math.isfinite(reading.value)
+    }
+    return {**without, **more}

@@ -55,6 +55,16 @@ def progress_text(status: Status) -> str:
     return f"{points}: {reading_text(status.latest_reading)}" if status.latest_reading is not None else points
 
 
+def without_number_text(status: Status) -> str:
+    """How many points gave no number of what is optimized, and why the last of them; empty before the first point."""
+    if not status.number:
+        return ""
+    without = status.without_number
+    if without is None:
+        return "none"
+    return f"{without.count} of {status.number} points, the last: {without.reason}".rstrip(": ")
+
+
 def best_text(status: Status) -> str:
     """The best reading so far, and in a second line where it was measured; empty before there is one."""
     if status.best_reading is None or status.best_offset_nm is None:
@@ -73,6 +83,7 @@ def model_text(summary: ModelSummary | None) -> str:
     return (
         f"Variance: local structure {100 * fractions.local:.0f} %, brightness trend {100 * fractions.trend:.0f} %, "
         f"symmetry breaking {100 * fractions.symmetry_breaking:.0f} %, "
+        f"slow variation {100 * fractions.slow_variation:.0f} %, "
         f"residual noise {100 * fractions.residual_noise:.0f} %. "
         f"Network {100 * fractions.network:.0f} % of distances. {scale}"
     )

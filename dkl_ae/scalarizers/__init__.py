@@ -12,7 +12,7 @@ from dkl_ae.scalarizers.charge import ANGSTROM_PER_NM, ENDS, curl, minus_diverge
 from dkl_ae.scalarizers.diffraction import with_undeformed
 from dkl_ae.scalarizers.expression import COMPOSITE, annulus
 from dkl_ae.scalarizers.pattern_readings import one_pattern, readings_of, scalarize
-from dkl_ae.scalarizers.registry import SCALARIZERS, catalogue, scalarizers_of
+from dkl_ae.scalarizers.registry import REASONS_OF_THE_RUN, SCALARIZERS, catalogue, scalarizers_of
 from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, read
 from dkl_ae.scalarizers.user_scalarizers import scalarizer
 from dkl_ae.scalarizers.virtual_detectors import VIRTUAL_DETECTORS
@@ -22,6 +22,7 @@ __all__ = [
     "CENTRE_OF_MASS",
     "COMPOSITE",
     "ENDS",
+    "REASONS_OF_THE_RUN",
     "SCALARIZERS",
     "VIRTUAL_DETECTORS",
     "FloatArray",

@@ -22,6 +22,9 @@ ENDS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 ANGSTROM_PER_NM = 10.0
 
+NO_CROSS = "no cross was exposed here: let it drive the run, and the ends of the cross are measured too."
+"""Why nothing is read of a pattern alone."""
+
 
 def minus_divergence(com: FloatArray, variance: FloatArray, arm_nm: float) -> tuple[FloatArray, FloatArray]:
     """The relative charge density and its standard deviation, shape (...), mrad/Å.
@@ -50,9 +53,7 @@ Combine = Callable[[FloatArray, FloatArray, float], tuple[FloatArray, FloatArray
 def _of_cross(combine: Combine) -> Callable[[Patterns], ScalarizerResult]:
     def evaluate(patterns: Patterns) -> ScalarizerResult:
         if patterns.arms is None:
-            return undefined(
-                patterns, "no cross was exposed here: let it drive the run, and the ends of the cross are measured too."
-            )
+            return undefined(patterns, NO_CROSS)
         return _read_arms(patterns.arms, combine)
 
     return evaluate

@@ -10,13 +10,18 @@ from dkl_ae.patterns import COMPONENT_OF, PatternMemory, Patterns
 from dkl_ae.records import Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, undefined
 
+NO_EARLIER_PATTERN = "no other pattern was seen before: novelty begins with the second."
+"""Why the first has none."""
+NO_COMPONENT_YET = f"the principal component is that of the first {COMPONENT_OF} patterns."
+"""Why they have none until there are as many."""
+
 
 def _with_memory(
     evaluate: Callable[[Patterns, PatternMemory], ScalarizerResult],
 ) -> Callable[[Patterns], ScalarizerResult]:
     def over(patterns: Patterns) -> ScalarizerResult:
         if patterns.memory is None or not len(patterns.memory):
-            return undefined(patterns, "no other pattern was seen before: novelty begins with the second.")
+            return undefined(patterns, NO_EARLIER_PATTERN)
         return evaluate(patterns, patterns.memory)
 
     return over
@@ -30,7 +35,7 @@ def _novelty(patterns: Patterns, memory: PatternMemory) -> ScalarizerResult:
             continue
         nearest = memory.nearest(patterns.binned.part(index), patterns.position(index))
         if nearest is None:
-            reasons[index] = "no other pattern was seen before: novelty begins with the second."
+            reasons[index] = NO_EARLIER_PATTERN
         else:
             value[index], sigma[index] = nearest
     return ScalarizerResult(value, sigma, reasons)
@@ -38,7 +43,7 @@ def _novelty(patterns: Patterns, memory: PatternMemory) -> ScalarizerResult:
 
 def _principal_component(patterns: Patterns, memory: PatternMemory) -> ScalarizerResult:
     if memory.component is None:
-        return undefined(patterns, f"the principal component is that of the first {COMPONENT_OF} patterns.")
+        return undefined(patterns, NO_COMPONENT_YET)
     return ScalarizerResult(*memory.component_scores(patterns.binned))
 
 

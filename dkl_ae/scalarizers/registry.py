@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from dkl_ae.records import UserError
 from dkl_ae.scalarizers.centre_of_mass import CENTRE_OF_MASS
-from dkl_ae.scalarizers.charge import CHARGE
+from dkl_ae.scalarizers.charge import CHARGE, NO_CROSS
 from dkl_ae.scalarizers.diffraction import DIFFRACTION
 from dkl_ae.scalarizers.expression import COMPOSITE, composite
-from dkl_ae.scalarizers.novelty import COMPARED_WITH_MEMORY
+from dkl_ae.scalarizers.novelty import COMPARED_WITH_MEMORY, NO_COMPONENT_YET, NO_EARLIER_PATTERN
 from dkl_ae.scalarizers.scalarizer import Scalarizer
 from dkl_ae.scalarizers.user_scalarizers import installed, load_file
 from dkl_ae.scalarizers.virtual_detectors import VIRTUAL_DETECTORS
@@ -29,6 +29,9 @@ SCALARIZERS: Mapping[str, Scalarizer] = {
     )
 }
 """Those of this package, by name."""
+
+REASONS_OF_THE_RUN = frozenset((NO_CROSS, NO_EARLIER_PATTERN, NO_COMPONENT_YET))
+"""Why a reading may be undefined that tell nothing of its place: the run had not exposed what else it takes."""
 
 
 def catalogue(file: str = "", expression: str = "") -> dict[str, Scalarizer]:

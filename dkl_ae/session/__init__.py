@@ -1,6 +1,6 @@
 """The durable record of a run: one HDF5 file, written as the run goes on, and read when it is over."""
 
-from dkl_ae.session.layout import MAPS, MEASUREMENTS, SUFFIX, About, kept_steps, summary_from, times_from
+from dkl_ae.session.layout import MAPS, MAPS_IN_UNIT, MEASUREMENTS, SUFFIX, About, kept_steps, summary_from, times_from
 from dkl_ae.session.log import COMMAND, LogEntry
 from dkl_ae.session.open import open_session
 from dkl_ae.session.resume import take_up
@@ -10,6 +10,7 @@ from dkl_ae.session.writer import SessionWriter
 __all__ = [
     "COMMAND",
     "MAPS",
+    "MAPS_IN_UNIT",
     "MEASUREMENTS",
     "SUFFIX",
     "About",

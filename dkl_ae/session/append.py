@@ -66,7 +66,9 @@ class SessionAppender:
             self._measurements = [opened[f"measurements/{column.name}"] for column in MEASUREMENTS]
             self._readings = {name: (group["value"], group["sigma"]) for name, group in opened["readings"].items()}
             self._version = int(opened.attrs["version"])
-            self._step_columns = version_1.STEPS if self._version == 1 else STEPS
+            step_columns = version_1.STEPS if self._version == 1 else STEPS
+            self._step_columns = [column for column in step_columns if column.name in opened["steps"]]
+            self._maps = [name for name in MAPS if name in opened["maps"]]
             self._steps = [opened[f"steps/{column.name}"] for column in self._step_columns]
             self._patterns = opened["patterns"]
             self._longest = max(map(len, self._columns()))
@@ -139,7 +141,7 @@ class SessionAppender:
             measurements=min(len(self._patterns), *map(len, self._columns())),
             steps=min(map(len, self._steps)),
             ends=min(len(opened["cross_ends/patterns"]), len(opened["cross_ends/measurement"])),
-            maps=min(len(opened["maps/step"]), *(len(opened[f"maps/{name}"]) for name in MAPS)),
+            maps=min(len(opened["maps/step"]), *(len(opened[f"maps/{name}"]) for name in self._maps)),
             checkpoints=checkpoints,
             archive=int(starts[checkpoints - 1] + lengths[checkpoints - 1]) if checkpoints else 0,
             events=min(len(dataset) for dataset in opened["events"].values()),
@@ -202,7 +204,7 @@ class SessionAppender:
 
     def _append_maps(self, step: int, maps: Maps, rows: RowCounts) -> None:
         if step in self._kept:
-            for name in MAPS:
+            for name in self._maps:
                 put(self._opened[f"maps/{name}"], rows.maps, getattr(maps, name).astype(numpy.float32))
             put(self._opened["maps/step"], rows.maps, step)
             rows.maps += 1

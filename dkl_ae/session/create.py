@@ -16,7 +16,18 @@ from dkl_ae.patterns import reference_as_dict
 from dkl_ae.records import software_versions
 from dkl_ae.run import Event, PointMeasured, ReferenceFound, SurveyAcquired
 from dkl_ae.scalarizers import ENDS, Scalarizer
-from dkl_ae.session.layout import EVENTS, FORMAT, INPUTS, MAPS, MEASUREMENTS, STEPS, VERSION, About, Column
+from dkl_ae.session.layout import (
+    EVENTS,
+    FORMAT,
+    INPUTS,
+    MAPS,
+    MAPS_IN_UNIT,
+    MEASUREMENTS,
+    STEPS,
+    VERSION,
+    About,
+    Column,
+)
 from dkl_ae.session.log import append_log
 from dkl_ae.settings import Plan, to_json, values_of
 
@@ -142,7 +153,8 @@ def _add_empty_datasets(
     for name, meaning in (("measurement", "Which they were around, from 0."), ("count", "Ends that were exposed.")):
         _add_column(opened, f"cross_ends/{name}", Column(name, "", meaning, "i8"))
     for name in MAPS:
-        _add_images(opened, f"maps/{name}", survey.survey.shape, numpy.dtype("f4"), "of the optimized reading")
+        unit = "of the optimized reading" if name in MAPS_IN_UNIT else ""
+        _add_images(opened, f"maps/{name}", survey.survey.shape, numpy.dtype("f4"), unit)
     _add_column(opened, "maps/step", Column("step", "", "Measurements that the maps rest on.", "i8"))
     for name, meaning in (
         ("measured", "Measurements that the model was trained on."),

@@ -16,7 +16,10 @@ FORMAT: typing.Final = "dkl-ae session"
 VERSION: typing.Final = 2
 SUFFIX: typing.Final = ".h5"
 
-MAPS: typing.Final = ("prediction", "uncertainty", "acquisition")
+MAPS: typing.Final = ("prediction", "uncertainty", "acquisition", "reading_probability")
+"""A file of before there was the last has none; nor has it the newest columns of `STEPS`."""
+MAPS_IN_UNIT: typing.Final = ("prediction", "uncertainty")
+"""Those in the unit of the optimized reading."""
 MAX_MAPS_KEPT: typing.Final = 100
 """The maps of every k-th step are kept, with the smallest k for which there are no more than this, and the last."""
 
@@ -146,7 +149,8 @@ SUMMARY_COLUMNS: typing.Final[Sequence[StepColumn]] = (
     _summary_column("local", "Fraction of the readings' variance: structure alike in turned and mirrored patches."),
     _summary_column("trend", "Likewise: what grows with the distance from the mean patch."),
     _summary_column("symmetry_breaking", "Likewise: what differs between turned and mirrored patches."),
-    _summary_column("residual_noise", "Likewise: what patches do not tell."),
+    _summary_column("slow_variation", "Likewise: what changes slowly over the survey, whatever the patches show."),
+    _summary_column("residual_noise", "Likewise: what neither patches nor positions tell."),
     _summary_column("network", "Fraction of the distances between patches that the network's features have."),
     _summary_column("interval_scale", "By what factor the model's intervals were widened."),
 )
@@ -209,7 +213,7 @@ def summary_row(summary: ModelSummary | None) -> dict[str, float]:
 
 def summary_from(row: typing.Mapping[str, typing.Any]) -> ModelSummary | None:
     """What the model said of itself, from its row of each column; None before it had learned."""
-    numbers = {column.name: float(row[column.name]) for column in SUMMARY_COLUMNS}
+    numbers = {column.name: float(row.get(column.name, 0.0)) for column in SUMMARY_COLUMNS}
     scale = numbers.pop("interval_scale")
     if math.isnan(scale):
         return None

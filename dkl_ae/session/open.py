@@ -75,10 +75,14 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
     )
     written = max(surviving.written(f"measurements/{name}") for name in columns)
     step_columns = version_1.STEPS if version == 1 else STEPS
-    steps = {column.name: surviving.rows(f"steps/{column.name}", column.dtype) for column in step_columns}
+    steps = {
+        column.name: surviving.rows(f"steps/{column.name}", column.dtype)
+        for column in step_columns
+        if column.name in opened.get("steps", (column.name,))
+    }
     complete = min(*map(len, steps.values()), count)
     steps = {name: column[:complete] for name, column in steps.items()}
-    map_count = min(surviving.images(f"maps/{name}") for name in MAPS)
+    map_count = min(surviving.images(f"maps/{name}") for name in MAPS if name in opened.get("maps", MAPS))
     loss = f"{file.name} is cut off: {count} of {written} measurements are recovered."
     return Session(
         file=file,

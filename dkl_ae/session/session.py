@@ -160,7 +160,10 @@ class Session:
         kept = int(numpy.searchsorted(self.map_steps, measured, side="right"))
         if kept == 0:
             return None
-        return Maps(*(self.opened[f"maps/{name}"][kept - 1].astype(numpy.float64) for name in MAPS))
+        group = self.opened["maps"]
+        maps = {name: group[name][kept - 1].astype(numpy.float64) for name in MAPS if name in group}
+        everywhere = numpy.where(numpy.isnan(maps["prediction"]), numpy.nan, 1.0)
+        return Maps(**{"reading_probability": everywhere, **maps})
 
     def checkpoint(self) -> Checkpoint | None:
         """What the present model had learned when it was trained last; None where that was not kept."""

@@ -27,7 +27,7 @@ _FRACTION_WORDS: typing.Final = {
     "unexplained": "residual_noise",
     "network": "network",
 }
-"""The words for the fields of VarianceFractions."""
+"""The words for the fields of VarianceFractions; there was no slow variation."""
 
 
 def log_entry(entry: LogEntry) -> LogEntry:
@@ -41,7 +41,7 @@ def log_entry(entry: LogEntry) -> LogEntry:
 
 
 def completed_plan(plan: Plan, keys: set[str], instrument: Mapping[str, typing.Any]) -> Plan:
-    """The plan with the exposure and the devices, which stood beside it, as texts.
+    """The plan with the exposure and the devices, which stood beside it, as texts; its model knew no positions.
 
     keys: those of the plan's own that are in the file.
     """
@@ -50,7 +50,7 @@ def completed_plan(plan: Plan, keys: set[str], instrument: Mapping[str, typing.A
         for key, text in present_keys(instrument.get("settings", {})).items()
         if key in SETTINGS and SETTINGS[key].group in ("devices", "exposure") and key not in keys
     }
-    return changed(plan, **beside)
+    return changed(plan, **beside, slow_variation=False)
 
 
 def words_of(summary: ModelSummary | None) -> str:
@@ -73,7 +73,7 @@ def summary_from_words(words: str) -> ModelSummary | None:
         return None
     percents = {_FRACTION_WORDS[word]: float(number) for word, number in re.findall(r"(\w+) (\S+) %", words)}
     fractions = (
-        VarianceFractions(**{name: percent / 100 for name, percent in percents.items()})
+        VarianceFractions(**{name: percent / 100 for name, percent in percents.items()}, slow_variation=0.0)
         if percents.keys() == set(_FRACTION_WORDS.values())
         else None
     )

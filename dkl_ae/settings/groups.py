@@ -137,6 +137,13 @@ class ModelSettings:
         choices=KERNEL_INPUTS,
         is_advanced=True,
     )
+    slow_variation: bool = setting(
+        True,
+        "Slow variation",
+        "Whether the model also learns what changes slowly over the survey whatever the patches show, such as strain, "
+        "a bent specimen or a drifting beam.",
+        is_advanced=True,
+    )
     pretrained: str = setting(
         "",
         "Pretrained model",

@@ -27,7 +27,7 @@ from dkl_ae.experiment import ChangeObjective, Experiment, Objective
 from dkl_ae.records import Origin, Patches, Position
 from dkl_ae.run import Event, PointMeasured, Runner, StepCompleted
 from dkl_ae.scalarizers import SCALARIZERS
-from dkl_ae.session import Session, SessionWriter, open_session
+from dkl_ae.session import MAPS, Session, SessionWriter, open_session
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE, changed, to_json
 from tests.support.kept_runs import QUICK_PLAN, SWITCHED_AFTER, kept_run
 from tests.support.recorded_specimen import instrument
@@ -144,7 +144,7 @@ def test_the_view_then_is_what_the_run_showed(run) -> None:
         assert (view.measured, view.model) == (event.number, event.explanation)
         # What was changed to after a step has not made its maps.
         assert view.objective.scalarizer.name == ("com_magnitude" if event.number <= SWITCHED_AFTER else "abf")
-        for name in ("prediction", "uncertainty", "acquisition"):
+        for name in MAPS:
             shown = getattr(event.maps, name).astype(numpy.float32)
             numpy.testing.assert_array_equal(getattr(view.maps, name), shown)
         assert view.upcoming == next_place(session, event.number)
@@ -180,7 +180,7 @@ def test_another_drivers_view_is_as_if_it_had_driven_from_the_start(session, num
         switched.tell(measurement)
     switched.apply(change)
     for subject in (straight, switched):
-        for name in ("prediction", "uncertainty", "acquisition"):
+        for name in MAPS:
             numpy.testing.assert_array_equal(getattr(view.maps, name), getattr(subject.maps, name))
     assert (view.measured, view.model, view.objective.scalarizer.name) == (
         number,
@@ -205,7 +205,7 @@ def test_the_run_s_own_model_fresh_from_the_seeds_is_learned_again(tmp_path) -> 
             counterfactual_view(session, PLAN.search.seed_points, PLAN.objective.scalarizer),
         )
         assert again.model == then.model
-        for name in ("prediction", "uncertainty", "acquisition"):
+        for name in MAPS:
             numpy.testing.assert_allclose(getattr(again.maps, name), getattr(then.maps, name), rtol=1e-6)
 
 

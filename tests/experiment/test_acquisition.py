@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dkl_ae.experiment import ACQUISITIONS, ObjectivePosterior, choose, exploration_fraction, relative_score, score
-from dkl_ae.experiment.acquisition import log_expected_closeness, log_expected_improvement
+from dkl_ae.experiment.acquisition import (
+    EXCLUDED,
+    likely,
+    log_expected_closeness,
+    log_expected_improvement,
+    times_probability,
+)
 
 means = st.floats(-1e3, 1e3)
 sigmas = st.floats(1e-6, 1e3)
@@ -278,3 +284,42 @@ def test_what_exploits_is_the_advantage_over_the_usual_candidate(advantage, sigm
 
 def test_maximum_uncertainty_only_explores() -> None:
     assert exploration_fraction("maximum_uncertainty", belief([5.0, 0.0, 0.0], [0.2] * 3), 0.0, 0) == 1
+
+
+@given(beliefs(), names, xis)
+def test_where_a_reading_is_certain_the_scores_stay_as_they_are_to_the_bit(state, name, parameter) -> None:
+    scores = score(name, state, parameter)
+    numpy.testing.assert_array_equal(times_probability(name, scores, numpy.ones(scores.size)), scores)
+
+
+@given(beliefs(), names, xis, st.data())
+def test_no_score_grows_where_there_may_be_no_reading(state, name, parameter, data) -> None:
+    scores = score(name, state, parameter)
+    probability = data.draw(arrays(float, scores.size, elements=st.floats(0, 1)))
+    weighted = times_probability(name, scores, probability)
+    assert numpy.isfinite(weighted).all()
+    assert (weighted <= scores).all()
+    less = times_probability(name, scores, probability / 2)
+    assert (less <= weighted).all()
+
+
+def test_an_improvement_is_multiplied_by_the_probability_of_a_reading() -> None:
+    scores, probability = numpy.log([3.0, 2.0, 8.0]), numpy.array([1.0, 0.5, 0.25])
+    weighted = numpy.exp(times_probability("expected_improvement", scores, probability))
+    numpy.testing.assert_allclose(weighted, [3.0, 1.0, 2.0])
+
+
+def test_what_lies_above_the_lowest_bound_is_multiplied_by_the_probability_of_a_reading() -> None:
+    scores, probability = numpy.array([-1.0, 1.0, 3.0, EXCLUDED]), numpy.array([0.1, 0.5, 0.25, 1.0])
+    weighted = times_probability("upper_confidence_bound", scores, probability)
+    numpy.testing.assert_allclose(weighted[:3], [-1.0, 0.0, 0.0])
+    assert weighted[3] == EXCLUDED
+
+
+@given(arrays(bool, 6), arrays(float, 6, elements=st.floats(0, 1)))
+def test_a_likely_candidate_is_chosen_while_there_is_one(allowed, probability) -> None:
+    restricted = likely(allowed, probability)
+    assert not (restricted & ~allowed).any()
+    assert restricted.any() == allowed.any()
+    if (allowed & (probability >= 0.5)).any():
+        assert (probability[restricted] >= 0.5).all()

@@ -16,6 +16,7 @@ from dkl_ae.experiment import ACQUISITIONS, ChangeObjective, Experiment, require
 from dkl_ae.model import ExactGP, ModelSummary, Posterior
 from dkl_ae.records import Measurement, Origin, Patches, Proposal, Reading, Survey, UserError
 from dkl_ae.scalarizers import SCALARIZERS
+from dkl_ae.scalarizers.charge import NO_CROSS
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE, Plan, changed, make_plan
 from dkl_ae.settings.choices import GOALS
 from tests.support.surrogates import NearestNeighbour
@@ -182,7 +183,7 @@ def test_a_batch_is_what_one_by_one_would_be_if_all_were_read_as_predicted() -> 
             patch_size=3, seed_points=2, model_points=12, batch_size=batch, acquisition="maximum_uncertainty"
         )
         subject = Experiment(
-            plan, SCALARIZERS, patches, lambda features, component, symmetry: ExactGP(points, length=3.0)
+            plan, SCALARIZERS, patches, lambda patches, component, symmetry: ExactGP(points, length=3.0)
         )
         path = []
         while not subject.finished:
@@ -190,6 +191,50 @@ def test_a_batch_is_what_one_by_one_would_be_if_all_were_read_as_predicted() -> 
             subject.tell(measurement(subject, subject.ask(), 1.0))
         paths.append(path)
     assert paths[0] == paths[1]
+
+
+def specimen_with_a_hole() -> tuple[Patches, numpy.ndarray]:
+    """Patches, and a reading of each that is undefined in the hole; a fifth of the survey."""
+    y, x = numpy.mgrid[:22, :24]
+    hole = numpy.hypot(y - 9, x - 9) < 6
+    image = numpy.where(hole, 0.0, 2 + numpy.cos(y / 0.9) * numpy.cos(x / 1.1))
+    patches = Patches(Survey(image + 0.05 * numpy.random.default_rng(0).random(image.shape), 0.1), 5)
+    return patches, patches.inside(numpy.where(hole, math.nan, y + 0.3 * x)).ravel()
+
+
+class DrawnToTheHole(NearestNeighbour):
+    """Holds the hole for the best place and the most uncertain one, for nothing was read there."""
+
+    def predict(self) -> Posterior:
+        inside = numpy.where(numpy.isnan(specimen_with_a_hole()[1]), 1e3, 0.0)
+        return Posterior(inside + 1e-3 * numpy.arange(inside.size), inside + 1.0)
+
+
+@pytest.mark.parametrize("acquisition", sorted(ACQUISITIONS))
+def test_a_run_learns_where_there_is_no_reading_and_keeps_away(acquisition) -> None:
+    patches, truth = specimen_with_a_hole()
+    for seed in range(3):
+        plan = make_plan(patch_size=5, seed_points=8, model_points=30, acquisition=acquisition, random_seed=seed)
+        subject = Experiment(plan, SCALARIZERS, patches, DrawnToTheHole)
+        while not subject.finished:
+            proposal = subject.ask()
+            subject.tell(measurement(subject, proposal, truth[proposal.candidate]))
+        chosen = [truth[m.proposal.candidate] for m in subject.measurements if m.proposal.origin is Origin.MODEL]
+        assert numpy.isnan(chosen).sum() <= 3
+        probability = patches.inside(subject.maps.reading_probability).ravel()
+        assert numpy.median(probability[numpy.isnan(truth)]) < 0.5 < numpy.median(probability[~numpy.isnan(truth)])
+
+
+def test_what_the_run_lacked_is_not_held_against_a_place() -> None:
+    """Points without a cross tell nothing of where a charge density exists."""
+    subject = experiment(make_plan(patch_size=3, seed_points=4, model_points=4))
+    while len(subject.measurements) < 5:
+        told = measurement(subject, subject.ask(), 1.0)
+        lacking = Reading(math.nan, math.nan, "", NO_CROSS)
+        subject.tell(dataclasses.replace(told, readings={**told.readings, "charge_density": lacking}))
+    subject.apply(ChangeObjective("charge_density", LARGEST))
+    subject.tell(measurement(subject, subject.ask(), 1.0))
+    assert numpy.nanmin(subject.maps.reading_probability) == 1
 
 
 def test_travel_that_costs_shortens_the_way() -> None:
@@ -275,7 +320,7 @@ def propose(count: int, seed: int) -> None:
             random_seed=proposals,
         )
         guess = Guess(patches.features, plan.search.random_seed)
-        subject = Experiment(plan, SCALARIZERS, patches, lambda features, component, symmetry, guess=guess: guess)
+        subject = Experiment(plan, SCALARIZERS, patches, lambda patches, component, symmetry, guess=guess: guess)
         forbidden = numpy.zeros(patches.count, bool)
         while not subject.finished and not forbidden.all():
             proposal = subject.ask()

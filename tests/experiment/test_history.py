@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dkl_ae.experiment import ChangeObjective, Experiment, command_from_json, command_to_json
 from dkl_ae.records import Measurement
+from dkl_ae.session import MAPS
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE, make_plan
 from tests.experiment.test_experiment import experiment, measurement
 
@@ -51,7 +52,7 @@ def assert_alike(first: Experiment, second: Experiment) -> None:
         assert repr(first.ask()) == repr(second.ask())
     assert (first.maps is None) == (second.maps is None)
     if first.maps is not None:
-        for name in ("prediction", "uncertainty", "acquisition"):
+        for name in MAPS:
             numpy.testing.assert_array_equal(getattr(first.maps, name), getattr(second.maps, name))
 
 

@@ -21,7 +21,7 @@ from dkl_ae.export.content import Axis, Images
 from dkl_ae.export.exporting import FORMATS
 from dkl_ae.run import Event, Runner, StepCompleted
 from dkl_ae.scalarizers import SCALARIZERS
-from dkl_ae.session import About, Session, SessionWriter, open_session
+from dkl_ae.session import MAPS, About, Session, SessionWriter, open_session
 from dkl_ae.settings import LARGEST, from_json, make_plan
 from tests.support.simulated_instrument import SimulatedInstrument
 
@@ -75,8 +75,7 @@ def exported(file: pathlib.Path, to: str, tmp_path: pathlib.Path) -> pathlib.Pat
 def test_hyperspy_reads_the_same_numbers_and_scales(file, session, tmp_path, lazy) -> None:
     signals = hyperspy.api.load(exported(file, "hspy", tmp_path), lazy=lazy)
     titles = [signal.metadata.General.title for signal in signals]
-    maps = ["prediction", "uncertainty", "acquisition"]
-    assert titles == ["patterns", "cross_ends", *maps, "survey", "reference"]
+    assert titles == ["patterns", "cross_ends", *MAPS, "survey", "reference"]
     found = dict(zip(titles, signals, strict=True))
     if lazy:
         for signal in signals:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from dkl_ae.session import MAPS
 from tests.support.panel_runs import ROLES
 from tests.support.swift_window import RUNS
 
@@ -114,6 +115,4 @@ def test_a_run_is_switched_to_an_expression_while_it_goes_on(swift) -> None:
     swift.wait_for("panel.message.value.startswith('Virtual ABF as the last run read it')")
     swift.screenshot("seen-by-another")
     saved = swift.call(RUNS)[-1]
-    assert set(saved) == ROLES | {"run", "plan"} | {
-        f"{role} of abf" for role in ("prediction", "uncertainty", "acquisition")
-    }
+    assert set(saved) == ROLES | {"run", "plan"} | {f"{role} of abf" for role in MAPS}

@@ -1,6 +1,7 @@
 """Laws of the deep kernel. A torch without a GPU is enough."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 import gpytorch
@@ -21,9 +22,13 @@ from tests.support.strategies import Data, data_sets
 
 
 def deep_kernel_of(
-    features=PATCHES.features, size: int = SIZE, seed: int = 0, symmetry: Symmetry = Symmetry.SCALAR
+    features=PATCHES.features,
+    size: int = SIZE,
+    seed: int = 0,
+    symmetry: Symmetry = Symmetry.SCALAR,
+    positions: numpy.ndarray | None = None,
 ) -> DeepKernel:
-    return DeepKernel(features, patch_size=size, seed=seed, symmetry=symmetry, device="cpu")
+    return DeepKernel(features, patch_size=size, seed=seed, symmetry=symmetry, device="cpu", positions=positions)
 
 
 def base_of(symmetry: Symmetry = Symmetry.SCALAR) -> numpy.ndarray:
@@ -117,7 +122,7 @@ def test_each_part_can_be_forced_and_says_its_share(kernel_input) -> None:
     assert_sound(prediction)
     assert numpy.corrcoef(prediction.mean, TRUTH)[0, 1] > 0.5
     fractions = dataclasses.asdict(model.variance_fractions())
-    assert list(fractions) == ["local", "trend", "symmetry_breaking", "residual_noise", "network"]
+    assert list(fractions) == ["local", "trend", "symmetry_breaking", "slow_variation", "residual_noise", "network"]
     assert all(0 <= fraction <= 1 for fraction in fractions.values())
     network = fractions.pop("network")
     assert sum(fractions.values()) == pytest.approx(1)
@@ -135,6 +140,45 @@ def test_what_patches_do_not_tell_is_in_the_uncertainty() -> None:
     assert 0.88 < covered.mean() < 0.99
 
 
+def test_what_changes_slowly_over_the_survey_is_learned_where_patches_do_not_tell_it() -> None:
+    """A strain that the position alone tells is predicted; where patches tell all, positions cost next to nothing."""
+    y, x = PATCHES.relative_positions.T
+    strain = TRUTH.std() * 3 * numpy.sin(4 * y + 3 * x)
+    unexplained: dict[tuple[bool, bool], float] = {}
+    for is_strained, knows_positions in itertools.product((True, False), repeat=2):
+        truth = TRUTH + strain if is_strained else TRUTH
+        candidates = numpy.random.default_rng(1).choice(PATCHES.count, 60, replace=False)
+        model = deep_kernel_of(positions=PATCHES.relative_positions if knows_positions else None)
+        prediction = fit(model, Data(candidates, truth[candidates], numpy.full(60, 1e-3)))
+        unexplained[is_strained, knows_positions] = numpy.mean((prediction.mean - truth) ** 2) / truth.var()
+        assert (model.variance_fractions().slow_variation > 0.05) == (is_strained and knows_positions)
+    assert unexplained[True, True] < 0.3 * unexplained[True, False]
+    assert unexplained[False, True] < unexplained[False, False] + 0.02
+
+
+def test_patches_of_another_survey_have_no_position_in_this_one() -> None:
+    """A model starts from what another saw: where that lay says nothing of this survey."""
+    first = deep_kernel_of(positions=PATCHES.relative_positions)
+    fit(first, measured(40))
+    second = DeepKernel(
+        PATCHES.features,
+        patch_size=SIZE,
+        seed=1,
+        symmetry=Symmetry.SCALAR,
+        transferred=first.state(),
+        device="cpu",
+        positions=PATCHES.relative_positions,
+    )
+    own, others = (
+        second.patches.coordinates[0, : PATCHES.count, -2:],
+        second.patches.coordinates[0, PATCHES.count :, -2:],
+    )
+    together = torch.cdist(others, torch.cat([own, others]))
+    together[:, PATCHES.count :].fill_diagonal_(torch.inf)
+    assert together.min() > 100
+    assert_sound(fit(second, measured(10)))
+
+
 def test_the_network_earns_its_place_where_distances_do_not_suffice() -> None:
     """A reading that swings along one component is far from its neighbours: the learned features bring it together."""
     truth = numpy.sin(6 * base_of()[0, :, 0])
@@ -149,9 +193,9 @@ def test_the_network_earns_its_place_where_distances_do_not_suffice() -> None:
 
 
 @settings(max_examples=10)
-@given(data_sets(PATCHES.count, least=2, most=20))
-def test_covariance_and_evidence_are_those_of_gpytorch(data) -> None:
-    model = deep_kernel_of()
+@given(data_sets(PATCHES.count, least=2, most=20), st.booleans())
+def test_covariance_and_evidence_are_those_of_gpytorch(data, knows_positions) -> None:
+    model = deep_kernel_of(positions=PATCHES.relative_positions if knows_positions else None)
     fit(model, data)
     parts = model.model
     base = model.patches.coordinates[:, data.candidates]

@@ -214,7 +214,7 @@ def test_a_plan_survives_its_session_exactly(plan: Plan) -> None:
 fractions = st.floats(0, 1)
 summaries = st.builds(
     ModelSummary,
-    st.none() | st.builds(VarianceFractions, fractions, fractions, fractions, fractions, fractions),
+    st.none() | st.builds(VarianceFractions, *[fractions] * 6),
     st.floats(1, 100),
 )
 

@@ -30,7 +30,7 @@ from dkl_ae.run import (
     StepCompleted,
 )
 from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, readings_of
-from dkl_ae.session import MEASUREMENTS, Session, SessionWriter, kept_steps, open_session, take_up
+from dkl_ae.session import MAPS, MEASUREMENTS, Session, SessionWriter, kept_steps, open_session, take_up
 from dkl_ae.session.append import MIN_FREE_BYTES
 from dkl_ae.session.disk.superblock import SIZE, repaired
 from dkl_ae.settings import Plan, changed, make_plan
@@ -70,7 +70,7 @@ def test_everything_that_was_told_is_in_the_file(whole) -> None:
         for event in steps:
             if event.maps is not None:
                 maps = session.maps(event.number)
-                for name in ("prediction", "uncertainty", "acquisition"):
+                for name in MAPS:
                     told = getattr(event.maps, name).astype(numpy.float32)
                     numpy.testing.assert_array_equal(getattr(maps, name), told)
             assert session.steps["model_s"][event.number - 1] == event.times.model
@@ -102,7 +102,7 @@ def test_a_session_is_read_with_nothing_but_hdf5(whole) -> None:
         assert {column.name for column in MEASUREMENTS} == set(opened["measurements"])
         assert opened["patterns"].shape == (count, 64, 64)
         assert opened["patterns"].attrs["units"] == "counts"
-        for name in ("prediction", "uncertainty", "acquisition"):
+        for name in MAPS:
             assert opened["maps"][name].shape == (len(kept_steps(PLAN)), 24, 24)
         for group in opened["readings"].values():
             assert group["value"].shape == group["sigma"].shape == (count,)

@@ -50,11 +50,11 @@ def test_a_finished_session_is_read() -> None:
 def test_what_the_model_said_of_itself_is_shown_in_the_words_of_now() -> None:
     with open_session(FINISHED) as session:
         assert [step_record(session, number).model for number in range(1, 9)] == [None] * 8
-        summary = ModelSummary(VarianceFractions(0.68, 0.29, 0.02, 0.01, 0.0), 1.0)
+        summary = ModelSummary(VarianceFractions(0.68, 0.29, 0.02, 0.0, 0.01, 0.0), 1.0)
         assert step_record(session, 9).model == recorded_view(session, 9).model == summary
         assert model_text(step_record(session, 12).model) == (
-            "Variance: local structure 62 %, brightness trend 35 %, symmetry breaking 3 %, residual noise 1 %. "
-            "Network 0 % of distances. Error bars x 1.00"
+            "Variance: local structure 62 %, brightness trend 35 %, symmetry breaking 3 %, slow variation 0 %, "
+            "residual noise 1 %. Network 0 % of distances. Error bars x 1.00"
         )
 
 
@@ -92,7 +92,7 @@ def test_a_killed_session_goes_on_as_the_version_that_wrote_it_would_have(unfini
 percents = st.integers(0, 100).map(lambda percent: percent / 100)
 summaries = st.builds(
     ModelSummary,
-    st.none() | st.builds(VarianceFractions, percents, percents, percents, percents, percents),
+    st.none() | st.builds(VarianceFractions, percents, percents, percents, st.just(0.0), percents, percents),
     st.integers(100, 1000).map(lambda hundredths: hundredths / 100),
 )
 

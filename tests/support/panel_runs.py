@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy
 
+from dkl_ae.session import MAPS
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from tests.support.swift_in_process import pump
 
-ROLES = {
-    "survey", "path", "prediction", "uncertainty", "acquisition", "pattern", "readings",
-    "measurements", "maps", "patterns", "reference",
-}  # fmt: skip
+ROLES = {"survey", "path", *MAPS, "pattern", "readings", "measurements", "maps", "patterns", "reference"}
 
 
 def items_of(context: Any) -> dict[str, Any]:

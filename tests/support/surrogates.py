@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import numpy
 
 from dkl_ae.model import Posterior
-from dkl_ae.records import Symmetry
+from dkl_ae.records import Patches, Symmetry
 
 
 class NearestNeighbour:
     """The least surrogate that learns: the value of the nearest measured patch, its distance as sigma."""
 
-    def __init__(self, features: numpy.ndarray, component: int, symmetry: Symmetry) -> None:
-        self._features = features.astype(float)
+    def __init__(self, patches: Patches, component: int, symmetry: Symmetry) -> None:
+        self._features = patches.features.astype(float)
 
     def fit(self, candidates: numpy.ndarray, values: numpy.ndarray, sigmas: numpy.ndarray) -> None:
         assert numpy.isfinite(values).all()
@@ -40,8 +40,8 @@ class TrainedNeighbour(NearestNeighbour):
     """Likewise, but what it believes depends on its trainings, one for every third reading: a checkpoint that is not
     its own, or is taken up at another reading, leads elsewhere."""
 
-    def __init__(self, features: numpy.ndarray, component: int, symmetry: Symmetry) -> None:
-        super().__init__(features, component, symmetry)
+    def __init__(self, patches: Patches, component: int, symmetry: Symmetry) -> None:
+        super().__init__(patches, component, symmetry)
         self.trainings = 0
         self._trained_on = 0
         self._scale = 1.0

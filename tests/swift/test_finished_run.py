@@ -10,6 +10,7 @@ import numpy
 import pytest
 import scipy.constants
 
+from dkl_ae.session import MAPS
 from tests.support.panel_runs import ROLES, columns_of, items_of, run_to_end
 from tests.support.swift_in_process import opened_panels, simulated_microscope
 
@@ -34,13 +35,13 @@ def test_a_run_finishes_and_leaves_every_item_in_one_group(finished) -> None:
     assert set(items) == ROLES
     (group,) = simulator.document_model.data_groups
     assert len(group.display_items) == len(ROLES)
-    for role in ("survey", "path", "prediction", "uncertainty", "acquisition"):
+    for role in ("survey", "path", *MAPS):
         assert [c.units for c in items[role].dimensional_calibrations] == ["nm", "nm"]
     for role in ("pattern", "reference"):
         assert [c.units for c in items[role].dimensional_calibrations] == ["mrad", "mrad"]
     assert items["prediction"].intensity_calibration.units == "mrad"
     assert items["patterns"].data_shape == (6, 64, 64)
-    assert items["maps"].data_shape == (4, 3, *items["prediction"].data_shape)
+    assert items["maps"].data_shape == (4, len(MAPS), *items["prediction"].data_shape)
 
 
 def test_maps_lie_over_the_survey(finished) -> None:

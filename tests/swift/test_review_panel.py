@@ -22,7 +22,7 @@ from dkl_ae import reports
 from dkl_ae.analysis import counterfactual_view, recorded_view, step_record
 from dkl_ae.records import Reading
 from dkl_ae.run import model_text
-from dkl_ae.session import Session, open_session
+from dkl_ae.session import MAPS, Session, open_session
 from nionswift_plugin.dkl_ae_ui.project.path_picture import NEXT_COLOUR, PICKED_COLOUR
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from nionswift_plugin.dkl_ae_ui.review_panel import refitting, texts
@@ -34,7 +34,6 @@ from tests.support.swift_in_process import pump
 
 pytestmark = pytest.mark.swift
 
-MAPS = ("prediction", "uncertainty", "acquisition")
 ROLES = {"path", *MAPS, "pattern", "readings", "learning", "calibration"}
 
 

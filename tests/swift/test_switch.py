@@ -8,6 +8,7 @@ import numpy
 import pytest
 
 from dkl_ae.model.saved_model import SavedModel
+from dkl_ae.session import MAPS
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 from tests.support.panel_runs import ROLES, columns_of, items_of, measured, run_to_end, run_to_step
 from tests.support.swift_in_process import pump
@@ -86,7 +87,7 @@ def test_a_run_that_has_ended_is_seen_by_another_scalarizer(simulator, open_pane
     handler = open_panel(simulator)
     run_to_end(simulator, handler)
     own = items_of(simulator)
-    maps = {role: numpy.array(own[role].data) for role in ("prediction", "uncertainty", "acquisition")}
+    maps = {role: numpy.array(own[role].data) for role in MAPS}
     handler.set_text("scalarizer", "abf")
     assert handler.switch_button.enabled
     handler.switch_button.on_clicked()

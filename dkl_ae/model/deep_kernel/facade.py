@@ -44,6 +44,8 @@ class DeepKernel:
     transferred: what another model has learned, to start from: its parameters, and its measurements, which it believes
         less than its own.
     device: "cpu", "gpu" or "auto", which takes the GPU when there is one.
+    positions: where the candidates lie, as fractions of the survey, shape (candidates, 2), for what changes slowly over
+        it; None for a model that knows the patches alone.
 
     Raises UserError when a GPU is asked for and there is none.
     """
@@ -58,12 +60,14 @@ class DeepKernel:
         kernel_input: str = KernelInput.COMBINED,
         transferred: ModelState | None = None,
         device: str = "auto",
+        positions: FloatArray | None = None,
     ) -> None:
-        self.patches = PatchCoordinates.of(features, patch_size, symmetry, kernel_input, transferred)
+        self.patches = PatchCoordinates.of(features, patch_size, symmetry, kernel_input, transferred, positions)
         self.model = self.patches.fresh_model(seed)
         """As it was trained last."""
         if transferred is not None:
-            self.model.load_state_dict(by_present_names(transferred.parameters))
+            # An earlier version knew no positions, and neither does a run whose plan leaves them out.
+            self.model.load_state_dict(by_present_names(transferred.parameters), strict=False)
         self.standardization = Standardization()
         """Between the model's units and the reading's."""
         self.targets: Targets | None = None

@@ -27,21 +27,43 @@ _FORMER_PREFIXES = {"free_kernel.": "symmetry_breaking_kernel."}
 
 
 class ImageKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
-    """Average of a kernel over the images of a patch, each with its sign. Inputs: (n, images * dimensions)."""
+    """Average of a kernel over the images of a patch, each with its sign. Inputs: (n, images * dimensions).
 
-    def __init__(self, base_kernel: gpytorch.kernels.Kernel, signs: torch.Tensor) -> None:
+    position_dimensions: the last of the dimensions, which are not seen.
+    """
+
+    def __init__(self, base_kernel: gpytorch.kernels.Kernel, signs: torch.Tensor, position_dimensions: int) -> None:
         super().__init__()
         self.base_kernel = base_kernel
+        self._position_dimensions = position_dimensions
         self.register_buffer("signs", signs)
 
     def forward(self, x1: torch.Tensor, x2: torch.Tensor, diag: bool = False, **parameters: typing.Any) -> typing.Any:
-        own = x1.reshape(len(x1), len(self.signs), -1)[:, 0]
-        images = x2.reshape(len(x2), len(self.signs), -1).unbind(1)
+        own = self._images(x1)[:, 0]
+        images = self._images(x2).unbind(1)
         terms = []
         for sign, image in zip(self.signs, images, strict=True):
             term = self.base_kernel(own, image, diag=diag, **parameters)
             terms.append(sign * (term if diag else term.to_dense()))
         return torch.stack(terms).mean(0)
+
+    def _images(self, x: torch.Tensor) -> torch.Tensor:
+        images = x.reshape(len(x), len(self.signs), -1)
+        return images[..., : images.shape[-1] - self._position_dimensions]
+
+
+class PositionKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
+    """A kernel of the last dimensions of its inputs: where the candidates lie."""
+
+    def __init__(self, base_kernel: gpytorch.kernels.Kernel, position_dimensions: int) -> None:
+        super().__init__()
+        self.base_kernel = base_kernel
+        self._position_dimensions = position_dimensions
+
+    def forward(self, x1: torch.Tensor, x2: torch.Tensor, diag: bool = False, **parameters: typing.Any) -> typing.Any:
+        first, second = (x[:, -self._position_dimensions :] for x in (x1, x2))
+        covariance = self.base_kernel(first, second, diag=diag, **parameters)
+        return covariance if diag else covariance.to_dense()
 
 
 class QuadraticKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
@@ -77,11 +99,14 @@ class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
     from the mean patch: the rare structures of a specimen are the uncertain ones, and are looked at. The quadratic one
     is that of a magnitude: the norm of a vector that is linear in the patch. It knows what is rare off the patch's
     centre, which a linear trend, averaged over the images, forgets.
+
+    What changes slowly over the survey whatever the patch shows, such as strain, a bent specimen or a drifting beam, is
+    a Matern 3/2 part of the position, where candidates have one.
     """
 
     def __init__(
         self,
-        embedding: torch.nn.Module,
+        embedding: LearnedFeatures,
         signs: torch.Tensor,
         likelihood: gpytorch.likelihoods.FixedNoiseGaussianLikelihood,
     ) -> None:
@@ -96,8 +121,14 @@ class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
         self.symmetry_breaking_kernel = gpytorch.kernels.ScaleKernel(matern, outputscale_prior=_around(0.03, 1.0))
         identity_weights = torch.eye(len(signs), dtype=torch.float64)[0] * len(signs)
         self.covar_module = ImageKernel(
-            self.local_kernel + self.linear_kernel + self.quadratic_kernel, signs
-        ) + ImageKernel(self.symmetry_breaking_kernel, identity_weights)
+            self.local_kernel + self.linear_kernel + self.quadratic_kernel, signs, embedding.position_dimensions
+        ) + ImageKernel(self.symmetry_breaking_kernel, identity_weights, embedding.position_dimensions)
+        if embedding.position_dimensions:
+            self.position_kernel = gpytorch.kernels.ScaleKernel(
+                gpytorch.kernels.MaternKernel(nu=1.5, lengthscale_prior=_around(0.5, 0.5)),
+                outputscale_prior=_around(0.03, 1.0),
+            )
+            self.covar_module = self.covar_module + PositionKernel(self.position_kernel, embedding.position_dimensions)
         likelihood.second_noise_covar.register_prior("noise_prior", _around(1e-2, 2.0), lambda noise: noise.noise)
         self.to(torch.float64)
         self.local_kernel.outputscale = 1.0
@@ -105,6 +136,9 @@ class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
         self.linear_kernel.variance = 0.1
         self.quadratic_kernel.variance = 0.3
         self.symmetry_breaking_kernel.outputscale = 0.03
+        if embedding.position_dimensions:
+            self.position_kernel.outputscale = 0.03
+            self.position_kernel.base_kernel.lengthscale = 0.5
         likelihood.second_noise = 1e-2
 
     def forward(self, base: torch.Tensor) -> gpytorch.distributions.MultivariateNormal:
@@ -137,31 +171,55 @@ def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) 
 
     left, right: shape (symmetries, n or m, latent dimensions).
     """
+    (left, left_positions), (right, right_positions) = (_structure_and_position(model, part) for part in (left, right))
     own = left[0]
     own_squares, squares = own.square().sum(1, keepdim=True), right.square().sum(2).unsqueeze(1)
-    return _of_products(model, own @ right.transpose(1, 2), own_squares, squares)
+    total = _of_products(model, own @ right.transpose(1, 2), own_squares, squares)
+    if not left_positions.shape[-1]:
+        return total
+    # Differences rather than products: candidates far outside, which belong to another survey, are equally far.
+    kernel = model.position_kernel
+    differences = left_positions.unsqueeze(1) - right_positions
+    distance = differences.square().sum(-1).clamp_min(1e-15).sqrt() * _matern_scale(kernel)
+    by_position: torch.Tensor = kernel.outputscale * (1 + distance) * torch.exp(-distance)
+    return total + by_position
 
 
 def prior_variance(model: DeepKernelModel, latent: torch.Tensor) -> torch.Tensor:
     """Diagonal of the prior covariance, shape (n,)."""
+    latent, positions = _structure_and_position(model, latent)
     squares = latent.square().sum(-1)
-    return _of_products(model, (latent[0] * latent).sum(-1), squares[0], squares)
+    variance = _of_products(model, (latent[0] * latent).sum(-1), squares[0], squares)
+    return variance + model.position_kernel.outputscale if positions.shape[-1] else variance
+
+
+def _structure_and_position(model: DeepKernelModel, latent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latent points without their positions, and these, which are those of every image alike: shape (n, 0 or 2)."""
+    structure = latent.shape[-1] - model.embedding.position_dimensions
+    return latent[..., :structure], latent[0, :, structure:]
+
+
+def _matern_scale(kernel: gpytorch.kernels.ScaleKernel) -> torch.Tensor:
+    return typing.cast(torch.Tensor, math.sqrt(3) / kernel.base_kernel.lengthscale.squeeze())
 
 
 def variance_fractions(model: DeepKernelModel, latent: torch.Tensor) -> VarianceFractions:
     """Fractions of the prior variance of readings over some latent points."""
-    squares = latent[0].square().sum(-1).mean().item()
+    structure, _ = _structure_and_position(model, latent)
+    squares = structure[0].square().sum(-1).mean().item()
     local = model.local_kernel.outputscale.item()
+    slow_variation = model.position_kernel.outputscale.item() if model.embedding.position_dimensions else 0.0
     trend = (model.linear_kernel.variance.item() + model.quadratic_kernel.variance.item()) * squares
     symmetry_breaking = model.symmetry_breaking_kernel.outputscale.item()
     noise = model.likelihood.second_noise.item()
-    total = local + trend + symmetry_breaking + noise
+    total = local + trend + symmetry_breaking + slow_variation + noise
     return VarianceFractions(
         local=local / total,
         trend=trend / total,
         symmetry_breaking=symmetry_breaking / total,
+        slow_variation=slow_variation / total,
         residual_noise=noise / total,
-        network=typing.cast(LearnedFeatures, model.embedding).learned_share(latent),
+        network=model.embedding.learned_share(structure),
     )
 
 
@@ -172,9 +230,8 @@ def _of_products(
     axis of `products` and of `squares`.
     """
     share = model.signs / len(model.signs)
-    scale = math.sqrt(3) / model.local_kernel.base_kernel.lengthscale.squeeze()
     # The root has no gradient at zero.
-    distance = (own_squares + squares - 2 * products).clamp_min(1e-15).sqrt() * scale
+    distance = (own_squares + squares - 2 * products).clamp_min(1e-15).sqrt() * _matern_scale(model.local_kernel)
     identity_weights = torch.nn.functional.pad(
         model.symmetry_breaking_kernel.outputscale.reshape(1), (0, len(share) - 1)
     )

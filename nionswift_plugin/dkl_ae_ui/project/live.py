@@ -40,7 +40,7 @@ for the window, comes first."""
 
 WORKSPACE_ID = "dkl-ae-workspace"
 
-_ROLES = ("path", "prediction", "uncertainty", "pattern", "readings", "acquisition")
+_ROLES = ("path", "prediction", "uncertainty", "acquisition", "pattern", "readings", "reading_probability")
 """In the order of the workspace's displays."""
 
 
@@ -189,14 +189,14 @@ class LiveItems:
 
 
 def _workspace_layout() -> dict[str, typing.Any]:
-    """Two rows of three displays, in the order of _ROLES."""
+    """Two rows of displays, in the order of _ROLES."""
 
-    def row() -> dict[str, typing.Any]:
-        children = [{"type": "image", "uuid": str(uuid.uuid4())} for _ in range(3)]
+    def row(count: int) -> dict[str, typing.Any]:
+        children = [{"type": "image", "uuid": str(uuid.uuid4())} for _ in range(count)]
         return {
             "type": "splitter",
             "orientation": "vertical",
-            "splits": [1 / 3] * 3,
+            "splits": [1 / count] * count,
             "children": children,
         }
 
@@ -204,5 +204,5 @@ def _workspace_layout() -> dict[str, typing.Any]:
         "type": "splitter",
         "orientation": "horizontal",
         "splits": [0.5, 0.5],
-        "children": [row(), row()],
+        "children": [row(4), row(3)],
     }

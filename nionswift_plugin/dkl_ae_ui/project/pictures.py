@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy
 from nion.data import Calibration, DataAndMetadata
 
-from dkl_ae.experiment import Maps
+from dkl_ae.experiment import Maps, map_title
 from dkl_ae.patterns import Reference
 from dkl_ae.records import AnyArray, Patches, Proposal, Survey
 from dkl_ae.scalarizers import Scalarizer
-from dkl_ae.session import MAPS
+from dkl_ae.session import MAPS, MAPS_IN_UNIT
 from nionswift_plugin.dkl_ae_ui.project import axes
 from nionswift_plugin.dkl_ae_ui.project.path_picture import PathPicture
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
@@ -22,6 +22,7 @@ COLOUR_MAPS: typing.Final = {
     "prediction": "viridis",
     "uncertainty": "plasma",
     "acquisition": "magma",
+    "reading_probability": "cividis",
     "pattern": "viridis",
 }
 """Swift's name of each image's colours, by the image's role; those of others are grey, or in the picture."""
@@ -67,7 +68,7 @@ def path_over_survey(
 
 
 def map_pictures(maps: Maps | None, patches: Patches, scalarizer: Scalarizer) -> list[Picture]:
-    """Prediction, uncertainty and acquisition; zeros while the model says nothing.
+    """Every map; zeros while the model says nothing.
 
     patches: those of the run's survey.
     """
@@ -76,9 +77,9 @@ def map_pictures(maps: Maps | None, patches: Patches, scalarizer: Scalarizer) ->
     for role in MAPS:
         # Swift finds no display range where pixels are NaN: not in the margin, where no patch fits.
         image = patches.inside(nothing if maps is None else getattr(maps, role)).astype(numpy.float32)
-        unit = "" if role == "acquisition" else scalarizer.unit
+        unit = scalarizer.unit if role in MAPS_IN_UNIT else ""
         pictures.append(
-            Picture(role, role.capitalize(), image, axes.of_survey(image.shape, patches.survey.pixel_size_nm), unit)
+            Picture(role, map_title(role), image, axes.of_survey(image.shape, patches.survey.pixel_size_nm), unit)
         )
     return pictures
 

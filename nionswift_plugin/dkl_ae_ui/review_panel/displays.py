@@ -47,6 +47,7 @@ _DISPLAYS = (
     _Display("uncertainty"),
     _Display("pattern"),
     _Display("acquisition"),
+    _Display("reading_probability"),
     _Display("readings", curves=(("later", _WHOLE_RUN), ("read", _SO_FAR), ("expected", _EXPECTED))),
     _Display("learning", curves=(("later", _WHOLE_RUN), ("best so far", _SO_FAR))),
     _Display("calibration", curves=(("promised", _WHOLE_RUN), ("found", _SO_FAR))),
@@ -162,5 +163,5 @@ def _workspace_layout() -> dict[str, typing.Any]:
     def row(count: int) -> dict[str, typing.Any]:
         return split("vertical", [1 / count] * count, *(image() for _ in range(count)))
 
-    images = split("vertical", [0.5, 0.5], image(), split("horizontal", [0.5, 0.5], row(2), row(2)))
+    images = split("vertical", [0.5, 0.5], image(), split("horizontal", [0.5, 0.5], row(2), row(3)))
     return split("horizontal", [0.66, 0.34], images, row(3))

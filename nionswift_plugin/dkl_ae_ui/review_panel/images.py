@@ -54,7 +54,7 @@ class Images:
         return self._told(picture, f"Pattern of point {number}", step=number)
 
     def maps(self, view: ModelView | None) -> list[Picture]:
-        """Prediction, uncertainty and acquisition; zeros where the model says nothing."""
+        """Every map; zeros where the model says nothing."""
         if view is None:
             pictures = map_pictures(None, self._patches, self._session.objective(0).scalarizer)
             return [self._told(picture, f"{picture.title}: none yet") for picture in pictures]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nion.utils import Model
 
-from dkl_ae.run import Status, best_text, dose_text, model_text, progress_text, times_text
+from dkl_ae.run import Status, best_text, dose_text, model_text, progress_text, times_text, without_number_text
 
 
 class Readouts:
@@ -17,6 +17,7 @@ class Readouts:
         self.time_text = Model.PropertyModel[str]("")
         self.dose_text = Model.PropertyModel[str]("")
         self.best_text = Model.PropertyModel[str]("")
+        self.without_number_text = Model.PropertyModel[str]("")
         self.model_text = Model.PropertyModel[str]("")
 
     def show(self, status: Status) -> None:
@@ -24,6 +25,7 @@ class Readouts:
         self.step_text.value = progress_text(status)
         self.time_text.value = times_text(status.times) if status.times is not None else ""
         self.dose_text.value = dose_text(status.dose) if status.dose.exposure_s else ""
+        self.without_number_text.value = without_number_text(status)
         self.best_text.value = best_text(status)
         text = model_text(status.model)
         self.model_text.value = f"Model: {text}" if text else ""

@@ -88,15 +88,23 @@ def _state(u: Declarative.DeclarativeUI) -> Declarative.UIDescriptionResult:
             "The reading closest to what is sought and where it was found, from the survey's centre.",
             lines=2,
         ),
+        state_row(
+            u,
+            "No number",
+            "without_number",
+            "Points whose pattern gave no number of what is optimized, and why. The model learns where that is to be "
+            "expected, and keeps away from it: see the map Probability of a reading.",
+            lines=2,
+        ),
         u.create_label(
             text="@binding(model_text.value)",
             word_wrap=True,
             width=WIDTH,
             height=3 * LINE_HEIGHT,
             tool_tip="Which part of the model explains the readings: the local structure, a trend with brightness, "
-            "what differs between a patch and its turned or mirrored images, and what the patch does not tell; how "
-            "much of what it looks at comes from the network; and by what factor its intervals were widened after the "
-            "seeds were checked.",
+            "what differs between a patch and its turned or mirrored images, what changes slowly over the survey "
+            "whatever the patches show, and what none of them tells; how much of what it looks at comes from the "
+            "network; and by what factor its intervals were widened after the seeds were checked.",
         ),
         spacing=2,
     )
