@@ -11,7 +11,7 @@ from dkl_ae.records.constants import (
     DEFAULT_MASK_OUTER,
     ELEMENTARY_CHARGE_C,
 )
-from dkl_ae.records.errors import InstrumentError, UserError, sentence_of
+from dkl_ae.records.errors import InstrumentError, UserError, brief, described, sentence_of
 from dkl_ae.records.measurement import Measurement, Origin, Position, Proposal, Reading
 from dkl_ae.records.regions import (
     darkest_pixel_of_each_part,
@@ -51,10 +51,12 @@ __all__ = [
     "Symmetry",
     "SymmetryOperation",
     "UserError",
+    "brief",
     "centred_size",
     "darkest_pixel_of_each_part",
     "darkest_pixels",
     "darkest_pixels_in",
+    "described",
     "parse_region",
     "pixels_in",
     "program_version",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy
 import numpy.typing
@@ -44,7 +45,7 @@ class Survey:
                 f"Every pixel of the survey is {self.image.flat[0]:g}: "
                 "check that the beam is on and the detector is inserted, then acquire it again."
             )
-        if not self.pixel_size_nm > 0:
+        if not 0 < self.pixel_size_nm < math.inf:
             raise UserError(f"The survey's pixel size is {self.pixel_size_nm:g} nm: calibrate the scan first.")
 
     @property

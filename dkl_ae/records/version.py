@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import platform
 
@@ -20,5 +21,11 @@ def software_versions() -> dict[str, str]:
     versions = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     for package in (_PACKAGE, *_LIBRARIES):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
+            versions[package] = _installed(package)
     return versions
+
+
+@functools.cache
+def _installed(package: str) -> str:
+    """Finding out takes as long as measuring a point."""
+    return importlib.metadata.version(package)

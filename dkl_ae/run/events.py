@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import pathlib
 
 import numpy
@@ -13,7 +14,7 @@ from dkl_ae.experiment import Command, Entry, Maps, Objective
 from dkl_ae.instruments import Frame
 from dkl_ae.model import Checkpoint, ModelSummary
 from dkl_ae.patterns import Reference
-from dkl_ae.records import ELEMENTARY_CHARGE_C, Measurement, Proposal, Survey
+from dkl_ae.records import ELEMENTARY_CHARGE_C, InstrumentError, Measurement, Proposal, Survey
 from dkl_ae.run.pattern_reader import Reader
 from dkl_ae.settings import Plan
 
@@ -46,6 +47,12 @@ class Dose:
     """Beam current times exposure over the elementary charge; None when the current is unknown."""
 
     def add(self, exposure_s: float, current_a: float | None) -> Dose:
+        """Raises InstrumentError for an exposure and a current that cannot be."""
+        advice = "check how the microscope measures it, then start again."
+        if not 0 <= exposure_s < math.inf:
+            raise InstrumentError(f"The exposure is {exposure_s:g} s: {advice}")
+        if current_a is not None and not 0 <= current_a < math.inf:
+            raise InstrumentError(f"The beam current is {current_a:g} A: {advice}")
         electrons = None
         if current_a is not None:
             electrons = (self.electrons or 0.0) + exposure_s * current_a / ELEMENTARY_CHARGE_C

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from dkl_ae.instruments import Frame, Instrument
 from dkl_ae.records import InstrumentError, Position, Survey
-from dkl_ae.run.controls import StopRequestedError
 from dkl_ae.run.events import Dose
+from dkl_ae.run.frame_checks import as_frame, require_in_place, require_sound
 from dkl_ae.run.pattern_reader import Cross
 from dkl_ae.scalarizers import ENDS
 
@@ -24,15 +24,25 @@ class Exposing:
         self.dose = Dose()
         """Everything exposed so far."""
 
-    def survey(self) -> Survey:
+    def survey(self) -> tuple[Survey, BaseException | None]:
+        """The survey, and why the run must end with it: its exposure cannot be counted."""
         self._wait()
-        survey = self._instrument.acquire_survey()
-        self._count(self._instrument.survey_exposure_s)
-        return survey
+        survey: object = self._instrument.acquire_survey()
+        if not isinstance(survey, Survey):
+            raise InstrumentError(
+                f"The scan gave {type(survey).__name__} instead of a survey: check it, then start again."
+            )
+        try:
+            self._count(self._instrument.survey_exposure_s)
+        except BaseException as error:
+            return survey, error
+        return survey, None
 
-    def pattern(self, position: Position) -> Frame:
-        frame = self._instrument.acquire_pattern(position)
-        self._count(frame.exposure_s)
+    def pattern(self, position: Position, survey: Survey) -> Frame:
+        """Raises why the run must end with this pattern."""
+        frame, trouble = self._exposed(position, survey, None)
+        if trouble is not None:
+            raise trouble
         return frame
 
     def point(self, position: Position, survey: Survey, arm_nm: float | None) -> Cross:
@@ -41,17 +51,31 @@ class Exposing:
 
         arm_nm: of the cross; None for the position alone.
         """
-        centre = self.pattern(position)
+        centre, trouble = self._exposed(position, survey, arm_nm)
         ends: list[Frame] = []
-        if arm_nm is None:
-            return Cross(centre)
+        if arm_nm is None or trouble is not None:
+            return Cross(centre, untrusted=trouble)
         try:
             for y, x in ENDS:
                 self._wait()
-                ends.append(self.pattern(survey.moved(position, y * arm_nm, x * arm_nm)))
-        except (InstrumentError, StopRequestedError) as error:
-            return Cross(centre, tuple(ends), error)
-        return Cross(centre, tuple(ends))
+                end, trouble = self._exposed(survey.moved(position, y * arm_nm, x * arm_nm), survey, arm_nm)
+                ends.append(end)
+                if trouble is not None:
+                    break
+        except BaseException as error:
+            trouble = error
+        return Cross(centre, tuple(ends), trouble)
+
+    def _exposed(self, position: Position, survey: Survey, arm_nm: float | None) -> tuple[Frame, BaseException | None]:
+        """A pattern, and why it cannot be believed that it is of this place and what is said of it."""
+        frame = as_frame(self._instrument.acquire_pattern(position))
+        try:
+            self._count(frame.exposure_s)
+            require_sound(frame)
+            require_in_place(frame.position_read_back, position, survey, arm_nm)
+        except BaseException as error:
+            return frame, error
+        return frame, None
 
     def _count(self, exposure_s: float) -> None:
         self.dose = self.dose.add(exposure_s, self._instrument.beam_current_a)

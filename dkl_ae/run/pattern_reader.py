@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy
 import numpy.typing
@@ -24,8 +24,16 @@ class Cross:
 
     centre: Frame
     ends: tuple[Frame, ...] = ()
-    broken: Exception | None = None
-    """Why not all ends could be exposed."""
+    broken: BaseException | None = None
+    """Why not all ends could be exposed, or the last of them cannot be believed."""
+    untrusted: BaseException | None = None
+    """Why it cannot be believed that the centre is of its place, and what is said of it."""
+
+
+def unread(scalarizers: Iterable[Scalarizer], error: BaseException) -> dict[str, Reading]:
+    """The readings of a pattern of which nothing could be read, or may be."""
+    reason = sentence_of(error)
+    return {s.name: Reading(math.nan, math.nan, s.unit, reason) for s in scalarizers}
 
 
 class Reader:
@@ -41,27 +49,22 @@ class Reader:
         self._seen_at: list[int] = []
         self._latest: Patterns | None = None
 
-    def read(self, cross: Cross, arm_nm: float) -> tuple[dict[str, Reading], Exception | None]:
-        """Every reading; and why nothing could be read, which must not lose the pattern.
+    def read(self, cross: Cross, arm_nm: float) -> dict[str, Reading]:
+        """Every reading; raises why nothing can be read.
 
         arm_nm: of the cross.
         """
-        ends = numpy.stack([end.pattern for end in cross.ends]) if len(cross.ends) == len(ENDS) else None
-        try:
-            self._require_same_camera(cross.centre)
-            self._latest = one_pattern(
-                cross.centre.pattern,
-                self.reference,
-                position=cross.centre.position_read_back,
-                ends=ends,
-                arm_nm=arm_nm,
-                memory=self._memory,
-            )
-            readings = readings_of(self._latest, self._scalarizers)
-        except Exception as error:
-            reason = sentence_of(error)
-            return {s.name: Reading(math.nan, math.nan, s.unit, reason) for s in self._scalarizers}, error
-        return readings, None
+        is_whole = len(cross.ends) == len(ENDS) and cross.broken is None
+        self._require_same_camera(cross.centre)
+        self._latest = one_pattern(
+            cross.centre.pattern,
+            self.reference,
+            position=cross.centre.position_read_back,
+            ends=numpy.stack([end.pattern for end in cross.ends]) if is_whole else None,
+            arm_nm=arm_nm,
+            memory=self._memory,
+        )
+        return readings_of(self._latest, self._scalarizers)
 
     def _require_same_camera(self, frame: Frame) -> None:
         if not self.reference.fits(frame.mrad_per_pixel):
@@ -78,6 +81,8 @@ class Reader:
         self, pattern: numpy.typing.NDArray[typing.Any], measurement: Measurement
     ) -> dict[int, dict[str, Reading]]:
         """See a pattern again that an earlier run has read; returns what `remember` does."""
+        if all(math.isnan(reading.value) for reading in measurement.readings.values()):
+            return {}
         self._latest = one_pattern(
             pattern, self.reference, position=measurement.position_read_back, memory=self._memory
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from dkl_ae.instruments import Frame
 from dkl_ae.records import Measurement, Proposal, Reading
 from dkl_ae.run.events import PointMeasured, ReadingsRevised, ReferenceFound, StepCompleted, StepTimes
 from dkl_ae.run.exposing import Exposing
-from dkl_ae.run.pattern_reader import Cross, Reader
+from dkl_ae.run.pattern_reader import Cross, Reader, unread
 from dkl_ae.run.recording import Recording
 from dkl_ae.run.stages import load_reference_for
 from dkl_ae.scalarizers import Scalarizer
@@ -52,9 +53,7 @@ class Points:
         asked = time.perf_counter()
         cross = self._expose(experiment, proposal)
         exposed = time.perf_counter()
-        # A reference of a file waits for the camera's calibration, which comes with the first pattern.
-        reader = self.reader or self.refer_to(load_reference_for(self._plan, cross.centre, self._exposing))
-        readings, unreadable = reader.read(cross, experiment.plan.exposure.cross_arm_nm)
+        readings, unreadable = self._read(cross, experiment.plan.exposure.cross_arm_nm)
         measurement = _measurement(experiment, proposal, cross.centre, readings)
         number = len(experiment.measurements) + 1
         read = time.perf_counter()
@@ -63,7 +62,7 @@ class Points:
         if broken := unreadable or cross.broken:
             raise broken
         learned = experiment.checkpoint
-        self._tell(experiment, measurement, reader)
+        self._tell(experiment, measurement)
         modelled = time.perf_counter()
         times = StepTimes(
             camera=exposed - asked,
@@ -90,9 +89,21 @@ class Points:
         arm_nm = experiment.plan.exposure.cross_arm_nm if experiment.objective.scalarizer.needs_cross else None
         return self._exposing.point(experiment.position(proposal), experiment.patches.survey, arm_nm)
 
-    def _tell(self, experiment: Experiment, measurement: Measurement, reader: Reader) -> None:
+    def _read(self, cross: Cross, arm_nm: float) -> tuple[Mapping[str, Reading], BaseException | None]:
+        """Every reading; and why nothing could be read, which must not lose the pattern."""
+        try:
+            if cross.untrusted is not None:
+                raise cross.untrusted
+            # A reference of a file waits for the camera's calibration, which comes with the first pattern.
+            reader = self.reader or self.refer_to(load_reference_for(self._plan, cross.centre, self._exposing))
+            return reader.read(cross, arm_nm), None
+        except BaseException as error:
+            return unread(self._scalarizers.values(), error), error
+
+    def _tell(self, experiment: Experiment, measurement: Measurement) -> None:
+        assert self.reader is not None
         has_lattice = bool(numpy.isfinite(measurement.readings["bragg_spacing"].value))
-        revised = reader.remember(measurement.proposal.candidate, has_lattice=has_lattice)
+        revised = self.reader.remember(measurement.proposal.candidate, has_lattice=has_lattice)
         experiment.tell(measurement, revised)
         if revised:
             self._recording.record(ReadingsRevised(experiment.measurements))
@@ -101,12 +112,14 @@ class Points:
 def _measurement(
     experiment: Experiment, proposal: Proposal, frame: Frame, readings: Mapping[str, Reading]
 ) -> Measurement:
+    has_gain = frame.counts_per_electron > 0
+    counts = float(numpy.sum(frame.pattern, dtype=numpy.float64))
     return Measurement(
         proposal=proposal,
         position_asked=experiment.position(proposal),
         position_read_back=frame.position_read_back,
         readings=readings,
-        electrons=float(numpy.sum(frame.pattern, dtype=numpy.float64)) / frame.counts_per_electron,
+        electrons=counts / frame.counts_per_electron if has_gain else math.nan,
         exposure_s=frame.exposure_s,
         time=frame.time,
     )

@@ -7,9 +7,9 @@ import functools
 import logging
 from collections.abc import Callable
 
-from dkl_ae.records import UserError, sentence_of
 from dkl_ae.run.controls import Controls
-from dkl_ae.run.events import Event, Outcome, RunEnded, RunPaused
+from dkl_ae.run.ending import Ending
+from dkl_ae.run.events import Event, RunEnded, RunPaused
 from dkl_ae.run.run_recorder import NotKeptError, RunRecorder
 
 logger = logging.getLogger(__name__)
@@ -50,23 +50,13 @@ class Recording:
             self._hold(self.record)
         self._controls.require_going_on()
 
-    def end(self, ended: RunEnded) -> RunEnded:
-        """Keep and show how the run ended, and let go of the record; returns what was shown."""
+    def end(self, ending: Ending) -> None:
+        """Keep and show how the run ended, and let go of the record."""
         if self._recorder is not None:
-            try:
-                try:
-                    with contextlib.suppress(NotKeptError):
-                        self._recorder.keep(ended)
-                finally:
-                    self._recorder.close()
-            except Exception as error:
-                if not isinstance(error, UserError):
-                    logger.exception("The record of the run could not be completed.")
-                lacking = "What the session file lacks is in the memory of this program alone."
-                ended = RunEnded(Outcome.FAILED, f"{sentence_of(error)} {lacking}")
-            self._recorder = None
-        self._show(ended)
-        return ended
+            recorder, self._recorder = self._recorder, None
+            lacking = "What the session file lacks is in the memory of this program alone."
+            ending.complete(lacking, functools.partial(_keep_if_possible, recorder, ending.ended), recorder.close)
+        ending.tell(self._show)
 
     def _hold(self, tell: Callable[[Event], None], reason: str = "") -> None:
         """Wait until the run is to go on, or to stop."""
@@ -74,3 +64,9 @@ class Recording:
         self._controls.wait()
         if not self._controls.is_stopping:
             tell(RunPaused(False))
+
+
+def _keep_if_possible(recorder: RunRecorder, ended: RunEnded) -> None:
+    # What cannot be kept now is tried again when the record is closed, which tells of it.
+    with contextlib.suppress(NotKeptError):
+        recorder.keep(ended)

@@ -8,6 +8,7 @@ run ends, the beam is blanked and the microscope's settings are put back.
 from __future__ import annotations
 
 import logging
+import threading
 import typing
 from collections.abc import Callable, Mapping
 
@@ -20,14 +21,13 @@ from dkl_ae.records import (
     Survey,
     Symmetry,
     UserError,
-    sentence_of,
 )
-from dkl_ae.run.controls import Controls, StopRequestedError
+from dkl_ae.run.controls import Controls
+from dkl_ae.run.ending import Ending
 from dkl_ae.run.events import (
     CommandApplied,
     Event,
     InterruptedRun,
-    Outcome,
     RunEnded,
     SurveyAcquired,
 )
@@ -103,6 +103,8 @@ class Runner:
         self._saved_model: SavedModel | None = None
         self._survey: Survey | None = None
         self._experiment: Experiment | None = None
+        # Of a thread that shows what it has applied, and asks for more.
+        self._after_run = threading.RLock()
 
     def pause(self) -> None:
         """Hold after the exposure under way, the beam blanked; a run that is stopping is not held."""
@@ -120,7 +122,10 @@ class Runner:
     def stop(self) -> None:
         """End the run now, breaking off an exposure under way; what was measured is kept."""
         self._controls.stop()
-        self._instrument.abort()
+        try:
+            self._instrument.abort()
+        except Exception:
+            logger.exception("The exposure under way could not be broken off: the run stops after it.")
 
     def give(self, command: Command) -> None:
         """Apply a command before the next point; in a run that has ended, see what the model would have said, in the
@@ -140,32 +145,39 @@ class Runner:
             return
         if self._experiment is None or not self._experiment.measurements:
             raise UserError("The run has measured nothing that another scalarizer could read: start a run.")
-        self._apply(self._experiment, command, after_run=True)
+        with self._after_run:
+            self._apply(self._experiment, command, after_run=True)
 
     def run(self) -> RunEnded:
-        """Carry out the plan; never raises.
+        """Carry out the plan; tells of what fails by how the run ended, and raises no failure.
 
         Returns
         -------
         RunEnded
             How it ended: the last event that is shown.
+
+        Raises
+        ------
+        BaseException
+            What is to end the program, such as KeyboardInterrupt and SystemExit: once the beam is blanked, the
+            microscope is as it was and the run's end is kept and shown.
         """
         try:
-            ended = self._run()
-        except (StopRequestedError, UserError) as error:
-            ended = self._ended_early(str(error))
-        except Exception as error:
-            logger.exception("The run failed unexpectedly.")
-            ended = self._ended_early(sentence_of(error, "everything measured so far is saved"))
-        ended = self._make_safe(ended)
-        self._controls.end()
-        ended = self._recording.end(ended)
-        if self._experiment is not None and self._experiment.measurements:
-            try:
-                self._apply_commands(self._experiment, after_run=True)
-            except Exception:
-                logger.exception("The run that has ended cannot be seen by another scalarizer.")
-        return ended
+            ending = Ending(self._run())
+        except BaseException as error:
+            ending = Ending.after(error, is_stopping=self._controls.is_stopping)
+        ending.make_safe(self._instrument)
+        self._recording.end(ending)
+        with self._after_run:
+            # Until here commands wait: while the record is written and closed, this thread alone uses it.
+            commands = self._controls.end()
+            if self._experiment is not None and self._experiment.measurements:
+                try:
+                    for command in commands:
+                        self._apply(self._experiment, command, after_run=True)
+                except Exception:
+                    logger.exception("The run that has ended cannot be seen by another scalarizer.")
+        return ending.leave()
 
     @property
     def reference(self) -> Reference | None:
@@ -206,8 +218,10 @@ class Runner:
         if self._interrupted is not None:
             self._recording.wait_while_paused()
             return adopt_survey(self._interrupted, self._instrument, self._exposing)
-        survey = self._exposing.survey()
+        survey, trouble = self._exposing.survey()
         self._recording.record(SurveyAcquired(self.plan, survey, self._exposing.dose))
+        if trouble is not None:
+            raise trouble
         return survey
 
     def _acquire_reference(self, survey: Survey) -> None:
@@ -217,9 +231,9 @@ class Runner:
             wait = self._recording.wait_while_paused
             self._points.refer_to(acquire_reference(self.plan, survey, self._exposing, wait))
 
-    def _apply_commands(self, experiment: Experiment, *, after_run: bool = False) -> None:
+    def _apply_commands(self, experiment: Experiment) -> None:
         for command in self._controls.take_commands():
-            self._apply(experiment, command, after_run=after_run)
+            self._apply(experiment, command, after_run=False)
 
     def _apply(self, experiment: Experiment, command: Command, *, after_run: bool) -> None:
         # A model of another reading starts from nothing.
@@ -236,27 +250,6 @@ class Runner:
                 after_run,
             )
         )
-
-    def _ended_early(self, message: str) -> RunEnded:
-        # Breaking off an exposure makes the camera fail: that is the stop, not a failure.
-        if self._controls.is_stopping:
-            return RunEnded(Outcome.STOPPED, "Stopped: everything measured so far is saved.")
-        return RunEnded(Outcome.FAILED, message)
-
-    def _make_safe(self, ended: RunEnded) -> RunEnded:
-        for action, trouble in (
-            (self._instrument.blank, "The beam could not be blanked: blank it by hand now"),
-            (
-                self._instrument.restore,
-                "The scan could not be put back as it was: check its settings",
-            ),
-        ):
-            try:
-                action()
-            except Exception as error:
-                logger.exception(trouble)
-                ended = RunEnded(Outcome.FAILED, f"{trouble} ({error}). {ended.message}")
-        return ended
 
     def _deep_kernel(self, patches: Patches, component: int, symmetry: Symmetry) -> Surrogate:
         return deep_kernel_for(self.plan, patches, component, symmetry, self._saved_model)

@@ -12,6 +12,7 @@ from dkl_ae.patterns import Reference, load_reference
 from dkl_ae.records import Survey, UserError
 from dkl_ae.run.events import ReferenceFound
 from dkl_ae.run.exposing import Exposing
+from dkl_ae.run.frame_checks import require_same_size
 from dkl_ae.run.reference_exposures import geometry_of, reference_from, reference_pixels
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.settings import FILE, Plan
@@ -45,10 +46,11 @@ def acquire_reference(
 
     wait: called before each exposure.
     """
-    frames = []
+    frames: list[Frame] = []
     for row, column in reference_pixels(survey, plan):
         wait()
-        frames.append(exposing.pattern(survey.position(int(row), int(column))))
+        frames.append(exposing.pattern(survey.position(int(row), int(column)), survey))
+        require_same_size(frames[-1], frames[0])
     reference = reference_from(frames, plan)
     pattern = numpy.stack([frame.pattern for frame in frames]).mean(axis=0, dtype=numpy.float64)
     return ReferenceFound(reference, pattern, tuple(frames), exposing.dose)

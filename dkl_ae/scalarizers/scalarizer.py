@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy
 
 from dkl_ae.patterns import Patterns
-from dkl_ae.records import FloatArray, Reading, Symmetry, UserError
+from dkl_ae.records import FloatArray, Reading, Symmetry, UserError, described, sentence_of
 
 logger = logging.getLogger(__name__)
 
@@ -126,10 +126,10 @@ _logged: set[tuple[str, str]] = set()
 def reason_of(error: Exception, name: str, source_file: str) -> str:
     """Why a scalarizer that raised gives nothing. The log has the traceback, once for each scalarizer and reason."""
     if isinstance(error, UserError):
-        return str(error)
+        return sentence_of(error)
     file = pathlib.PurePath(source_file).name
     advice = f"fix it in {file}" if file else "this is a fault of the program, see the log"
-    reason = f"{name} failed ({type(error).__name__}: {error}): {advice}."
+    reason = f"{name} failed ({described(error)}): {advice}."
     if (name, reason) not in _logged:
         _logged.add((name, reason))
         logger.error(reason, exc_info=error)

@@ -26,7 +26,7 @@ from collections.abc import Callable
 import numpy
 
 from dkl_ae.patterns import Patterns, Reference
-from dkl_ae.records import FloatArray, Symmetry, UserError
+from dkl_ae.records import FloatArray, Symmetry, UserError, described
 from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, reason_of
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def _load(file: pathlib.Path, changed: float) -> tuple[Scalarizer, ...]:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[spec.name]
-        raise UserError(f"{file.name} cannot be run ({type(error).__name__}: {error}): fix it.") from error
+        raise UserError(f"{file.name} cannot be run ({described(error)}): fix it.") from error
     scalarizers = tuple(_from(str(file), value) for value in vars(module).values() if isinstance(value, Scalarizer))
     if not scalarizers:
         raise UserError(f"{file.name} holds no scalarizer: mark a function in it with @scalarizer(unit=...).")

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import h5py
 
+from dkl_ae.records import brief
 from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.append import SessionAppender, clear_writer_mark, synchronise
@@ -176,4 +177,4 @@ def _reason(error: Exception) -> str:
     number = re.search(r"errno = (\d+)", str(error))
     if number:
         return os.strerror(int(number[1])).lower()
-    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return getattr(error, "strerror", None) or brief(error)

@@ -32,7 +32,7 @@ from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import About, SessionWriter, open_session
 from dkl_ae.settings import SETTINGS, changed, make_plan, to_text
 from dkl_ae.simulation import ReplayColumn
-from tests.support.kept_runs import leave_open
+from tests.support.kept_runs import KilledError, MortalWriter, leave_open
 from tests.support.kills import are_equal, end_of, killed_again_and_again, make_recording, start
 from tests.support.kills import replay as start_replay
 from tests.support.recorded_patterns import GRAPHENE, graphene_recording
@@ -70,16 +70,13 @@ def assert_same_run(session: pathlib.Path, whole: pathlib.Path) -> None:
 def leave(recording: pathlib.Path, session: pathlib.Path, after: int) -> None:
     """Break a run off after so many measurements, as a power cut would."""
 
-    class PowerCutError(BaseException):
-        pass
-
     def show(event: Event) -> None:
         if isinstance(event, PointMeasured) and event.number == after:
-            raise PowerCutError
+            writer.kill()
 
     replayed = Replay(recording)
-    writer = SessionWriter(session, PLAN, SCALARIZERS, About(recording.name, replayed.described()))
-    with replayed.opened() as instrument, pytest.raises(PowerCutError):
+    writer = MortalWriter(session, PLAN, SCALARIZERS, About(recording.name, replayed.described()))
+    with replayed.opened() as instrument, pytest.raises(KilledError):
         Runner(instrument, PLAN, show, recorder=writer).run()
     leave_open(writer, session)
 
@@ -375,7 +372,7 @@ def test_another_recording_is_refused(recording, tmp_path, capsys) -> None:
 )
 def test_sessions_of_other_instruments_are_refused(tmp_path, capsys, instrument, sentence) -> None:
     session = tmp_path / "session.h5"
-    writer = SessionWriter(session, PLAN, SCALARIZERS, About("", instrument))
+    writer = MortalWriter(session, PLAN, SCALARIZERS, About("", instrument))
     runner = Runner(SimulatedInstrument(), PLAN, lambda event: runner.stop(), recorder=writer)
     runner.run()
     assert main(["resume", str(session)]) == 1

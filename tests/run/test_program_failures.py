@@ -24,7 +24,7 @@ from tests.support.simulated_instrument import SimulatedInstrument
 from tests.support.surrogates import NearestNeighbour
 
 PLAN = make_plan(patch_size=7, seed_points=4, model_points=6, compute_device="cpu")
-SENTENCE = "operands could not be broadcast together with shapes (3,) (4,) "
+SENTENCE = "operands could not be broadcast together with shapes (3,) (4,)"
 TOLD = f"The program failed unexpectedly (ValueError: {SENTENCE}): "
 ADVICE = "The specimen is gone: put it back, then start again."
 

@@ -22,7 +22,7 @@ from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import MAPS, SessionWriter, open_session, summary_from, take_up
 from dkl_ae.session.layout import INPUTS, summary_row
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE, Plan, changed, make_plan, values_of
-from tests.support.kept_runs import KilledError, leave_open
+from tests.support.kept_runs import KilledError, MortalWriter, leave_open
 from tests.support.recorded_specimen import instrument
 from tests.support.strategies import plans
 from tests.support.surrogates import NearestNeighbour, TrainedNeighbour
@@ -70,6 +70,7 @@ class Operator:
 
     def __init__(self, commands: Commands, killed_at: int | None = None) -> None:
         self.runner: Runner | None = None
+        self.writer: MortalWriter | None = None
         self.events: list[Event] = []
         self._commands = commands
         self._killed_at = killed_at
@@ -89,7 +90,8 @@ class Operator:
                     applied += 1
                 self._give(self._commands.get(measured, ())[applied:])
         if len(self.events) - 1 == self._killed_at and not isinstance(event, RunEnded):
-            raise KilledError
+            assert self.writer is not None
+            self.writer.kill()
 
     def _give(self, commands: Sequence[Command]) -> None:
         assert self.runner is not None
@@ -100,7 +102,7 @@ class Operator:
 def start(file: pathlib.Path, history: History, killed_at: int | None = None) -> Operator:
     """Run it into a file, to its end or until it is killed."""
     operator = Operator(history.commands, killed_at)
-    writer = SessionWriter(file, history.plan, SCALARIZERS)
+    writer = operator.writer = MortalWriter(file, history.plan, SCALARIZERS)
     operator.runner = Runner(instrument(), history.plan, operator, history.make_surrogate, recorder=writer)
     try:
         operator.runner.run()

@@ -34,7 +34,7 @@ from dkl_ae.session import MAPS, MEASUREMENTS, Session, SessionWriter, kept_step
 from dkl_ae.session.append import MIN_FREE_BYTES
 from dkl_ae.session.disk.superblock import SIZE, repaired
 from dkl_ae.settings import Plan, changed, make_plan
-from tests.support.kept_runs import KilledError, kept_run, leave_open
+from tests.support.kept_runs import KilledError, MortalWriter, kept_run, leave_open
 from tests.support.recorded_specimen import instrument
 
 PLAN = make_plan(patch_size=9, seed_points=9, model_points=11, random_seed=3, compute_device="cpu")
@@ -213,9 +213,9 @@ def switched_run(file: pathlib.Path, until: int | None) -> None:
         if isinstance(event, PointMeasured) and event.number == 12:
             runner.give(ChangeObjective("com_angle", "value", 0.5))
         if isinstance(event, PointMeasured) and event.number == until:
-            raise KilledError
+            writer.kill()
 
-    writer = SessionWriter(file, PLAN, SCALARIZERS)
+    writer = MortalWriter(file, PLAN, SCALARIZERS)
     runner = Runner(instrument(), PLAN, show, recorder=writer)
     if until is None:
         runner.run()
@@ -241,10 +241,11 @@ def test_a_run_that_was_killed_before_its_first_point_keeps_survey_and_reference
 
     def show(event: Event) -> None:
         if type(event).__name__ == "ReferenceFound":
-            raise KilledError
+            killed.kill()
 
+    killed = MortalWriter(file, PLAN, SCALARIZERS)
     with pytest.raises(KilledError):
-        Runner(instrument(), PLAN, show, recorder=SessionWriter(file, PLAN, SCALARIZERS)).run()
+        Runner(instrument(), PLAN, show, recorder=killed).run()
     microscope = instrument()
     interrupted, scalarizers, writer = take_up(file)
     dose = interrupted.dose

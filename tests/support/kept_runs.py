@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,25 @@ SWITCHED_AFTER = 10
 
 
 class KilledError(BaseException):
-    """Nothing in the product may catch it."""
+    """The program is gone."""
+
+
+class MortalWriter(SessionWriter):
+    """Of a program that may be killed: what the run does afterwards, it does not."""
+
+    is_dead = False
+
+    def kill(self) -> typing.NoReturn:
+        self.is_dead = True
+        raise KilledError
+
+    def keep(self, event: Event) -> None:
+        if not self.is_dead:
+            super().keep(event)
+
+    def close(self) -> None:
+        if not self.is_dead:
+            super().close()
 
 
 def kept_run(
@@ -46,12 +65,12 @@ def kept_run(
         if isinstance(event, StepCompleted) and event.number == switched_after:
             runner.give(ChangeObjective("abf", SMALLEST, 0.0))
         if isinstance(event, PointMeasured) and event.number == killed_after:
-            raise KilledError
+            writer.kill()
         if stopped_at_reference and isinstance(event, ReferenceFound):
             runner.stop()
 
     scalarizers = scalarizers_of(plan.objective)
-    writer = SessionWriter(file, plan, scalarizers, About(title, {"kind": "test"}))
+    writer = MortalWriter(file, plan, scalarizers, About(title, {"kind": "test"}))
     runner = Runner(instrument(), plan, show, make_surrogate, scalarizers=scalarizers, recorder=writer)
     if killed_after is None:
         runner.run()

@@ -308,7 +308,7 @@ def test_a_probe_that_is_dragged_ends_the_run(simulator, open_panel, monkeypatch
     simulator.instrument.set_probe_position(Geometry.FloatPoint(0.9, 0.9))
     dragged.set()
     pump(simulator, lambda: handler.idle.value)
-    assert handler.message.value.startswith("The probe was moved to (0.9000, 0.9000) while it was exposing")
+    assert handler.message.value.startswith("The probe was at (0.9000, 0.9000) when it should expose at (")
 
 
 def test_a_beam_that_is_lost_ends_the_run(simulator, open_panel) -> None:

@@ -16,7 +16,7 @@ from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
 from dkl_ae.instruments import Frame
-from dkl_ae.records import InstrumentError, Position, Survey
+from dkl_ae.records import InstrumentError, Position, Survey, brief
 from nionswift_plugin.dkl_ae_ui.microscope.devices import Microscope
 from nionswift_plugin.dkl_ae_ui.microscope.frames import check_survey_is_current, mrad_per_pixel, to_survey
 
@@ -136,11 +136,6 @@ class SwiftInstrument:
             xdata = _record(self._camera, self._camera_parameters, self._exposure_s)
             end = time.time()
             read_back = self._read_back()
-        if read_back != position:
-            raise InstrumentError(
-                f"The probe was moved to ({read_back.y:.4f}, {read_back.x:.4f}) while it was exposing at "
-                f"({position.y:.4f}, {position.x:.4f}): leave the probe alone during a run, then start again."
-            )
         metadata = xdata.metadata.get("hardware_source", {})
         return Frame(
             pattern=numpy.array(xdata.data),
@@ -246,7 +241,7 @@ def _record(device: typing.Any, parameters: typing.Any, duration_s: float) -> Da
         # Swift raises a bare Exception when no data came in time, and its devices whatever they like.
         device.abort_recording()
         raise InstrumentError(
-            f"{device.display_name} gave no data within {_PATIENCE_S + 2 * duration_s:.1f} s ({error}): "
+            f"{device.display_name} gave no data within {_PATIENCE_S + 2 * duration_s:.1f} s ({brief(error)}): "
             "check it in its own panel, then start again."
         ) from error
     if not xdatas or xdatas[0] is None:

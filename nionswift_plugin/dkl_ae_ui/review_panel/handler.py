@@ -13,7 +13,7 @@ from nion.ui import Declarative, UserInterface
 from nion.utils import Geometry, Model
 
 from dkl_ae.analysis import nearest_step, step_record
-from dkl_ae.records import FloatArray, UserError, sentence_of
+from dkl_ae.records import FloatArray, UserError, described, sentence_of
 from dkl_ae.run import dose_text
 from dkl_ae.session import SUFFIX, Session, open_session
 from nionswift_plugin.dkl_ae_kit import WindowTasks
@@ -265,7 +265,7 @@ class Handler(Declarative.Handler):
 
     def _on_failure(self, error: Exception) -> None:
         if isinstance(error, OSError):
-            reason = f"{type(error).__name__}: {error}"
+            reason = described(error)
             self._tell(f"This point cannot be shown ({reason}): go to another, or restore the session from a copy.")
         else:
             self._tell(sentence_of(error, "this point cannot be shown"))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from dkl_ae.analysis import ModelView, counterfactual_plan, counterfactual_view, next_place, recorded_view
 from dkl_ae.experiment import Objective
-from dkl_ae.records import Proposal, UserError
+from dkl_ae.records import Proposal, UserError, described
 from dkl_ae.session import Session
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def _refitted(request: MapRequest) -> MapResult:
         return MapResult(request, None, None, str(error))
     except Exception as error:
         logger.exception("The model cannot learn from %s.", request.scalarizer)
-        sentence = f"The model failed ({type(error).__name__}: {error}): see the log, or choose other maps."
+        sentence = f"The model failed ({described(error)}): see the log, or choose other maps."
         return MapResult(request, None, None, sentence)
     if view is None:
         sentence = f"None of its first {request.number} readings is defined: choose a later point, or other maps."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pathlib
 
-from dkl_ae.records import UserError
+from dkl_ae.records import UserError, described
 from dkl_ae.session import open_session
 
 logger = logging.getLogger(__name__)
@@ -24,5 +24,5 @@ def report(file: pathlib.Path, folder: pathlib.Path) -> str:
         return f"The report cannot be written into {folder} ({error}): choose another folder."
     except Exception as error:
         logger.exception("The report of %s failed.", file)
-        return f"The report of {file.name} failed ({type(error).__name__}: {error}): see the log."
+        return f"The report of {file.name} failed ({described(error)}): see the log."
     return f"The report is {page}: open it with a browser."

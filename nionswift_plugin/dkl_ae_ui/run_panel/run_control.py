@@ -16,7 +16,7 @@ from nion.utils import Registry
 
 from dkl_ae.experiment import Command, require_known
 from dkl_ae.patterns import Reference
-from dkl_ae.records import InstrumentError, UserError
+from dkl_ae.records import InstrumentError, UserError, described
 from dkl_ae.run import CommandApplied, Event, InterruptedRun, RunEnded, Runner
 from dkl_ae.scalarizers import Scalarizer, scalarizers_of
 from dkl_ae.session import About, SessionWriter, open_session, take_up
@@ -154,9 +154,7 @@ class RunControl:
             self._switch_failed(str(error))
         except Exception as error:
             logger.exception("The command %s failed.", command)
-            self._switch_failed(
-                f"The program failed to change the run ({type(error).__name__}: {error}): see the log for details."
-            )
+            self._switch_failed(f"The program failed to change the run ({described(error)}): see the log for details.")
 
     def _switch_failed(self, sentence: str) -> None:
         def tell() -> None:
