@@ -26,6 +26,7 @@ from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
 from dkl_ae.session.disk.torn import SurvivingRows
 from dkl_ae.session.layout import MAPS, MEASUREMENTS, STEPS, kept_steps
 from dkl_ae.session.log import append_log, commands_of, put, reach
+from dkl_ae.session.other_patterns import can_hold, need_room
 from dkl_ae.session.reading import log_of
 from dkl_ae.settings import Plan
 
@@ -92,6 +93,10 @@ class SessionAppender:
         except OSError:
             return False
 
+    def needs_room(self, events: Sequence[Event]) -> bool:
+        """Whether some pattern of these events is not like those that the file can hold."""
+        return need_room(self._opened, events)
+
     def require_space(self, events: Sequence[Event]) -> None:
         """Raises OSError when the file is gone, or there is no space on the disk for events."""
         if not os.path.samestat(os.stat(self._path), os.fstat(self._descriptor)):
@@ -150,10 +155,13 @@ class SessionAppender:
 
     def _append_point(self, event: PointMeasured, rows: RowCounts) -> None:
         index = event.number - 1
-        put(self._patterns, index, event.frame.pattern)
+        # What it cannot hold stands beside it.
+        is_alike = can_hold(self._patterns, event.frame.pattern)
+        put(self._patterns, index, event.frame.pattern if is_alike else 0)
         if event.ends:
             ends = numpy.zeros(self._opened["cross_ends/patterns"].shape[1:], self._patterns.dtype)
-            ends[: len(event.ends)] = [end.pattern for end in event.ends]
+            for end, frame in enumerate(event.ends):
+                ends[end] = frame.pattern if can_hold(self._patterns, frame.pattern) else 0
             put(self._opened["cross_ends/patterns"], rows.ends, ends)
             put(self._opened["cross_ends/measurement"], rows.ends, index)
             put(self._opened["cross_ends/count"], rows.ends, len(event.ends))

@@ -20,6 +20,7 @@ from dkl_ae.run import Dose, Outcome
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.layout import MAPS, dose_from, measurement_from
 from dkl_ae.session.log import LogEntry, commands_of, in_order
+from dkl_ae.session.other_patterns import name_beside
 from dkl_ae.session.reading import cross_ends, latest_checkpoint, reference_exposures, undefined_reasons
 from dkl_ae.settings import Plan
 
@@ -138,8 +139,9 @@ class Session:
         return dose_from(*totals)
 
     def pattern(self, index: int) -> AnyArray:
-        """Pattern of a measurement, from 0: shape (ky, kx), counts."""
-        pattern: AnyArray = self.opened["patterns"][index]
+        """Pattern of a measurement, from 0: shape (ky, kx), counts, as the camera gave it."""
+        beside = name_beside(index)
+        pattern: AnyArray = self.opened[beside][()] if beside in self.opened else self.opened["patterns"][index]
         return pattern
 
     def ends(self, index: int) -> AnyArray:

@@ -11,7 +11,7 @@ import os
 import pathlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import h5py
 
@@ -21,6 +21,7 @@ from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.append import SessionAppender, clear_writer_mark, synchronise
 from dkl_ae.session.create import create_session
 from dkl_ae.session.layout import About
+from dkl_ae.session.other_patterns import make_room
 from dkl_ae.settings import Plan
 
 
@@ -101,6 +102,8 @@ class SessionWriter:
                 self._go_on_with_a_copy()
             if self._appender is None:
                 self._create()
+            if self._appender is not None and self._appender.needs_room(self._waiting):
+                self._go_on_with_a_copy(make_room)
             if self._appender is not None and self._waiting:
                 self._broken = not self._appender.is_in_place()
                 self._appender.require_space(self._waiting)
@@ -147,23 +150,29 @@ class SessionWriter:
         if first is not None:
             self._appender = SessionAppender(self.file, self._plan)
 
-    def _go_on_with_a_copy(self) -> None:
+    def _go_on_with_a_copy(self, change: Callable[[pathlib.Path, Sequence[Event]], None] | None = None) -> None:
+        """change: what to do to the copy for the events that wait, before it takes the file's place."""
         assert self._appender is not None
         copy = self.file.with_name(f"{self.file.name}.new")
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._appender.copy_to(copy)
             clear_writer_mark(copy)
+            if change is not None:
+                change(copy, self._waiting)
+                synchronise(copy)
             copy.replace(self.file)
         except PermissionError:
             # Windows does not replace a file that is open.
             self.file = self.file.with_name(f"{self.file.stem} continued{self.file.suffix}")
             copy.replace(self.file)
-        except OSError:
+        except BaseException:
             copy.unlink(missing_ok=True)
             raise
-        # The old one stays open: on closing HDF5 would try again to write what it could not.
-        self._appender = SessionAppender(self.file, self._plan, self._appender.rows)
+        old, self._appender = self._appender, SessionAppender(self.file, self._plan, self._appender.rows)
+        # A broken one stays open: on closing HDF5 would try again to write what it could not.
+        if not self._broken:
+            old.close()
         self._broken = False
 
 
