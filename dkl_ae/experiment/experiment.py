@@ -59,7 +59,7 @@ class Experiment:
         patches: Patches,
         make_surrogate: MakeSurrogate,
     ) -> None:
-        _require_candidates(plan, patches)
+        require_candidates(plan, patches)
         self.plan = plan
         """As the commands so far have made it."""
         self.patches = patches
@@ -268,7 +268,15 @@ class Experiment:
         )
 
 
-def _require_candidates(plan: Plan, patches: Patches) -> None:
+def require_room(plan: Plan, patches: Patches) -> None:
+    """Raises UserError, one sentence, when there is no room among the candidates for what a plan asks for."""
+    require_candidates(plan, patches)
+    if plan.search.minimum_spacing_nm > 0:
+        Chooser(plan.search, patches).seeds()
+
+
+def require_candidates(plan: Plan, patches: Patches) -> None:
+    """Likewise, as far as their number tells."""
     if plan.search.points > patches.count:
         raise UserError(
             f"The run asks for {plan.search.seed_points} seed points and {plan.search.model_points} model points but "

@@ -11,6 +11,9 @@ if typing.TYPE_CHECKING:
     from dkl_ae.model.deep_kernel import DeepKernel
     from dkl_ae.model.saved_model import SavedModel
 
+_SEEDS: typing.Final = 2**63
+"""torch takes so many; a plan may have any."""
+
 
 def deep_kernel_for(
     plan: Plan,
@@ -29,7 +32,7 @@ def deep_kernel_for(
     return DeepKernel(
         patches.features,
         patch_size=patches.size,
-        seed=plan.search.random_seed + component,
+        seed=(plan.search.random_seed + component) % _SEEDS,
         symmetry=symmetry,
         kernel_input=plan.model.kernel_input,
         transferred=saved_model.components[component] if saved_model else None,

@@ -6,7 +6,7 @@ import time
 
 import numpy
 
-from dkl_ae.instruments.instrument import Frame
+from dkl_ae.instruments.instrument import Frame, SurveySize
 from dkl_ae.records import (
     DEFAULT_BEAM_CURRENT_A,
     DEFAULT_EXPOSURE_S,
@@ -43,6 +43,11 @@ class ColumnInstrument:
     def prepare(self) -> None:
         """Nothing runs and no beam is on."""
 
+    @property
+    def survey_size(self) -> SurveySize:
+        shape = self._column.scan_shape
+        return SurveySize(shape, max(self._column.extent_nm) / max(shape))
+
     def acquire_survey(self) -> Survey:
         shape, extent = self._column.scan_shape, self._column.extent_nm
         rows, columns = ((numpy.arange(n) + 0.5) * side / n for n, side in zip(shape, extent, strict=True))
@@ -52,7 +57,7 @@ class ColumnInstrument:
         self._column.irradiate(y, x, electrons)
         self.survey_exposure_s = image.size * self._pixel_time_s
         # Swift's frames have this precision.
-        return Survey(image.astype(numpy.float32).astype(float), max(extent) / max(shape))
+        return Survey(image.astype(numpy.float32).astype(float), self.survey_size.pixel_size_nm)
 
     def adopt_survey(self, survey: Survey) -> None:
         height, width = (side * survey.pixel_size_nm for side in survey.shape)

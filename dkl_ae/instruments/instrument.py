@@ -38,6 +38,22 @@ class Frame:
     time: float
 
 
+@dataclasses.dataclass(frozen=True)
+class SurveySize:
+    """What is known of a survey before it is acquired.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    pixel_size_nm : float
+        Side of a pixel, in nm.
+    """
+
+    shape: tuple[int, int]
+    pixel_size_nm: float
+
+
 class Instrument(typing.Protocol):
     """What a run needs of a microscope, simulated or real: a class with these methods is one.
 
@@ -67,6 +83,11 @@ class Instrument(typing.Protocol):
 
     def restore(self) -> None:
         """Leave the scan and camera as they were found, the beam blanked."""
+
+    @property
+    def survey_size(self) -> SurveySize | None:
+        """Of the survey that `acquire_survey` would give; None where that is not known before. A run that has no room
+        on it is refused before anything is exposed."""
 
     @property
     def beam_current_a(self) -> float | None:

@@ -50,7 +50,13 @@ def darkest_pixels_in(survey: Survey, region: Region, count: int) -> IntArray:
 
 
 def darkest_pixel_of_each_part(survey: Survey) -> IntArray:
-    """Of 3 x 3 equal parts of the survey, shape (9, 2)."""
+    """Of 3 x 3 equal parts of the survey, shape (9, 2); raises UserError for one that is too small to have so many."""
+    if min(survey.shape) < _PARTS:
+        height, width = survey.shape
+        raise UserError(
+            f"A descan is measured in {_PARTS} x {_PARTS} parts of the survey, which has {height} x {width} px: choose "
+            "a larger survey, or no correction."
+        )
     smooth = _smooth(survey)
     pixels = []
     for rows in numpy.array_split(numpy.arange(survey.shape[0]), _PARTS):

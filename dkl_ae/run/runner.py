@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 
 from dkl_ae.experiment import Command, Experiment, Objective, deep_kernel_for, require_known
-from dkl_ae.instruments import Instrument
+from dkl_ae.instruments import Instrument, SurveySize
 from dkl_ae.model import MakeSurrogate
 from dkl_ae.patterns import Reference
 from dkl_ae.records import (
@@ -37,7 +37,7 @@ from dkl_ae.run.pretrained import pretrained_of
 from dkl_ae.run.recording import Recording
 from dkl_ae.run.resuming import adopt_survey, take_up
 from dkl_ae.run.run_recorder import RunRecorder
-from dkl_ae.run.stages import acquire_reference, load_inputs, require_room_for_cross
+from dkl_ae.run.stages import acquire_reference, load_inputs, require_device, require_room_for_cross, require_room_on
 from dkl_ae.run.stop_rules import Progress, stop_rules, verdict
 from dkl_ae.scalarizers import Scalarizer, scalarizers_of
 from dkl_ae.settings import FILE, Plan
@@ -202,17 +202,23 @@ class Runner:
     def _begin(self) -> Experiment:
         """All that comes before the first point."""
         self._saved_model = load_inputs(self.plan)
+        if self._make_surrogate == self._deep_kernel:
+            require_device(self.plan)
+        size = self._instrument.survey_size if self._interrupted is None else None
+        if size is not None:
+            self._require_room_on(size)
         self._instrument.prepare()
         survey = self._survey = self._acquire_survey()
-        if self._saved_model is not None:
-            self._saved_model.require_pixel_size(survey.pixel_size_nm)
-        require_room_for_cross(self.plan, self.scalarizers[self.plan.objective.scalarizer], survey)
+        self._require_room_on(SurveySize(survey.shape, survey.pixel_size_nm))
         patches = Patches(survey, self.plan.search.patch_size)
         experiment = self._experiment = Experiment(self.plan, self.scalarizers, patches, self._make_surrogate)
         self._acquire_reference(survey)
         if self._interrupted is not None:
             take_up(self._interrupted, experiment, self._points, self._exposing, self._recording)
         return experiment
+
+    def _require_room_on(self, size: SurveySize) -> None:
+        require_room_on(size, self.plan, self.scalarizers[self.plan.objective.scalarizer], self._saved_model)
 
     def _acquire_survey(self) -> Survey:
         if self._interrupted is not None:

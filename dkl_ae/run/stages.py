@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import typing
 
 import numpy
 
-from dkl_ae.instruments import Frame
+from dkl_ae.experiment import require_room
+from dkl_ae.instruments import Frame, SurveySize
 from dkl_ae.patterns import Reference, load_reference
-from dkl_ae.records import Survey, UserError
+from dkl_ae.records import Patches, Survey, UserError
 from dkl_ae.run.events import ReferenceFound
 from dkl_ae.run.exposing import Exposing
 from dkl_ae.run.frame_checks import require_same_size
 from dkl_ae.run.reference_exposures import geometry_of, reference_from, reference_pixels
 from dkl_ae.scalarizers import Scalarizer
-from dkl_ae.settings import FILE, Plan
+from dkl_ae.settings import FILE, GPU, Plan
 
 if typing.TYPE_CHECKING:
     from dkl_ae.model.saved_model import SavedModel
@@ -37,6 +39,29 @@ def load_inputs(plan: Plan) -> SavedModel | None:
     saved = SavedModel.load(pathlib.Path(plan.model.pretrained))
     saved.require_scalarizer(plan.objective.scalarizer, plan.search.patch_size)
     return saved
+
+
+def require_device(plan: Plan) -> None:
+    """Raises UserError when the model is to be trained on what this computer has not."""
+    if plan.model.compute_device == GPU:
+        # torch takes seconds to import.
+        from dkl_ae.model.deep_kernel import choose_device
+
+        choose_device(plan.model.compute_device)
+
+
+def require_room_on(size: SurveySize, plan: Plan, scalarizer: Scalarizer, saved_model: SavedModel | None) -> None:
+    """Raises UserError when a survey of this size has no room for the plan.
+
+    scalarizer: the one that is optimized.
+    """
+    # What it will show does not matter, as long as it is no even grey.
+    survey = Survey(numpy.arange(math.prod(size.shape), dtype=numpy.float64).reshape(size.shape), size.pixel_size_nm)
+    if saved_model is not None:
+        saved_model.require_pixel_size(survey.pixel_size_nm)
+    require_room_for_cross(plan, scalarizer, survey)
+    require_room(plan, Patches(survey, plan.search.patch_size))
+    reference_pixels(survey, plan)
 
 
 def acquire_reference(

@@ -15,7 +15,8 @@ GOALS: Mapping[str, str] = {
     VALUE: "The value below",
 }
 
-COMPUTE_DEVICES: Mapping[str, str] = {"auto": "Automatic", "gpu": "GPU", "cpu": "CPU"}
+GPU: typing.Final = "gpu"
+COMPUTE_DEVICES: Mapping[str, str] = {"auto": "Automatic", GPU: "GPU", "cpu": "CPU"}
 
 
 class KernelInput(enum.StrEnum):

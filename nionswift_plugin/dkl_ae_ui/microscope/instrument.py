@@ -15,7 +15,7 @@ from nion.data import DataAndMetadata
 from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
-from dkl_ae.instruments import Frame
+from dkl_ae.instruments import Frame, SurveySize
 from dkl_ae.records import InstrumentError, Position, Survey, brief
 from nionswift_plugin.dkl_ae_ui.microscope.devices import Microscope
 from nionswift_plugin.dkl_ae_ui.microscope.frames import check_survey_is_current, mrad_per_pixel, to_survey
@@ -104,6 +104,14 @@ class SwiftInstrument:
             if device.is_playing:
                 device.abort_playing(sync_timeout=_PATIENCE_S)
         self.blank()
+
+    @property
+    def survey_size(self) -> SurveySize:
+        if self._given_survey is not None:
+            survey = to_survey(self._given_survey)
+            return SurveySize(survey.shape, survey.pixel_size_nm)
+        height, width = self._survey_parameters.pixel_size
+        return SurveySize((height, width), self._survey_parameters.fov_nm / max(height, width))
 
     def acquire_survey(self) -> Survey:
         if self._given_survey is not None:
