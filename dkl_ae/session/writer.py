@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import h5py
 
 from dkl_ae.records import brief
-from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
+from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, ReferenceFound, SurveyAcquired
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.append import SessionAppender, clear_writer_mark, synchronise
 from dkl_ae.session.create import create_session
@@ -91,9 +91,7 @@ class SessionWriter:
                 self._reference = event
             case _:
                 self._waiting.append(event)
-        # A step's times and maps can wait for the next pattern; they follow from what is kept.
-        if not isinstance(event, StepCompleted):
-            self.keep_waiting()
+        self.keep_waiting()
 
     def keep_waiting(self) -> None:
         """Put what waits on the disk; raises NotKeptError when it cannot be written."""

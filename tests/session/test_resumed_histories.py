@@ -19,7 +19,7 @@ from dkl_ae.model import ModelSummary, VarianceFractions
 from dkl_ae.records import Survey
 from dkl_ae.run import CommandApplied, Dose, Event, Outcome, RunEnded, Runner, RunResumed, StepCompleted, SurveyAcquired
 from dkl_ae.scalarizers import SCALARIZERS
-from dkl_ae.session import MAPS, SessionWriter, open_session, summary_from, take_up
+from dkl_ae.session import MAPS, SessionWriter, open_session, summary_from, take_up, times_from
 from dkl_ae.session.layout import INPUTS, summary_row
 from dkl_ae.settings import LARGEST, SMALLEST, VALUE, Plan, changed, make_plan, values_of
 from tests.support.kept_runs import KilledError, MortalWriter, leave_open
@@ -76,6 +76,7 @@ class Operator:
         self._killed_at = killed_at
 
     def __call__(self, event: Event) -> None:
+        assert self.writer is None or not self.writer.is_dead or isinstance(event, RunEnded)
         self.events.append(event)
         match event:
             case StepCompleted(number=number):
@@ -157,11 +158,36 @@ def test_a_run_that_is_killed_at_any_event_goes_on_from_its_file(times) -> None:
             whole, killed = pathlib.Path(folder, "whole.h5"), pathlib.Path(folder, "killed.h5")
             start(whole, history)
             operator = start(killed, history, history.killed_at)
-            if not isinstance(operator.events[-1], RunEnded):
+            assert operator.writer is not None
+            if operator.writer.is_dead:
                 assert go_on(killed, history).outcome is Outcome.FINISHED
             assert contents(killed) == contents(whole)
 
     law()
+
+
+def test_what_was_told_of_a_step_is_in_the_file_when_it_is_told(tmp_path) -> None:
+    """Its times, what the model says of itself, and its maps: a kill a moment later takes nothing of it."""
+    file, compared = tmp_path / "run.h5", 0
+
+    def show(event: Event) -> None:
+        nonlocal compared
+        if not isinstance(event, StepCompleted):
+            return
+        with open_session(file) as session:
+            row = {name: column[event.number - 1] for name, column in session.steps.items()}
+            assert len(session.steps["model_s"]) == event.number
+            assert times_from(row) == event.times
+            assert summary_from(row) == event.explanation
+            if event.maps is not None:
+                numpy.testing.assert_array_equal(
+                    session.maps(event.number).prediction, event.maps.prediction.astype(numpy.float32)
+                )
+        compared += 1
+
+    writer = SessionWriter(file, PLAN, SCALARIZERS)
+    Runner(instrument(), PLAN, show, TrainedNeighbour, recorder=writer).run()
+    assert compared == PLAN.search.points
 
 
 # What a change of the objective leaves of the models.

@@ -142,13 +142,25 @@ class RunRecord:
 
     def _write_patterns(self, index: int, pattern: AnyArray, ends: typing.Sequence[AnyArray]) -> None:
         """The pattern of one measurement, and those of the cross's ends where it has some."""
-        if "patterns" not in self._items:
-            self._add_patterns("patterns", "Patterns", pattern)
-        self._items.write("patterns", index, pattern[numpy.newaxis])
+        self._write_as_measured("patterns", "Patterns", index, pattern)
+        alike = [end for end in ends if end.shape == ends[0].shape]
         if ends:
-            if "ends" not in self._items:
-                self._add_patterns("ends", "Patterns at the cross's ends", ends[0], ends=[list(end) for end in ENDS])
-            self._items.write("ends", index, numpy.stack(ends)[numpy.newaxis])
+            about = {"ends": [list(end) for end in ENDS]}
+            self._write_as_measured("ends", "Patterns at the cross's ends", index, numpy.stack(alike), **about)
+
+    def _write_as_measured(self, role: str, title: str, index: int, measured: AnyArray, **about: typing.Any) -> None:
+        """Whatever type and size the camera gives: none is changed to fit to those before it."""
+        if role not in self._items:
+            self._add_patterns(role, title, measured if role == "patterns" else measured[0], **about)
+        # A cross that was broken off has fewer ends.
+        room = measured if role == "patterns" else numpy.broadcast_to(measured[0], (len(ENDS), *measured.shape[1:]))
+        if self._items.can_hold(role, room):
+            self._items.widen(role, measured.dtype, index)
+            self._items.write(role, index, measured[numpy.newaxis])
+        else:
+            other = f"{role} of point {index + 1}"
+            data = DataAndMetadata.new_data_and_metadata(measured, metadata=self._about(other))
+            self._items.add(other, f"{title} of point {index + 1}", data)
 
     def _add_patterns(self, role: str, title: str, pattern: AnyArray, **about: typing.Any) -> None:
         """Room for a pattern of each measurement, or for one of each of the cross's ends."""

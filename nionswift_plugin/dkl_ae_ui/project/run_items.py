@@ -32,6 +32,7 @@ class RunItems:
         self._title = title
         self._items: dict[str, DataItem.DataItem] = {}
         self._reserved: dict[str, DataAndMetadata.DataMetadata] = {}
+        self._titles: dict[str, str] = {}
         self._at_end = contextlib.ExitStack()
 
     def __contains__(self, role: str) -> bool:
@@ -89,6 +90,7 @@ class RunItems:
         item.increment_data_ref_count()
         self._at_end.callback(item.decrement_data_ref_count)
         self._reserved[role] = reserved
+        self._titles[role] = title
 
     def describe(self, role: str, metadata: Mapping[str, typing.Any]) -> None:
         """Replace the metadata of a reserved item."""
@@ -102,6 +104,39 @@ class RunItems:
             metadata=dict(metadata),
         )
         self._items[role].metadata = dict(metadata)
+
+    def can_hold(self, role: str, data: AnyArray) -> bool:
+        """Whether data of this shape fit into one place of a reserved item's first axis, whatever their type."""
+        return self._reserved[role].data_shape[1:] == data.shape
+
+    def widen(self, role: str, dtype: numpy.dtype[typing.Any], rows: int) -> None:
+        """Let a reserved item hold numbers of another type too, beside those of its first so many places.
+
+        Where its own type cannot, an item of a wider one takes its role, and it stays as it is under another name.
+        """
+        narrow, item = self._reserved[role], self._items[role]
+        if numpy.can_cast(dtype, numpy.dtype(narrow.data_dtype)):
+            return
+        # What was written waits still, and would bring its own metadata along.
+        self._document.perform_data_item_updates()
+        title = self._titles[role]
+        item.title = f"{title} as {narrow.data_dtype} ({self._title})"
+        about = {**narrow.metadata[METADATA_KEY], "role": f"{role} as {narrow.data_dtype}"}
+        item.metadata = {METADATA_KEY: about}
+        self.add_reserved(
+            role,
+            title,
+            narrow.data_shape,
+            numpy.result_type(narrow.data_dtype, dtype),
+            narrow.data_descriptor,
+            narrow.dimensional_calibrations,
+            narrow.metadata,
+            narrow.intensity_calibration.units,
+        )
+        earlier = item.data
+        assert earlier is not None
+        for row in range(rows):
+            self.write(role, row, numpy.array(earlier[row : row + 1]))
 
     def write(self, role: str, index: int, data: AnyArray) -> None:
         """Write data into places index, index + 1, ... of a reserved item's first axis, at the start of the others."""
