@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dkl_ae.instruments import Frame, Instrument
 from dkl_ae.records import InstrumentError, Position, Survey
 from dkl_ae.run.events import Dose
-from dkl_ae.run.frame_checks import as_frame, require_in_place, require_sound
+from dkl_ae.run.frame_checks import as_frame, as_number, require_in_place, require_sound
 from dkl_ae.run.pattern_reader import Cross
 from dkl_ae.scalarizers import ENDS
 
@@ -77,5 +77,6 @@ class Exposing:
             return frame, error
         return frame, None
 
-    def _count(self, exposure_s: float) -> None:
-        self.dose = self.dose.add(exposure_s, self._instrument.beam_current_a)
+    def _count(self, exposure_s: object) -> None:
+        current: object = self._instrument.beam_current_a
+        self.dose = self.dose.add(as_number(exposure_s), None if current is None else as_number(current))

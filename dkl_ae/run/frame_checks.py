@@ -29,10 +29,10 @@ def as_frame(given: object) -> Frame:
     return Frame(
         pattern=given.pattern,
         mrad_per_pixel=_pair(given.mrad_per_pixel),
-        counts_per_electron=_number(given.counts_per_electron),
-        position_read_back=Position(*(_number(getattr(place, axis, None)) for axis in "yx")),
-        exposure_s=_number(given.exposure_s),
-        time=_number(given.time),
+        counts_per_electron=as_number(given.counts_per_electron),
+        position_read_back=Position(*(as_number(getattr(place, axis, None)) for axis in "yx")),
+        exposure_s=as_number(given.exposure_s),
+        time=as_number(given.time),
     )
 
 
@@ -75,6 +75,14 @@ def require_same_size(frame: Frame, first: Frame) -> None:
         )
 
 
+def as_number(given: object) -> float:
+    """What is told as a number; NaN for what is none."""
+    try:
+        return float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def _is_image(pattern: object) -> bool:
     return (
         isinstance(pattern, numpy.ndarray) and pattern.ndim == 2 and pattern.size > 0 and pattern.dtype.kind in "buif"
@@ -82,12 +90,5 @@ def _is_image(pattern: object) -> bool:
 
 
 def _pair(given: object) -> tuple[float, float]:
-    numbers = [_number(each) for each in given] if isinstance(given, tuple | list | numpy.ndarray) else []
+    numbers = [as_number(each) for each in given] if isinstance(given, tuple | list | numpy.ndarray) else []
     return (numbers[0], numbers[1]) if len(numbers) == 2 else (math.nan, math.nan)
-
-
-def _number(given: object) -> float:
-    try:
-        return float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return math.nan

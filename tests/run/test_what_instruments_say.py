@@ -155,7 +155,7 @@ def test_a_cross_with_an_end_elsewhere_gives_no_charge_density(end, lie) -> None
     assert len(Honest.learned) <= 1
 
 
-@pytest.mark.parametrize("current", [math.nan, math.inf, -1e-12])
+@pytest.mark.parametrize("current", [math.nan, math.inf, -1e-12, "nan"])
 def test_a_current_that_cannot_be_does_not_enter_the_ledger(current) -> None:
     microscope, events = instrument(), []
     microscope.beam_current_a = current
@@ -164,7 +164,8 @@ def test_a_current_that_cannot_be_does_not_enter_the_ledger(current) -> None:
     assert isinstance(survey, SurveyAcquired)
     assert survey.dose == Dose()
     assert ended == RunEnded(
-        Outcome.FAILED, f"The beam current is {current:g} A: check how the microscope measures it, then start again."
+        Outcome.FAILED,
+        f"The beam current is {float(current):g} A: check how the microscope measures it, then start again.",
     )
 
 

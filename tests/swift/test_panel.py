@@ -174,16 +174,12 @@ def test_without_a_selected_item_the_panel_says_what_to_do(simulator, open_panel
         ),
     ],
 )
-def test_what_only_the_survey_shows_ends_the_run_with_a_sentence(simulator, open_panel, texts, sentence) -> None:
+def test_what_a_survey_has_no_room_for_is_refused_before_it_is_acquired(simulator, open_panel, texts, sentence) -> None:
     handler = open_panel(simulator, **texts)
     run_to_end(simulator, handler)
     assert handler.message.value.startswith(sentence)
     assert simulator.instrument.GetVal("C_Blank") == 1.0
-
-
-def test_a_survey_that_is_too_small_is_kept_all_the_same(simulator, open_panel) -> None:
-    run_to_end(simulator, open_panel(simulator, patch_size="65"))
-    assert set(items_of(simulator)) == {"survey"}
+    assert not items_of(simulator)
 
 
 def test_a_survey_without_beam_is_refused(simulator, open_panel) -> None:

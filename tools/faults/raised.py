@@ -1,13 +1,14 @@
 """Puts one fault each into many runs, and tells what was not as it must be afterwards.
 
-Run as `python tools/faults/raised.py --count 1000 --seed 1`; see README.md. The exit status is 1 if anything was
-undefined.
+Run as `python tools/faults/raised.py --count 1000 --seed 1`; see README.md. Ctrl-C ends it early. The exit status is 1
+if anything was undefined.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import logging
 import pathlib
 import sys
@@ -29,7 +30,7 @@ def main() -> int:
     random = numpy.random.default_rng(options.seed)
     put_in: collections.Counter[tuple[str, str]] = collections.Counter()
     failures: list[str] = []
-    with tempfile.TemporaryDirectory() as counted:
+    with contextlib.suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as counted:
         while put_in.total() < options.count:
             fault = random_fault(random, pathlib.Path(counted))
             with tempfile.TemporaryDirectory() as folder:
