@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Callable, Mapping
@@ -15,18 +16,14 @@ from dkl_ae.analysis.scalarized_maps import (
     Map,
     Request,
     arm_in_pixels,
+    require_some,
     scalarize_recording,
 )
+from dkl_ae.outputs import finished_file, new_hdf5, require_place
 from dkl_ae.patterns import Reference, reference_as_dict
 from dkl_ae.recordings import Recording, recorded_reference
-from dkl_ae.records import (
-    UserError,
-    program_version,
-)
-from dkl_ae.scalarizers import (
-    ANGSTROM_PER_NM,
-    Scalarizer,
-)
+from dkl_ae.records import program_version
+from dkl_ae.scalarizers import ANGSTROM_PER_NM, Scalarizer
 
 
 def make_maps(
@@ -34,30 +31,34 @@ def make_maps(
     file: pathlib.Path,
     spread: Executor | None,
     progress: Callable[[float], None],
+    *,
+    overwrite: bool = False,
 ) -> list[str]:
     """Scalarize a recorded set into an HDF5 file: `/<scalarizer>/{value,sigma}`, each (H, W) with its unit.
 
+    overwrite: whether an earlier file may be replaced; it stays until the maps are written.
+
     Returns sentences on what was done.
 
-    Raises UserError, one sentence, for what cannot be used, and OSError when the file cannot be written.
+    Raises UserError, one sentence, for what cannot be used, and for a place that is taken, and when no
+    pattern gives a reading; OSError when the file cannot be written.
     """
+    require_place(file, request.inputs, overwrite=overwrite)
     scalarizers = request.chosen()
-    recording = request.open()
-    try:
-        _require_place(file, request)
+    with contextlib.closing(request.open()) as recording:
         reference = recorded_reference(recording, request.reference, request.electrons)
-        maps = scalarize_recording(
-            recording,
-            reference,
-            scalarizers,
-            electrons=request.electrons,
-            arm_nm=request.arm_nm,
-            spread=spread,
-            progress=progress,
-        )
-        write_maps(file, request, recording, reference, scalarizers, maps)
-    finally:
-        recording.close()
+        with finished_file(file, request.inputs, overwrite=overwrite) as unfinished:
+            maps = scalarize_recording(
+                recording,
+                reference,
+                scalarizers,
+                electrons=request.electrons,
+                arm_nm=request.arm_nm,
+                spread=spread,
+                progress=progress,
+            )
+            require_some(maps)
+            write_maps(unfinished, request, recording, reference, scalarizers, maps)
     return [
         f"The bright-field disc is {reference.radius_mrad:.2f} mrad around pixel ({reference.centre[0]:.2f}, "
         f"{reference.centre[1]:.2f}).",
@@ -70,15 +71,6 @@ def make_maps(
     ]
 
 
-def _require_place(file: pathlib.Path, request: Request) -> None:
-    """Before hours of work, not after."""
-    if not file.absolute().parent.is_dir():
-        raise UserError(f"There is no folder {file.parent} for the maps: make it, or choose another with --out.")
-    for source in (request.file, request.survey_file):
-        if source is not None and file.exists() and source.exists() and file.samefile(source):
-            raise UserError(f"{file} is the recording itself: choose another name for the maps.")
-
-
 def write_maps(
     file: pathlib.Path,
     request: Request,
@@ -87,11 +79,8 @@ def write_maps(
     scalarizers: Mapping[str, Scalarizer],
     maps: Mapping[str, Map],
 ) -> None:
-    """Write maps, with what is needed to know how they came about; a file of that name stays until they are written."""
-    import h5py
-
-    part = file.with_name(f"{file.name}.part")
-    with h5py.File(part, "w", track_order=True) as opened:
+    """Write maps, with what is needed to know how they came about."""
+    with new_hdf5(file) as (opened, _):
         opened.attrs["recording"] = str(request.file.name)
         opened.attrs["program"] = program_version()
         opened.attrs["nm_per_pixel"] = recording.nm_per_pixel
@@ -111,4 +100,3 @@ def write_maps(
                 group.attrs["arm_angstrom"] = arm * ANGSTROM_PER_NM
             for kind, image in (("value", found.value), ("sigma", found.sigma)):
                 group.create_dataset(kind, data=image, compression="gzip").attrs["unit"] = scalarizers[name].unit
-    part.replace(file)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 import numpy
 import numpy.typing
 
-from dkl_ae.analysis.scalarized_maps import Map, Request, scalarize_recording
+from dkl_ae.analysis.scalarized_maps import Map, Request, require_some, scalarize_recording
 from dkl_ae.experiment import deep_kernel_for
 from dkl_ae.model import ReadingModel, Readings
 from dkl_ae.patterns import Reference
@@ -143,6 +143,7 @@ def reconstruct(
     """
     scalarizers = request.chosen()
     source = _read(request, settings, scalarizers, lambda done: progress(_READING * done, "reading the patterns"))
+    require_some(source.readings)
     reconstructions: list[Reconstruction] = []
     for scalarizer in scalarizers.values():
         parts: list[FractionResult] = []

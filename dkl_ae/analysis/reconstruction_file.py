@@ -8,11 +8,9 @@ import pathlib
 import typing
 
 from dkl_ae.analysis.reconstruction import ReconstructionResult
+from dkl_ae.outputs import new_hdf5
 from dkl_ae.patterns import reference_as_dict
-from dkl_ae.records import (
-    FloatArray,
-    program_version,
-)
+from dkl_ae.records import FloatArray, program_version
 
 
 def write_reconstruction(file: pathlib.Path, result: ReconstructionResult) -> None:
@@ -21,9 +19,7 @@ def write_reconstruction(file: pathlib.Path, result: ReconstructionResult) -> No
 
     Raises OSError when the file cannot be written.
     """
-    import h5py
-
-    with h5py.File(file, "w", track_order=True) as opened:
+    with new_hdf5(file) as (opened, _):
         opened.attrs["recording"] = result.request.file.name
         opened.attrs["program"] = program_version()
         opened.attrs["nm_per_pixel"] = result.survey.pixel_size_nm

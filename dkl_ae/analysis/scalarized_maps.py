@@ -17,7 +17,7 @@ import numpy.typing
 import threadpoolctl
 
 from dkl_ae.patterns import PatternMemory, Patterns, Reference
-from dkl_ae.recordings import Chunk, Recording, ReferenceChoice, chunks_of, open_recording
+from dkl_ae.recordings import Chunk, Recording, ReferenceChoice, chunks_of, files_of, open_recording
 from dkl_ae.records import (
     DEFAULT_CROSS_ARM_NM,
     DEFAULT_ELECTRONS,
@@ -74,6 +74,12 @@ class Request:
         for what, value in (("number of electrons", self.electrons), ("cross's arm in nm", self.arm_nm)):
             if not 0 < value < math.inf:
                 raise UserError(f"The {what} is {value:g}: give a positive number.")
+
+    @property
+    def inputs(self) -> tuple[pathlib.Path, ...]:
+        """All files that are read."""
+        others = [self.survey_file, self.scalarizer_file and pathlib.Path(self.scalarizer_file)]
+        return *files_of(self.file), *(file for file in others if file), *self.reference.files
 
     def chosen(self) -> dict[str, Scalarizer]:
         """The scalarizers that are asked for, by name.
@@ -188,6 +194,15 @@ def scalarize_recording(
         for found in maps.values():
             found.value[~places] = found.sigma[~places] = numpy.nan
     return {name: maps[name] for name in scalarizers}
+
+
+def require_some(maps: Mapping[str, Map]) -> None:
+    """Raises UserError, one sentence, when none of the maps has a number."""
+    if any(numpy.isfinite(found.value).any() for found in maps.values()):
+        return
+    reasons = sum((found.reasons for found in maps.values()), collections.Counter[str]())
+    told = f" (mostly: {reasons.most_common(1)[0][0].rstrip('.')})" if reasons else ""
+    raise UserError(f"No pattern gives a number of {', '.join(maps)}{told}: choose others with --scalarizer.")
 
 
 def required(scalarizers: Mapping[str, Scalarizer]) -> dict[str, Scalarizer]:

@@ -18,10 +18,12 @@ import scipy.stats
 
 from dkl_ae.benchmarks import pictures
 from dkl_ae.benchmarks.methods import METHODS
+from dkl_ae.benchmarks.pictures import picture_of
 from dkl_ae.benchmarks.recorded import Target, targets
-from dkl_ae.benchmarks.results import Quality, RegressionResult, Results, SearchResult, points_until, replaced
+from dkl_ae.benchmarks.results import FILE, Quality, RegressionResult, Results, SearchResult, points_until, replaced
 from dkl_ae.experiment import ObjectivePosterior, choose, score
 from dkl_ae.model import Posterior
+from dkl_ae.outputs import require_place
 from dkl_ae.records import FloatArray, IntArray, Patches, UserError
 
 FRACTIONS = (0.001, 0.01, 0.03, 0.1)
@@ -108,22 +110,32 @@ def _grid(patches: Patches, count: int, seed: int) -> IntArray:
 
 
 def learning_report(
-    files: Sequence[pathlib.Path], methods: Sequence[str] | None, seeds: int, out: pathlib.Path | None
+    files: Sequence[pathlib.Path],
+    methods: Sequence[str] | None,
+    seeds: int,
+    out: pathlib.Path | None,
+    *,
+    overwrite: bool = False,
 ) -> Iterator[str]:
     """Lines for people; with a folder also learning.json and pictures of all that is in it.
 
     Results of other files and methods that the folder holds already are kept.
 
     methods: all but the published one, which takes an hour, when none is named.
+    overwrite: whether those of the same files and methods may be replaced, and pictures that other programs made.
 
-    Raises UserError for a file or a method that cannot be used.
+    Raises UserError for a file, a method or a number of seeds that cannot be used, and for a folder that is taken.
     """
+    if seeds < 1:
+        raise UserError(f"The number of repetitions is {seeds}: give 1 or more with --seeds.")
     methods = methods or [method for method in (*METHODS, *WITHOUT_MODEL) if method != "published"]
     for method in methods:
         if method not in (*METHODS, *WITHOUT_MODEL):
             known = "; ".join((*METHODS, *WITHOUT_MODEL))
             raise UserError(f"There is no method '{method}': choose from {known}.")
     results = Results.read(out)
+    if out is not None:
+        _require_folder(out, results, files, methods, overwrite=overwrite)
     for file in files:
         patches, all_targets = targets(file)
         yield f"{file.name}, {patches.count} candidates, {seeds} seed{'s' if seeds > 1 else ''}"
@@ -139,6 +151,24 @@ def learning_report(
             results.write(out)
         if out is not None:
             pictures.save(results, out)
+
+
+def _require_folder(
+    folder: pathlib.Path, results: Results, files: Sequence[pathlib.Path], methods: Sequence[str], *, overwrite: bool
+) -> None:
+    """Raises UserError where what is there would be replaced unasked."""
+    rows: list[RegressionResult | SearchResult] = [*results.regressions, *results.searches]
+    kept = {(row.file, row.method) for row in rows}
+    twice = next(((file, method) for file in files for method in methods if (file.stem, method) in kept), None)
+    if twice is not None and not overwrite:
+        raise UserError(
+            f"{folder} has results of {twice[1]} on {twice[0].name} already: choose another place with --out, or "
+            "--overwrite them."
+        )
+    require_place(folder / FILE, files, overwrite=overwrite or bool(kept))
+    for file in files:
+        is_ours = any(name == file.stem for name, _ in kept)
+        require_place(folder / picture_of(file.stem), files, overwrite=overwrite or is_ours)
 
 
 def _regression_lines(rows: Sequence[RegressionResult]) -> Iterator[str]:

@@ -7,8 +7,15 @@ import typing
 
 import numpy
 
+from dkl_ae.outputs import finished_file, save_figure
+
 if typing.TYPE_CHECKING:
     from dkl_ae.benchmarks.results import RegressionResult, Results, SearchResult
+
+
+def picture_of(file: str) -> str:
+    """The name of the picture of a recorded set, which is named without its suffix."""
+    return f"learning_{file}.png"
 
 
 def save(results: Results, folder: pathlib.Path) -> None:
@@ -56,4 +63,5 @@ def save(results: Results, folder: pathlib.Path) -> None:
         for unused in axes[2, 2:]:
             unused.set_axis_off()
         figure.suptitle(file)
-        figure.savefig(folder / f"learning_{file}.png", dpi=75)
+        with finished_file(folder / picture_of(file), overwrite=True) as unfinished:
+            save_figure(figure, unfinished, dpi=75)

@@ -9,6 +9,11 @@ import pathlib
 import typing
 from collections.abc import Sequence
 
+from dkl_ae.outputs import finished_file, require_place
+from dkl_ae.records import UserError
+
+FILE: typing.Final = "learning.json"
+
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
@@ -60,22 +65,26 @@ class Results:
 
     @classmethod
     def read(cls, folder: pathlib.Path | None) -> Results:
-        """Those of a folder; none when it holds none."""
-        file = (folder or pathlib.Path()) / "learning.json"
+        """Those of a folder; none when it holds none. Raises UserError when they cannot be read."""
+        file = (folder or pathlib.Path()) / FILE
         if folder is None or not file.exists():
             return cls([], [])
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        return cls(
-            [RegressionResult(**_fields(row)) for row in stored.get("regressions", stored.get("learned"))],
-            [SearchResult(**_fields(row)) for row in stored.get("searches", stored.get("chased"))],
-        )
+        require_place(file, overwrite=True)
+        try:
+            stored = json.loads(file.read_text(encoding="utf-8"))
+            return cls(
+                [RegressionResult(**_fields(row)) for row in stored.get("regressions", stored.get("learned"))],
+                [SearchResult(**_fields(row)) for row in stored.get("searches", stored.get("chased"))],
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{file} holds no results of this benchmark: choose another folder with --out.") from error
 
     def write(self, folder: pathlib.Path | None) -> None:
         if folder is None:
             return
-        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(dataclasses.asdict(self), indent=0)
-        (folder / "learning.json").write_text(text, encoding="utf-8")
+        with finished_file(folder / FILE, overwrite=True) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
 
 
 def _fields(row: dict[str, typing.Any]) -> dict[str, typing.Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
 import typing
 
-from dkl_ae.commands.terminal import Terminal, guarded
+from dkl_ae.commands.terminal import Terminal, add_overwrite, guarded, named_file
 
 
 def add(commands: typing.Any) -> None:
@@ -17,7 +16,7 @@ def add(commands: typing.Any) -> None:
         description="Write the measured patterns, the maps, the positions and the readings of a saved session, with "
         "their units, for other programs.",
     )
-    export.add_argument("file", type=pathlib.Path, metavar="FILE", help="saved session (.h5)")
+    export.add_argument("file", type=named_file, metavar="FILE", help="saved session (.h5)")
     export.add_argument(
         "--to",
         required=True,
@@ -25,8 +24,9 @@ def add(commands: typing.Any) -> None:
         help="HyperSpy; EMD 1.0, which py4DSTEM reads; NeXus; or a folder with a table (.csv) and images (.tif)",
     )
     export.add_argument(
-        "--out", type=pathlib.Path, metavar="PATH", help="file or folder to write (default: beside the session)"
+        "--out", type=named_file, metavar="PATH", help="file or folder to write (default: beside the session)"
     )
+    add_overwrite(export)
     export.set_defaults(run=run)
 
 
@@ -38,6 +38,6 @@ def _cannot_write(options: argparse.Namespace, error: OSError) -> str:
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.export import export_session
 
-    written, losses = export_session(options.file, options.to, options.out)
+    written, losses = export_session(options.file, options.to, options.out, overwrite=options.overwrite)
     terminal.say("\n".join([*losses, f"Saved {written}"]))
     return 0

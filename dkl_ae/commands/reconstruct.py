@@ -7,7 +7,8 @@ import pathlib
 import typing
 
 from dkl_ae.commands import recorded_options
-from dkl_ae.commands.terminal import Terminal, guarded
+from dkl_ae.commands.terminal import Terminal, add_overwrite, guarded, named_file
+from dkl_ae.outputs import finished_folder
 
 MAPS: typing.Final = "reconstruction.h5"
 
@@ -45,8 +46,9 @@ def add(commands: typing.Any) -> None:
         "pixels",
     )
     reconstruct.add_argument(
-        "--out", type=pathlib.Path, metavar="FOLDER", help="(default: beside the set, named after it)"
+        "--out", type=named_file, metavar="FOLDER", help="(default: beside the set, named after it)"
     )
+    add_overwrite(reconstruct)
     recorded_options.add_calibration(reconstruct)
     recorded_options.add_reference(reconstruct)
     recorded_options.add_readings(reconstruct)
@@ -54,7 +56,7 @@ def add(commands: typing.Any) -> None:
 
 
 def _folder(options: argparse.Namespace) -> pathlib.Path:
-    folder: pathlib.Path = options.out or options.file.with_name(f"{options.file.stem}-reconstruction")
+    folder: pathlib.Path = options.out or options.file.parent / f"{options.file.stem}-reconstruction"
     return folder
 
 
@@ -65,15 +67,14 @@ def _cannot_write(options: argparse.Namespace, error: OSError) -> str:
 @guarded("Interrupted: nothing was reconstructed.", _cannot_write)
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.analysis import ReconstructionSettings, reconstruct, write_reconstruction
-    from dkl_ae.reports import write_reconstruction_report
+    from dkl_ae.reports import PAGE, write_reconstruction_report
 
     folder = _folder(options)
     settings = ReconstructionSettings(tuple(options.fractions), options.patch, options.random_seed, options.truth)
     request = recorded_options.request_from(options)
-    # Before the work, not after.
-    folder.mkdir(parents=True, exist_ok=True)
-    result = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
-    write_reconstruction(folder / MAPS, result)
-    page = write_reconstruction_report(result, folder)
-    terminal.say(f"\nSaved the maps {folder / MAPS}\nSaved the report {page}")
+    with finished_folder(folder, [MAPS, PAGE], request.inputs, overwrite=options.overwrite) as unfinished:
+        result = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
+        write_reconstruction(unfinished / MAPS, result)
+        write_reconstruction_report(result, unfinished)
+    terminal.say(f"\nSaved the maps {folder / MAPS}\nSaved the report {folder / PAGE}")
     return 0

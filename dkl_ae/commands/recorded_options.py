@@ -6,6 +6,7 @@ import argparse
 import pathlib
 import typing
 
+from dkl_ae.commands.terminal import named_file
 from dkl_ae.records import DEFAULT_CROSS_ARM_NM, DEFAULT_ELECTRONS
 
 if typing.TYPE_CHECKING:
@@ -18,11 +19,11 @@ def add_file(parser: argparse.ArgumentParser) -> None:
     """The recording itself, and the image of its scan where it is in another file."""
     parser.add_argument(
         "file",
-        type=pathlib.Path,
+        type=named_file,
         metavar="FILE",
         help="recorded set: .hspy, .zspy, .emd, .h5, .hdf5, .dm3, .dm4, .mib, .raw, .xml, .blo, .ndata, .npy, ...",
     )
-    parser.add_argument("--survey", type=pathlib.Path, metavar="FILE", help="image of the same scan, in another file")
+    parser.add_argument("--survey", type=named_file, metavar="FILE", help="image of the same scan, in another file")
 
 
 def add_calibration(parser: argparse.ArgumentParser) -> None:

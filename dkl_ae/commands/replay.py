@@ -8,11 +8,12 @@ import typing
 
 from dkl_ae.commands.plan_options import add_plan_options, plan_from
 from dkl_ae.commands.recorded_options import add_calibration, add_file
-from dkl_ae.commands.terminal import Terminal, guarded
+from dkl_ae.commands.terminal import Terminal, add_overwrite, guarded, named_file
 from dkl_ae.experiment import require_known
-from dkl_ae.records import UserError
+from dkl_ae.outputs import require_place
+from dkl_ae.recordings import files_of
 from dkl_ae.scalarizers import scalarizers_of
-from dkl_ae.settings import Plan
+from dkl_ae.settings import SETTINGS, Plan, values_of
 
 if typing.TYPE_CHECKING:
     from dkl_ae.instruments import Replay
@@ -36,9 +37,9 @@ def add(commands: typing.Any) -> None:
         help="make the survey of the patterns, as a detector between these disc radii, such as 1.5 4",
     )
     replay.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path("session.h5"), metavar="FILE", help="(default: session.h5)"
+        "--out", type=named_file, default=pathlib.Path("session.h5"), metavar="FILE", help="(default: session.h5)"
     )
-    replay.add_argument("--overwrite", action="store_true", help="take the place of an earlier session")
+    add_overwrite(replay)
     add_plan_options(replay)
     add_calibration(replay)
     replay.set_defaults(run=run)
@@ -49,26 +50,21 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.commands.run_on_terminal import carry_out
     from dkl_ae.session import About, SessionWriter
 
-    _require_free(options)
     plan = plan_from(options, terminal)
+    inputs = [*files_of(options.file), options.survey, *_files_of(plan)]
+    require_place(options.out, inputs, overwrite=options.overwrite)
     scalarizers = scalarizers_of(plan.objective)
     require_known(plan, scalarizers)
     replay = _replay(options, plan)
     with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
-        session = SessionWriter(options.out, plan, scalarizers, About(options.file.name, replay.described()))
+        out = options.out.resolve() if options.out.is_symlink() else options.out
+        session = SessionWriter(out, plan, scalarizers, About(options.file.name, replay.described()))
         return carry_out(instrument, plan, scalarizers, session, terminal)
 
 
-def _require_free(options: argparse.Namespace) -> None:
-    out: pathlib.Path = options.out
-    if not out.exists():
-        return
-    if any(
-        source is not None and source.exists() and out.samefile(source) for source in (options.file, options.survey)
-    ):
-        raise UserError(f"{out} is the recording itself: choose another place for the session with --out.")
-    if not options.overwrite:
-        raise UserError(f"{out} is there already: choose another place with --out, or --overwrite it.")
+def _files_of(plan: Plan) -> list[pathlib.Path]:
+    values = values_of(plan)
+    return [pathlib.Path(str(values[key])) for key, known in SETTINGS.items() if known.is_file and values[key]]
 
 
 def _replay(options: argparse.Namespace, plan: Plan) -> Replay:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
 import typing
 
-from dkl_ae.commands.terminal import Terminal, guarded
+from dkl_ae.commands.terminal import Terminal, guarded, named_file
 from dkl_ae.records import UserError
 
 
@@ -17,9 +16,9 @@ def add(commands: typing.Any) -> None:
         description="Go on with a saved session where it was left, as if it had never stopped. A session of Swift goes "
         "on in Swift's panel.",
     )
-    resume.add_argument("file", type=pathlib.Path, metavar="FILE", help="saved session (.h5)")
-    resume.add_argument("--recording", type=pathlib.Path, metavar="FILE", help="where the recorded set is now")
-    resume.add_argument("--survey", type=pathlib.Path, metavar="FILE", help="where its survey is now")
+    resume.add_argument("file", type=named_file, metavar="FILE", help="saved session (.h5)")
+    resume.add_argument("--recording", type=named_file, metavar="FILE", help="where the recorded set is now")
+    resume.add_argument("--survey", type=named_file, metavar="FILE", help="where its survey is now")
     resume.set_defaults(run=run)
 
 

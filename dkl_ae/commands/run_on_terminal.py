@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import logging
+import math
 import threading
 import typing
 from collections.abc import Mapping
@@ -21,7 +23,6 @@ from dkl_ae.run import (
     Runner,
     RunPaused,
     StepCompleted,
-    SurveyAcquired,
     begun,
     folded,
     position_text,
@@ -65,22 +66,24 @@ def carry_out(
                 runner.stop()
     ended = run.result()
     terminal.say(f"\n{ended.message}")
-    if shown.is_kept or interrupted is not None:
+    has_numbers = True
+    if session.is_kept:
         if shown.status.without_number is not None:
             terminal.say(f"No number: {without_number_text(shown.status)}")
         with open_session(session.file) as saved:
+            has_numbers = saved.count == 0 or bool(_best_places(saved))
             terminal.say("\n".join(_told(saved)))
         if ended.outcome is not Outcome.FINISHED:
             terminal.say(f'To go on: dkl-ae resume "{session.file}"')
-    return 0 if ended.outcome is Outcome.FINISHED else 1
+    elif session.file.exists():
+        terminal.say(f"{session.file} stays as it was.")
+    return 0 if ended.outcome is Outcome.FINISHED and has_numbers else 1
 
 
 class _Shown:
     """Shows a run's events as they come."""
 
     def __init__(self, plan: Plan, scalarizers: Mapping[str, Scalarizer], terminal: Terminal) -> None:
-        self.is_kept = False
-        """Whether there is anything in the session's file."""
         self.go_on: typing.Callable[[], None] = lambda: None
         """Ends a pause."""
         self.status = begun(plan, scalarizers)
@@ -99,8 +102,6 @@ class _Shown:
             self._terminal.say("The session file is written again: the run goes on.")
             self._trouble = ""
         match event:
-            case SurveyAcquired():
-                self.is_kept = not was_paused
             case PointMeasured():
                 self._terminal.show_progress(int(100 * self.status.fraction), progress_text(self.status))
             case StepCompleted(notices=notices):
@@ -123,7 +124,20 @@ class _Shown:
 
 def _told(session: Session) -> list[str]:
     """What came of a run, in lines."""
-    return [*(_best_places(session) if session.count else ()), _dose(session), f"Saved the session {session.file}"]
+    about_points = [*_best_places(session), *_points_without_number(session)] if session.count else []
+    return [*about_points, _dose(session), f"Saved the session {session.file}"]
+
+
+def _points_without_number(session: Session) -> list[str]:
+    """How many points gave no number of what was sought, and why."""
+    scalarizer = session.objective(session.count).scalarizer
+    readings = [measurement.readings[scalarizer.name] for measurement in session.measurements]
+    reasons = collections.Counter(reading.reason for reading in readings if math.isnan(reading.value))
+    if not reasons:
+        return []
+    of_all = f"{reasons.total()} of {session.count} points gave no number of {scalarizer.label}"
+    told = [(reason, count) for reason, count in reasons.most_common() if reason]
+    return [f"{of_all} ({told[0][1]} times: {told[0][0].rstrip('.')})." if told else f"{of_all}."]
 
 
 def _best_places(session: Session) -> list[str]:
@@ -133,7 +147,7 @@ def _best_places(session: Session) -> list[str]:
     utility = numpy.array([objective.utility(float(value)) for value in scalarizer.without_excess(values, sigmas)])
     # What is undefined comes last.
     best = numpy.argsort(-utility, kind="stable")[: min(_BEST, numpy.count_nonzero(numpy.isfinite(utility)))]
-    lines = [f"Best positions for {objective.text()}, from the survey's centre:"]
+    lines = [f"Best positions for {objective.text()}, from the survey's centre:"] if best.size else []
     for index in best:
         measurement = session.measurement(int(index))
         position = position_text(session.survey, measurement.position_read_back)

@@ -7,7 +7,9 @@ import pathlib
 import typing
 
 from dkl_ae.commands import recorded_options
-from dkl_ae.commands.terminal import Terminal, guarded
+from dkl_ae.commands.terminal import Terminal, add_overwrite, guarded, named_file
+from dkl_ae.outputs import finished_file, require_picture, require_place
+from dkl_ae.records import UserError
 
 
 def add(commands: typing.Any) -> None:
@@ -26,8 +28,9 @@ def add(commands: typing.Any) -> None:
         metavar="NAME",
         help="names such as com_x abf, or all (default: all)",
     )
-    scalarize.add_argument("--out", type=pathlib.Path, default=pathlib.Path("maps.h5"), help="(default: maps.h5)")
-    scalarize.add_argument("--picture", type=pathlib.Path, metavar="FILE", help="draw the maps too (.png, .svg)")
+    scalarize.add_argument("--out", type=named_file, default=pathlib.Path("maps.h5"), help="(default: maps.h5)")
+    add_overwrite(scalarize)
+    scalarize.add_argument("--picture", type=named_file, metavar="FILE", help="draw the maps too (.png, .svg)")
     scalarize.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://host:8786")
     recorded_options.add_calibration(scalarize)
     recorded_options.add_reference(scalarize)
@@ -48,6 +51,10 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     from dkl_ae.analysis import make_maps
 
     request = recorded_options.request_from(options)
+    picture: pathlib.Path | None = options.picture
+    if picture is not None:
+        require_picture(picture, "--picture")
+        require_place(picture, [*request.inputs, options.out], overwrite=options.overwrite, option="--picture")
     spread = None
     if options.scheduler:
         from dkl_ae.analysis.cluster import on_cluster
@@ -58,19 +65,20 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         options.out,
         spread,
         lambda done: terminal.show_progress(round(100 * done), options.file.name),
+        overwrite=options.overwrite,
     )
-    if options.picture is not None:
-        lines += _draw(options.out, options.picture)
     terminal.say("\n".join(["", *lines, f"Saved the maps {options.out}"]))
+    if picture is not None:
+        _draw(options.out, picture, overwrite=options.overwrite)
+        terminal.say(f"Saved the picture {picture}")
     return 0
 
 
-def _draw(maps: pathlib.Path, picture: pathlib.Path) -> list[str]:
-    """The maps are written by now: a picture that cannot be drawn is told, and no failure."""
+def _draw(maps: pathlib.Path, picture: pathlib.Path, *, overwrite: bool) -> None:
     from dkl_ae.reports import draw_map_figure
 
     try:
-        draw_map_figure(maps, picture)
-    except (OSError, ValueError) as error:
-        return [f"The picture {picture} cannot be drawn ({error}): choose another with --picture, .png or .svg."]
-    return [f"Saved the picture {picture}"]
+        with finished_file(picture, overwrite=overwrite, option="--picture") as unfinished:
+            draw_map_figure(maps, unfinished, picture.suffix.removeprefix("."))
+    except OSError as error:
+        raise UserError(f"The picture {picture} cannot be written ({error}): choose another with --picture.") from error

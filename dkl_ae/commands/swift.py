@@ -6,7 +6,7 @@ import argparse
 import pathlib
 import typing
 
-from dkl_ae.commands.terminal import Terminal, guarded
+from dkl_ae.commands.terminal import Terminal, guarded, named_file
 
 DEMO_FOLDER = pathlib.Path("demo-output")
 
@@ -22,7 +22,7 @@ def add(commands: typing.Any) -> None:
     for command in (swift, demo):
         command.add_argument(
             "--folder",
-            type=pathlib.Path,
+            type=named_file,
             default=DEMO_FOLDER,
             help=f"where the Swift project is, or is made (default: {DEMO_FOLDER})",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import logging
+import pathlib
 import sys
 import typing
 from collections.abc import Callable
@@ -39,6 +40,17 @@ class Terminal:
             self._stream.flush()
         else:
             self.say(line)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="take the place of an earlier file")
+
+
+def named_file(name: str) -> pathlib.Path:
+    """The type of an argument that names a file or a folder; an empty name would be taken for the present folder."""
+    if not name:
+        raise argparse.ArgumentTypeError("it is empty: name a file")
+    return pathlib.Path(name)
 
 
 Run = Callable[[argparse.Namespace, Terminal], int]

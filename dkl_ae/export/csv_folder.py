@@ -18,7 +18,7 @@ _WITH_INDEX_BYTES: typing.Final = 2**32 - 2**26
 
 def write_csv(content: Content, folder: pathlib.Path) -> None:
     """The table with its units in the first row, a TIFF for each stack of images, and the settings as JSON."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     with (folder / "measurements.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(f"{column.name} ({column.units})" if column.units else column.name for column in content.table)

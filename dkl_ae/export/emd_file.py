@@ -5,17 +5,18 @@ from __future__ import annotations
 import pathlib
 import typing
 import uuid
+from collections.abc import Callable
 
-import h5py
 import numpy
 
 from dkl_ae.export.content import Content, Images
 from dkl_ae.export.hdf5 import add_images
+from dkl_ae.outputs import new_hdf5
 
 
 def write_emd(content: Content, file: pathlib.Path) -> None:
     """Under one root an array for each stack of images, the table as a list of points, and the settings."""
-    with h5py.File(file, "w") as opened:
+    with new_hdf5(file) as (opened, require_written):
         opened.attrs.update(
             emd_group_type="file",
             version_major=1,
@@ -26,7 +27,7 @@ def write_emd(content: Content, file: pathlib.Path) -> None:
         )
         root = _add_node(opened, "dkl_ae", "root", "Root")
         for images in content.images:
-            _add_array(_add_node(root, images.name, "array", "Array"), images)
+            _add_array(_add_node(root, images.name, "array", "Array"), images, require_written)
         points = _add_node(root, "measurements", "pointlist", "PointList")
         for column in content.table:
             points[column.name] = column.values
@@ -44,8 +45,8 @@ def _add_node(parent: typing.Any, name: str, kind: str, python_class: str) -> ty
     return node
 
 
-def _add_array(node: typing.Any, images: Images) -> None:
-    add_images(node, "data", images).attrs["units"] = images.units
+def _add_array(node: typing.Any, images: Images, require_written: Callable[[], None]) -> None:
+    add_images(node, "data", images, require_written).attrs["units"] = images.units
     for number, axis in enumerate(images.axes):
         # Two values stand for an even axis.
         node[f"dim{number}"] = axis.values[:2] if axis.is_even else axis.values

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import shutil
 import typing
 from collections.abc import Callable, Mapping
 
@@ -13,7 +12,7 @@ from dkl_ae.export.csv_folder import write_csv
 from dkl_ae.export.emd_file import write_emd
 from dkl_ae.export.hyperspy_file import write_hyperspy
 from dkl_ae.export.nexus_file import write_nexus
-from dkl_ae.records import UserError
+from dkl_ae.outputs import finished_file, finished_folder, require_place
 from dkl_ae.session import open_session
 
 
@@ -24,23 +23,25 @@ class Format:
     write: Callable[[Content, pathlib.Path], None]
     suffix: str
     """Of the file; or, of a folder, the end of its name."""
+    is_folder: bool = False
 
 
 FORMATS: typing.Final[Mapping[str, Format]] = {
     "hspy": Format(write_hyperspy, ".hspy"),
     "emd": Format(write_emd, ".emd"),
     "nexus": Format(write_nexus, ".nxs"),
-    "csv": Format(write_csv, "-csv"),
+    "csv": Format(write_csv, "-csv", is_folder=True),
 }
 
 
 def export_session(
-    file: pathlib.Path, to: str, out: pathlib.Path | None = None
+    file: pathlib.Path, to: str, out: pathlib.Path | None = None, *, overwrite: bool = False
 ) -> tuple[pathlib.Path, tuple[str, ...]]:
     """Write what a saved session holds in another format, whole or not at all; the session stays as it is.
 
     to: one of FORMATS.
-    out: file, or folder for csv; where it is None, beside the session and named like it. Must not be there yet.
+    out: file, or folder for csv; where it is None, beside the session and named like it.
+    overwrite: whether an earlier file may be replaced; a folder must not be there yet.
 
     Returns what was written, and a sentence for each thing that the session has lost.
 
@@ -48,24 +49,11 @@ def export_session(
     taken; OSError when it cannot be written.
     """
     chosen = FORMATS[to]
-    out = out or file.with_name(file.stem + chosen.suffix)
-    if out.exists():
-        raise UserError(f"{out} is there already: remove it, or choose another place with --out.")
-    unfinished = out.with_name(f"{out.name}.part")
+    out = out or file.parent / f"{file.stem}{chosen.suffix}"
+    require_place(out, [file], overwrite=overwrite)
     with open_session(file) as session:
         content = content_of(session)
-        _remove(unfinished)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        place = finished_folder(out) if chosen.is_folder else finished_file(out, [file], overwrite=overwrite)
+        with place as unfinished:
             chosen.write(content, unfinished)
-            unfinished.replace(out)
-        finally:
-            _remove(unfinished)
         return out, session.losses
-
-
-def _remove(unfinished: pathlib.Path) -> None:
-    if unfinished.is_dir():
-        shutil.rmtree(unfinished)
-    else:
-        unfinished.unlink(missing_ok=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 
 import h5py
 
 from dkl_ae.export.content import Images
 
 
-def add_images(group: typing.Any, name: str, images: Images) -> h5py.Dataset:
-    """Write a stack image by image: it may be larger than memory."""
+def add_images(group: typing.Any, name: str, images: Images, require_written: Callable[[], None]) -> h5py.Dataset:
+    """Write a stack image by image: it may be larger than memory.
+
+    require_written: as `new_hdf5` gives it.
+    """
     dataset = group.create_dataset(
         name,
         images.shape,
@@ -23,4 +27,5 @@ def add_images(group: typing.Any, name: str, images: Images) -> h5py.Dataset:
     )
     for place, image in images.each():
         dataset[place] = image
+        require_written()
     return dataset

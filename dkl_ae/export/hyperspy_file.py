@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pathlib
 import typing
-
-import h5py
+from collections.abc import Callable
 
 from dkl_ae.export.content import PATTERNS, Axis, Content, Images
 from dkl_ae.export.hdf5 import add_images
+from dkl_ae.outputs import new_hdf5
 
 _VERSION: typing.Final = "3.1"
 """The first in which axes need not be even (HyperSpy 1.7, 2022)."""
@@ -16,16 +16,16 @@ _VERSION: typing.Final = "3.1"
 
 def write_hyperspy(content: Content, file: pathlib.Path) -> None:
     """One signal for each stack of images; the table and the settings are in the metadata of the patterns."""
-    with h5py.File(file, "w") as opened:
+    with new_hdf5(file) as (opened, require_written):
         opened.attrs.update(file_format="HyperSpy", file_format_version=_VERSION)
         signals = opened.create_group("Experiments", track_order=True)
         for images in content.images:
-            _add_signal(signals.create_group(images.name), images, content)
+            _add_signal(signals.create_group(images.name), images, content, require_written)
         _add_table(signals[PATTERNS]["metadata"].create_group("dkl_ae"), content)
 
 
-def _add_signal(group: typing.Any, images: Images, content: Content) -> None:
-    add_images(group, "data", images)
+def _add_signal(group: typing.Any, images: Images, content: Content, require_written: Callable[[], None]) -> None:
+    add_images(group, "data", images, require_written)
     for number, axis in enumerate(images.axes):
         described = group.create_group(f"axis-{number}")
         is_of_stack = number < len(images.axes) - 2

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import pathlib
 import typing
+from collections.abc import Callable
 
 import h5py
 
 from dkl_ae.export.content import PATTERNS, Column, Content, Images
 from dkl_ae.export.hdf5 import add_images
+from dkl_ae.outputs import new_hdf5
 
 
 def write_nexus(content: Content, file: pathlib.Path) -> None:
     """One entry, with an NXdata for each stack of images and one for the readings; the patterns are its default."""
-    with h5py.File(file, "w") as opened:
+    with new_hdf5(file) as (opened, require_written):
         opened.attrs.update(NX_class="NXroot", default="entry", creator="dkl-ae")
         entry = _add_group(opened, "entry", "NXentry")
         entry.attrs["default"] = PATTERNS
         entry.update({"title": content.title, "start_time": content.created, "program_name": "dkl-ae"})
         for images in content.images:
-            _add_images(_add_group(entry, images.name, "NXdata"), images)
+            _add_images(_add_group(entry, images.name, "NXdata"), images, require_written)
         _add_positions(entry[PATTERNS], content)
         _add_readings(_add_group(entry, "readings", "NXdata"), content)
         measurements = _add_group(entry, "measurements", "NXcollection")
@@ -38,10 +40,11 @@ def _add_group(parent: typing.Any, name: str, kind: str) -> typing.Any:
     return group
 
 
-def _add_images(group: typing.Any, images: Images) -> None:
+def _add_images(group: typing.Any, images: Images, require_written: Callable[[], None]) -> None:
     group.attrs.update(signal="data", axes=[axis.name for axis in images.axes])
     group["title"] = images.description
-    add_images(group, "data", images).attrs.update(units=images.units, long_name=images.description)
+    dataset = add_images(group, "data", images, require_written)
+    dataset.attrs.update(units=images.units, long_name=images.description)
     for number, axis in enumerate(images.axes):
         group[axis.name] = axis.values
         group[axis.name].attrs["units"] = axis.units

@@ -65,6 +65,12 @@ def read_empad(file: pathlib.Path, closing: contextlib.ExitStack) -> list[Stored
     return [StoredArray(raw.stem, numpy.memmap(raw, _EMPAD_FRAME, "r")["data"].reshape(shape), axes)]
 
 
+def empad_patterns(file: pathlib.Path) -> pathlib.Path | None:
+    """The file of the patterns that a description names; None where there is no description."""
+    described = _empad_description(file)
+    return described and described[0]
+
+
 def _empad_description(file: pathlib.Path) -> tuple[pathlib.Path, tuple[Axis, ...], tuple[int, ...]] | None:
     """The file of the patterns, with its axes and shape; None where no description is beside it."""
     from rsciio.empad import file_reader

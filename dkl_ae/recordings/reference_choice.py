@@ -38,6 +38,8 @@ from dkl_ae.settings import DARKEST, DESCAN_ORDERS, MEAN, NO_DESCAN
 AUTOMATIC: typing.Final = "automatic"
 VACUUM: typing.Final = "vacuum"
 
+_SOURCES: typing.Final = (AUTOMATIC, VACUUM, DARKEST, MEAN)
+"""Those that are no files."""
 _MAX_DARK_PIXELS = 64
 _MAX_MEAN_PIXELS = 400
 _MAX_DESCAN_PIXELS = 225
@@ -67,6 +69,12 @@ class ReferenceChoice:
     saturation: float | None = None
     threshold: float | None = None
     counts_per_electron: float = 1.0
+
+    @property
+    def files(self) -> tuple[pathlib.Path, ...]:
+        """All that it is read of."""
+        source = "" if self.source in _SOURCES else self.source
+        return tuple(pathlib.Path(name) for name in (source, self.dark_file, self.bad_pixels_file) if name)
 
     def __post_init__(self) -> None:
         if not 0 < self.counts_per_electron < math.inf:

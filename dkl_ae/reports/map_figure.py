@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pathlib
 
+from dkl_ae.outputs import save_figure
 from dkl_ae.reports.drawing import colours_of, new_figure, show_map
 
 _COLUMNS = 4
@@ -12,10 +13,12 @@ _PANEL_INCHES = 2.6
 _REFERENCE = "reference"
 
 
-def draw_map_figure(file: pathlib.Path, picture: pathlib.Path) -> None:
-    """Draw the maps that `dkl_ae.analysis.scalarized_maps` wrote; the picture's format follows from its name.
+def draw_map_figure(file: pathlib.Path, picture: pathlib.Path, form: str) -> None:
+    """Draw the maps that `dkl_ae.analysis.scalarized_maps` wrote.
 
-    Raises OSError or ValueError when the picture cannot be written.
+    form: of the picture, such as png.
+
+    Raises OSError when the picture cannot be written.
     """
     import h5py
 
@@ -34,4 +37,4 @@ def draw_map_figure(file: pathlib.Path, picture: pathlib.Path) -> None:
             figure.colorbar(image, ax=axis, shrink=0.8).ax.tick_params(labelsize=6)
             unit = values.attrs["unit"]
             axis.set_title(f"{attributes['label']} ({unit})" if unit else attributes["label"], fontsize=8)
-    figure.savefig(picture, dpi=110)
+    save_figure(figure, picture, form, dpi=110)

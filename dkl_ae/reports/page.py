@@ -10,6 +10,8 @@ import pathlib
 import typing
 from collections.abc import Sequence
 
+from dkl_ae.outputs import save_figure
+
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -116,10 +118,10 @@ def _part(part: Picture | Table | Callout | str, folder: pathlib.Path) -> str:
 
 def _picture(picture: Picture, folder: pathlib.Path) -> str:
     image = folder / f"{picture.name}.png"
-    picture.figure.savefig(image, dpi=_DOTS_PER_INCH)
+    save_figure(picture.figure, image, dpi=_DOTS_PER_INCH)
     # Laid out by now; to do it again takes as long as all the rest.
     picture.figure.set_layout_engine("none")
-    picture.figure.savefig(image.with_suffix(".svg"))
+    save_figure(picture.figure, image.with_suffix(".svg"), "svg")
     embedded = base64.b64encode(image.read_bytes()).decode()
     name, caption = html.escape(picture.name), html.escape(picture.caption)
     return (

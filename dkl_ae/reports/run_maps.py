@@ -11,6 +11,7 @@ import numpy
 
 from dkl_ae.analysis import BEST, ModelView, phases, recorded_view, representative_patterns, seeds
 from dkl_ae.experiment import ACQUISITIONS, map_title
+from dkl_ae.outputs import finished_file, save_figure
 from dkl_ae.records import FloatArray, Position
 from dkl_ae.reports.drawing import (
     MODEL_COLOUR,
@@ -40,6 +41,8 @@ def save_overview(session: Session, file: pathlib.Path) -> None:
     """Save survey and path, the last maps, the last pattern and the readings against the step, as PNG.
 
     session: of at least one measurement.
+
+    Raises UserError, one sentence, when the file is there already, and OSError when it cannot be written.
     """
     figure = new_figure(14, 8.5)
     axes = figure.subplots(2, 3)
@@ -61,7 +64,8 @@ def save_overview(session: Session, file: pathlib.Path) -> None:
         xlabel="point", ylabel=f"{scalarizer.label} ({scalarizer.unit})" if scalarizer.unit else scalarizer.label
     )
     axes[1, 1].legend(fontsize="small")
-    figure.savefig(file, dpi=110)
+    with finished_file(file) as unfinished:
+        save_figure(figure, unfinished, dpi=110)
 
 
 def _show_survey(session: Session, axes: typing.Any) -> str:

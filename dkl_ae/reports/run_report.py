@@ -9,7 +9,8 @@ import numpy
 
 from dkl_ae.analysis import curves, dose_shares, shown_steps
 from dkl_ae.experiment import ACQUISITIONS
-from dkl_ae.reports.page import Callout, Section, pluralized, quantity, write_page
+from dkl_ae.outputs import finished_folder
+from dkl_ae.reports.page import PAGE, Callout, Section, pluralized, quantity, write_page
 from dkl_ae.reports.run_curves import (
     calibration_picture,
     dose_picture,
@@ -24,14 +25,24 @@ from dkl_ae.run import Outcome
 from dkl_ae.session import Session
 
 
-def write_report(session: Session, folder: pathlib.Path, steps: Sequence[int] = ()) -> pathlib.Path:
+def write_report(
+    session: Session, folder: pathlib.Path, steps: Sequence[int] = (), *, overwrite: bool = False
+) -> pathlib.Path:
     """Write the report of a run into a folder, as an HTML page and its figures as PNG and SVG; returns the page's file.
 
     steps: after how many measurements maps are shown; empty for some that are spread over the run.
+    overwrite: whether the files of an earlier report may be replaced; they stay until all of this one is written.
 
-    Raises UserError, one sentence, for a step without maps, and OSError when the folder cannot be written.
+    Raises UserError, one sentence, for a step without maps and for a place that is taken, and OSError when the folder
+    cannot be written.
     """
     shown = shown_steps(session, steps)
+    with finished_folder(folder, [PAGE], [session.file], overwrite=overwrite) as unfinished:
+        write_page(unfinished, session.title or f"Run of {session.created}", _sections(session, shown))
+    return folder / PAGE
+
+
+def _sections(session: Session, shown: Sequence[int]) -> list[Section]:
     sections = [
         Section("Summary", [*map(Callout, session.losses), *_summary(session)]),
         Section("Where it looked", [survey_picture(session)]),
@@ -50,7 +61,7 @@ def write_report(session: Session, folder: pathlib.Path, steps: Sequence[int] = 
         sections.append(Section("Time", [times_picture(session)]))
     tables = [table(session) for table in (settings_table, reference_table, origin_table, unread_table, events_table)]
     sections.append(Section("Settings and events", [table for table in tables if table.rows]))
-    return write_page(folder, session.title or f"Run of {session.created}", sections)
+    return sections
 
 
 def _summary(session: Session) -> list[str]:

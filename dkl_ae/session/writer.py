@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import h5py
 
+from dkl_ae.outputs import unfinished_beside
 from dkl_ae.records import brief
-from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, ReferenceFound, SurveyAcquired
+from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, ReferenceFound, StepCompleted, SurveyAcquired
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.append import SessionAppender, clear_writer_mark, synchronise
 from dkl_ae.session.create import create_session
@@ -31,7 +32,7 @@ class SessionWriter:
     Parameters
     ----------
     file : pathlib.Path
-        Is created, and replaced where it is there already.
+        Is created. One that is there already stays until the first pattern takes its place.
     plan : Plan
         As the run begins.
     scalarizers : mapping of str to Scalarizer
@@ -54,6 +55,12 @@ class SessionWriter:
         """What is not on the disk yet, or has no place there before there are patterns."""
         self._appender: SessionAppender | None = None
         self._broken = False
+        self._takes_a_place = file.exists()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the file holds this run."""
+        return not self._takes_a_place and self.file.exists()
 
     @classmethod
     def append_to(
@@ -69,6 +76,7 @@ class SessionWriter:
         """
         writer = cls(file, interrupted.plan, scalarizers, about)
         writer._survey, writer._reference = interrupted.survey, interrupted.reference
+        writer._takes_a_place = False
         try:
             clear_writer_mark(file)
             if _has_patterns(file):
@@ -130,28 +138,35 @@ class SessionWriter:
         if self._survey is None:
             return
         first = next((event for event in self._waiting if isinstance(event, PointMeasured)), None)
+        if self._takes_a_place and first is None:
+            return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        new_file = self.file.with_name(f"{self.file.name}.new")
-        create_session(
-            new_file,
-            self._plan,
-            self._scalarizers,
-            self._about,
-            self._created,
-            self._survey,
-            self._reference,
-            first,
-            [] if first is not None else self._waiting,
-        )
-        synchronise(new_file)
-        new_file.replace(self.file)
+        new_file = unfinished_beside(self.file)
+        try:
+            create_session(
+                new_file,
+                self._plan,
+                self._scalarizers,
+                self._about,
+                self._created,
+                self._survey,
+                self._reference,
+                first,
+                [] if first is not None else self._waiting,
+            )
+            synchronise(new_file)
+            new_file.replace(self.file)
+        except OSError:
+            new_file.unlink(missing_ok=True)
+            raise
+        self._takes_a_place = False
         if first is not None:
             self._appender = SessionAppender(self.file, self._plan)
 
     def _go_on_with_a_copy(self, change: Callable[[pathlib.Path, Sequence[Event]], None] | None = None) -> None:
         """change: what to do to the copy for the events that wait, before it takes the file's place."""
         assert self._appender is not None
-        copy = self.file.with_name(f"{self.file.name}.new")
+        copy = unfinished_beside(self.file)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._appender.copy_to(copy)

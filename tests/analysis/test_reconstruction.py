@@ -192,7 +192,7 @@ def test_a_model_learns_from_no_more_than_it_can(file, monkeypatch) -> None:
 
 
 def test_readings_that_are_no_numbers_predict_nothing(file, tmp_path) -> None:
-    found = reconstruct(Request(file, ("bragg_spacing",)), ReconstructionSettings((0.05,), PATCH))
+    found = reconstruct(Request(file, ("bragg_spacing", "bf")), ReconstructionSettings((0.05,), PATCH))
     part = found.reconstructions[0].parts[0]
     assert numpy.isnan(part.prediction).all()
     assert part.quality is None
@@ -254,7 +254,7 @@ def test_the_command_tells_how_far_it_is(file, tmp_path, capsys) -> None:
         (["--scalarizer", "colour"], "There is no scalarizer 'colour': choose all or some of"),
         (["--electrons", "0"], "The number of electrons is 0: give a positive number"),
         (["--survey", "nowhere.npy"], "nowhere.npy"),
-        (["--out", "text"], "text cannot be written ("),
+        (["--out", "text"], "text is there already and no folder: choose another place with --out."),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_sentence(file, arguments, sentence, tmp_path, monkeypatch, capsys) -> None:

@@ -136,7 +136,7 @@ def test_a_wandering_beam_is_followed(file, tmp_path) -> None:
     maps = {}
     for descan in ("none", "plane"):
         request = Request(shifted, scalarizers=("com_x",), reference=ReferenceChoice(mask_radius=1.4, descan=descan))
-        make_maps(request, tmp_path / "maps.h5", None, lambda done: None)
+        make_maps(request, tmp_path / "maps.h5", None, lambda done: None, overwrite=True)
         with h5py.File(tmp_path / "maps.h5") as opened:
             maps[descan] = opened["com_x/value"][:].mean(axis=0)
     slope = {name: numpy.polyfit(numpy.arange(16), found, 1)[0] for name, found in maps.items()}
@@ -152,9 +152,8 @@ def test_a_set_without_noise_is_read_as_if_it_had_so_many_electrons(tmp_path) ->
         opened.attrs["metadata"] = json.dumps({"scan_step_A": 0.2, "detector_mrad_per_px": 2.5})
     sigma = {}
     for electrons in (1e4, 1e6):
-        make_maps(
-            Request(tmp_path / "exact.h5", ("com_x",), electrons=electrons), tmp_path / "m.h5", None, lambda done: None
-        )
+        request = Request(tmp_path / "exact.h5", ("com_x",), electrons=electrons)
+        make_maps(request, tmp_path / "m.h5", None, lambda done: None, overwrite=True)
         with h5py.File(tmp_path / "m.h5") as maps:
             sigma[electrons] = maps["com_x/sigma"][0, 0]
             assert maps["com_x/value"][0, 0] == pytest.approx(0, abs=0.01)
@@ -163,10 +162,24 @@ def test_a_set_without_noise_is_read_as_if_it_had_so_many_electrons(tmp_path) ->
 
 
 def test_patterns_that_give_no_number_are_told_of(file, tmp_path) -> None:
-    said = list(make_maps(Request(file, ("bragg_spacing",)), tmp_path / "maps.h5", None, lambda done: None))
+    request = Request(file, ("bragg_spacing", "bf"))
+    said = list(make_maps(request, tmp_path / "maps.h5", None, lambda done: None))
     assert said[0].startswith("The bright-field disc is 29.77 mrad around pixel (32.25, 31.75)")
     assert said[1].startswith("bragg_spacing: undefined at 192 of 192 patterns, ")
     assert "no diffraction here" in said[1]
+
+
+@pytest.mark.parametrize("command", ["scalarize", "reconstruct"])
+def test_where_no_pattern_gives_a_number_nothing_is_written_and_the_reason_is_told(
+    file, tmp_path, capsys, command
+) -> None:
+    arguments = ["--scalarizer", "bragg_spacing", "--out", str(tmp_path / "out")]
+    more = ["--patch", "5", "--fractions", "0.1"] if command == "reconstruct" else []
+    assert main([command, str(file), *arguments, *more]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("No pattern gives a number of bragg_spacing (mostly: no diffraction here: ")
+    assert said.endswith("): choose others with --scalarizer.\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cluster_gives_the_same_maps(file, tmp_path) -> None:
@@ -209,12 +222,14 @@ def test_a_cluster_gives_the_same_maps(file, tmp_path) -> None:
         (["--mask", "1.2", "1.1"], "The mask goes from 1.2 to 1.1 disc radii"),
         (["--ellipticity", "0.5"], "The ellipticity is 0.5"),
         (["--scheduler", "tcp://127.0.0.1:1"], "There is no Dask scheduler at tcp://127.0.0.1:1"),
-        (["--out", "nowhere/maps.h5"], "There is no folder nowhere for the maps"),
+        (["--out", "text/maps.h5"], "The maps cannot be written to text/maps.h5 ("),
+        (["--picture", "maps.foo"], "maps.foo is of no format that is known: choose a .png or .svg file with "),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_sentence(file, arguments, sentence, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("dkl_ae.analysis.cluster.PATIENCE_S", 1)
+    pathlib.Path("text").write_text("a file")
     given = arguments if arguments[0].endswith(".h5") else [str(file), *arguments]
     assert main(["scalarize", *given]) == 1
     said = capsys.readouterr().err
@@ -223,11 +238,12 @@ def test_what_cannot_be_done_is_told_in_one_sentence(file, arguments, sentence, 
 
 
 def test_a_picture_that_cannot_be_drawn_costs_no_maps(file, tmp_path, capsys) -> None:
-    out, picture = tmp_path / "maps.h5", tmp_path / "maps.foo"
-    assert main(["scalarize", str(file), "--scalarizer", "bf", "--out", str(out), "--picture", str(picture)]) == 0
-    said = capsys.readouterr().out
-    assert f"The picture {picture} cannot be drawn" in said
-    assert f"Saved the maps {out}" in said
+    out, picture = tmp_path / "maps.h5", tmp_path / "text" / "maps.png"
+    (tmp_path / "text").write_text("a file")
+    assert main(["scalarize", str(file), "--scalarizer", "bf", "--out", str(out), "--picture", str(picture)]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"The picture {picture} cannot be written (")
+    assert said.out.endswith(f"Saved the maps {out}\n")
     assert out.exists()
 
 
@@ -259,7 +275,7 @@ def test_a_reference_of_another_camera_length_is_refused(file, tmp_path) -> None
 def test_the_recording_itself_is_not_overwritten(file, capsys) -> None:
     before = file.read_bytes()
     assert main(["scalarize", str(file), "--scalarizer", "bf", "--out", str(file)]) == 1
-    assert "is the recording itself" in capsys.readouterr().err
+    assert "is what is read" in capsys.readouterr().err
     assert file.read_bytes() == before
 
 

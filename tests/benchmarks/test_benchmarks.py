@@ -66,14 +66,23 @@ def test_learning_keeps_the_results_of_each_way(tmp_path: pathlib.Path, monkeypa
     monkeypatch.setattr(learning, "FRACTIONS", (0.1,))
     monkeypatch.setattr(learning, "CHOSEN_POINTS", 45)
     out = tmp_path / "out"
-    for methods in (["random", "grid"], ["plain GP on (x, y)", "dkl-ae"], ["grid"]):
-        arguments = ["--seeds", "1", "--out", str(out)]
+    for methods, more in (
+        (["random", "grid"], []),
+        (["plain GP on (x, y)", "dkl-ae"], []),
+        (["grid"], ["--overwrite"]),
+    ):
+        arguments = ["--seeds", "1", "--out", str(out), *more]
         for method in methods:
             arguments += ["--method", method]
         assert cli.main(["benchmark", "learning", str(file), *arguments]) == 0
     title, search = capsys.readouterr().out.splitlines()[-2:]
     assert title == "set.h5, 256 candidates, 1 seed"
     assert search.split()[:2] == ["grid", "com_magnitude"]
+    before = (out / "learning.json").read_bytes()
+    again = ["--seeds", "1", "--out", str(out), "--method", "dkl-ae"]
+    assert cli.main(["benchmark", "learning", str(file), *again]) == 1
+    assert capsys.readouterr().err.startswith(f"{out} has results of dkl-ae on set.h5 already: choose another place ")
+    assert (out / "learning.json").read_bytes() == before
     results = learning.Results.read(out)
     assert {row.method for row in results.searches} == {"random", "grid", "plain GP on (x, y)", "dkl-ae"}
     assert len(results.searches) == 4

@@ -249,7 +249,7 @@ def test_short_names_of_acquisition_functions_are_the_librarys() -> None:
         ("{recording} --acquisition best", "There is no acquisition function 'best': choose one of "),
         ("{recording} --electrons 0", "The number of electrons of a pattern is 0: give a positive number."),
         ("{recording} --exposure-ms inf", "Exposure cannot be inf ms: choose a number."),
-        ("{recording} --out {recording} --overwrite", "{recording} is the recording itself: choose another place"),
+        ("{recording} --out {recording} --overwrite", "{recording} is what is read: choose another place"),
         ("{recording} --out earlier.h5", "earlier.h5 is there already: choose another place with --out, or "),
     ],
 )
@@ -288,6 +288,8 @@ def test_a_run_that_fails_says_so_and_keeps_what_there_was(recording, tmp_path, 
         "The run asks for 2 seed points and 1000 model points but the survey has 400 candidates"
         in capsys.readouterr().out
     )
+    assert session.read_bytes() == b"an earlier one"
+    assert [path.name for path in tmp_path.iterdir()] == ["session.h5"]
 
 
 def test_a_recording_without_noise_is_counted(recording, tmp_path) -> None:

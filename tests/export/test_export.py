@@ -235,7 +235,7 @@ def test_the_command_writes_beside_the_session(file, tmp_path, capsys) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run 1-csv", "run 1.h5", "run 1.nxs"]
     assert main(["export", str(copy), "--to", "nexus"]) == 1
     assert capsys.readouterr().err == (
-        f"{tmp_path / 'run 1.nxs'} is there already: remove it, or choose another place with --out.\n"
+        f"{tmp_path / 'run 1.nxs'} is there already: choose another place with --out, or --overwrite it.\n"
     )
 
 

@@ -20,7 +20,7 @@ def test_each_map_has_its_panel_with_name_and_unit(tmp_path, count, suffix) -> N
             values = numpy.full((6, 8), numpy.nan) if number == 1 else numpy.arange(48.0).reshape(6, 8) - 20
             group.create_dataset("value", data=values).attrs["unit"] = "mrad" if number else ""
     picture = tmp_path / f"maps.{suffix}"
-    draw_map_figure(tmp_path / "maps.h5", picture)
+    draw_map_figure(tmp_path / "maps.h5", picture, suffix)
     content = picture.read_bytes()
     assert len(content) > 5000
     if suffix == "svg":

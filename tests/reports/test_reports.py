@@ -407,7 +407,7 @@ def test_the_time_is_that_of_the_points(switched) -> None:
         (["changed", "--steps", "5"], "There are no maps after 5 measurements: choose steps from 6 to 20."),
         (["changed", "--steps", "21"], "There are no maps after 21 measurements: choose steps from 6 to 20."),
         (["empty", "--steps", "1"], "empty.h5 has no maps, for its model had not learned yet: leave --steps out."),
-        (["changed", "--out", "text.h5"], "The report cannot be written to text.h5 ("),
+        (["changed", "--out", "text.h5"], "text.h5 is there already and no folder: choose another place with --out."),
     ],
 )
 def test_what_cannot_be_reported_is_told_in_one_sentence(

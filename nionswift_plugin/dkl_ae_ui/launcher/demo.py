@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
+from dkl_ae.outputs import free_place
 from dkl_ae.reports import save_overview
 from dkl_ae.run import Outcome
 from dkl_ae.session import open_session
@@ -40,6 +41,6 @@ def run_demo(project: Project, progress: Callable[[int, str], None]) -> pathlib.
     with open_session(file) as session:
         if session.outcome is not Outcome.FINISHED:
             raise ProgramError(message)
-        picture = project.folder / "final-maps.png"
+        picture = free_place(project.folder / "final-maps.png")
         save_overview(session, picture)
     return picture

@@ -7,6 +7,8 @@ import json
 import pathlib
 import uuid
 
+from dkl_ae.outputs import finished_file
+
 
 @dataclasses.dataclass(frozen=True)
 class Project:
@@ -67,4 +69,5 @@ def ensure_project(folder: pathlib.Path, name: str = "Automated Experiment") -> 
 
 
 def _write(file: pathlib.Path, content: dict[str, object]) -> None:
-    file.write_text(json.dumps(content), encoding="utf-8")
+    with finished_file(file, option="--folder") as unfinished:
+        unfinished.write_text(json.dumps(content), encoding="utf-8")

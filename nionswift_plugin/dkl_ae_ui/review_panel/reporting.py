@@ -19,7 +19,7 @@ def report(file: pathlib.Path, folder: pathlib.Path) -> str:
     try:
         # Not the panel's session, which may be closed meanwhile.
         with open_session(file) as session:
-            page = write_report(session, folder)
+            page = write_report(session, folder, overwrite=True)
     except (OSError, UserError) as error:
         return f"The report cannot be written into {folder} ({error}): choose another folder."
     except Exception as error:

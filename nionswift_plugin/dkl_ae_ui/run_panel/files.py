@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from nion.swift import DocumentController
 
+from dkl_ae.outputs import finished_file
+from dkl_ae.records import UserError
+
 MODEL_SUFFIX: typing.Final = ".dklmodel"
 REFERENCE_SUFFIX: typing.Final = ".npz"
 MODEL_FILES: typing.Final = f"Saved models (*{MODEL_SUFFIX});;All files (*.*)"
@@ -28,7 +31,11 @@ def save(what: str, write: Callable[[pathlib.Path], None], file: pathlib.Path, s
     """
     file = file if file.suffix else file.with_suffix(suffix)
     try:
-        write(file)
+        # The dialog has asked already.
+        with finished_file(file, overwrite=True) as unfinished:
+            write(unfinished)
     except OSError as error:
         return f"The {what} cannot be saved as {file} ({error.strerror}): choose another place."
+    except UserError as error:
+        return f"The {what} cannot be saved: {error}"
     return f"Saved {file.name}: {use}."
