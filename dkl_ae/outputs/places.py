@@ -13,7 +13,8 @@ from dkl_ae.records import UserError
 
 _LONGEST_NAME: typing.Final = 255
 """Bytes of a file's name, on the usual disks."""
-_LONGEST_SHOWN: typing.Final = 60
+_LONGEST_SHOWN: typing.Final = 100
+"""Letters."""
 
 
 def require_place(
@@ -68,9 +69,9 @@ def _found(place: pathlib.Path, elsewhere: str) -> os.stat_result | None:
 
 def shortened(place: pathlib.Path) -> str:
     """A path as it is told, whose name may be of any length."""
-    if len(place.name) <= _LONGEST_NAME:
+    if len(place.name) <= _LONGEST_SHOWN:
         return str(place)
-    return str(place.with_name(f"{place.name[:_LONGEST_SHOWN]}...")) + f" (a name of {len(place.name)} characters)"
+    return str(place.with_name(f"{place.name[:20]}...")) + f" (a name of {len(place.name)} characters)"
 
 
 def _is_of(place: pathlib.Path, source: pathlib.Path) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
 import pathlib
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import h5py
 import numpy
@@ -251,3 +252,33 @@ def test_an_earlier_file_stays_when_the_command_cannot_be_carried_out(place, nam
     before = place.content()
     assert place.call("--overwrite", *REFUSED[name]) == 1
     assert place.content() == before
+
+
+@contextlib.contextmanager
+def disk_for_files_of(size: int) -> Iterator[None]:
+    """No file can be longer, as on a disk that is full by then."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "replay"])
+@pytest.mark.parametrize("size", [0, 300])
+def test_a_full_disk_is_one_sentence_and_takes_nothing_away(place, name, size, capsys) -> None:
+    is_new = name == "export to a folder"
+    if not is_new:
+        put(place.target, lambda target: target.write_bytes(EARLIER))
+    before = place.content()
+    with disk_for_files_of(size):
+        assert place.call("--overwrite") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "File too large" in said
+    maps = {"out.png.maps"} if name == "scalarize --picture" else set()
+    assert {path: content for path, content in place.content().items() if path not in maps} == before
