@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pathlib
 import typing
 
@@ -56,9 +57,12 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     scalarizers = scalarizers_of(plan.objective)
     require_known(plan, scalarizers)
     replay = _replay(options, plan)
-    with replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument:
-        out = options.out.resolve() if options.out.is_symlink() else options.out
-        session = SessionWriter(out, plan, scalarizers, About(options.file.name, replay.described()))
+    about = About(options.file.name, replay.described())
+    out = options.out.resolve() if options.out.is_symlink() else options.out
+    with (
+        contextlib.closing(SessionWriter(out, plan, scalarizers, about)) as session,
+        replay.opened(lambda done: terminal.show_progress(round(100 * done), "survey")) as instrument,
+    ):
         return carry_out(instrument, plan, scalarizers, session, terminal)
 
 

@@ -53,6 +53,8 @@ def carry_out(
     status."""
     # Warnings are of what the terminal shows anyway.
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    if session.notice:
+        terminal.say(session.notice)
     shown = _Shown(plan, scalarizers, terminal)
     runner = Runner(instrument, plan, shown, scalarizers=scalarizers, recorder=session, interrupted=interrupted)
     shown.go_on = runner.resume

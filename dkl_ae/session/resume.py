@@ -12,7 +12,7 @@ from dkl_ae.session.layout import About
 from dkl_ae.session.log import in_order
 from dkl_ae.session.open import open_session
 from dkl_ae.session.session import Session
-from dkl_ae.session.writer import SessionWriter
+from dkl_ae.session.writer import SessionWriter, locked
 from dkl_ae.settings import values_of
 
 
@@ -22,11 +22,17 @@ def take_up(file: pathlib.Path) -> tuple[InterruptedRun, Mapping[str, Scalarizer
     Raises UserError, one sentence, for a session that is finished or cannot be taken up as it was; NotKeptError when
     its file cannot be written.
     """
-    with open_session(file) as session:
-        scalarizers = runnable_scalarizers(session)
-        interrupted = interrupted_run(session, scalarizers)
-        about = About(session.title, session.instrument)
-    return interrupted, scalarizers, SessionWriter.append_to(file, interrupted, scalarizers, about)
+    # Before it is read: another program may be adding to it.
+    lock = locked(file)
+    try:
+        with open_session(file) as session:
+            scalarizers = runnable_scalarizers(session)
+            interrupted = interrupted_run(session, scalarizers)
+            about = About(session.title, session.instrument)
+        return interrupted, scalarizers, SessionWriter.append_to(file, interrupted, scalarizers, about, lock)
+    except BaseException:
+        lock.release()
+        raise
 
 
 def interrupted_run(session: Session, scalarizers: Mapping[str, Scalarizer]) -> InterruptedRun:

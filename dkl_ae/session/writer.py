@@ -7,6 +7,7 @@ the disk holds is then copied, and the writer goes on with the copy.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
@@ -21,6 +22,7 @@ from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, Refer
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.append import SessionAppender, clear_writer_mark, synchronise
 from dkl_ae.session.create import create_session
+from dkl_ae.session.disk.writer_lock import WriterLock
 from dkl_ae.session.layout import About
 from dkl_ae.session.other_patterns import make_room
 from dkl_ae.settings import Plan
@@ -39,10 +41,22 @@ class SessionWriter:
         Those that read the patterns, by name.
     about : About or None
         A title, and the instrument.
+    lock : WriterLock or None
+        That of the file, where it is held already.
+
+    Raises
+    ------
+    NotKeptError
+        When another program writes the file, or its folder cannot be written to.
     """
 
     def __init__(
-        self, file: pathlib.Path, plan: Plan, scalarizers: Mapping[str, Scalarizer], about: About | None = None
+        self,
+        file: pathlib.Path,
+        plan: Plan,
+        scalarizers: Mapping[str, Scalarizer],
+        about: About | None = None,
+        lock: WriterLock | None = None,
     ) -> None:
         self.file = file
         self._plan = plan
@@ -56,11 +70,18 @@ class SessionWriter:
         self._appender: SessionAppender | None = None
         self._broken = False
         self._takes_a_place = file.exists()
+        self._is_closed = False
+        self._lock = lock or _locked_in_new_folder(file)
 
     @property
     def is_kept(self) -> bool:
         """Whether the file holds this run."""
         return not self._takes_a_place and self.file.exists()
+
+    @property
+    def notice(self) -> str:
+        """What to tell a person of how the file is kept; else empty."""
+        return self._lock.notice
 
     @classmethod
     def append_to(
@@ -69,12 +90,15 @@ class SessionWriter:
         interrupted: InterruptedRun,
         scalarizers: Mapping[str, Scalarizer],
         about: About,
+        lock: WriterLock,
     ) -> SessionWriter:
         """Go on with a session; the others are what it holds.
 
+        lock: of the file, held since before it was read.
+
         Raises NotKeptError when the file cannot be written.
         """
-        writer = cls(file, interrupted.plan, scalarizers, about)
+        writer = cls(file, interrupted.plan, scalarizers, about, lock)
         writer._survey, writer._reference = interrupted.survey, interrupted.reference
         writer._takes_a_place = False
         try:
@@ -112,6 +136,7 @@ class SessionWriter:
                 self._go_on_with_a_copy(make_room)
             if self._appender is not None and self._waiting:
                 self._broken = not self._appender.is_in_place()
+                self._lock.hold()
                 self._appender.require_space(self._waiting)
                 # Until it has written everything, HDF5 may have lost track.
                 self._broken = True
@@ -124,7 +149,13 @@ class SessionWriter:
             ) from error
 
     def close(self) -> None:
-        """Keep what waits, and let go of the file; raises NotKeptError when something could not be kept."""
+        """Keep what waits, and let go of the file; raises NotKeptError when something could not be kept.
+
+        Closing again does nothing: what could not be kept then would be put into a new file, in the place of this one.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
             if self._waiting and self._survey is not None:
                 self.keep_waiting()
@@ -132,6 +163,7 @@ class SessionWriter:
             if self._appender is not None:
                 self._appender.close()
                 self._appender = None
+            self._lock.release()
 
     def _create(self) -> None:
         """Create the file with all that is known; with the first pattern it gets datasets for those to come."""
@@ -141,6 +173,7 @@ class SessionWriter:
         if self._takes_a_place and first is None:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._lock.hold()
         new_file = unfinished_beside(self.file)
         try:
             create_session(
@@ -169,6 +202,7 @@ class SessionWriter:
         copy = unfinished_beside(self.file)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.hold()
             self._appender.copy_to(copy)
             clear_writer_mark(copy)
             if change is not None:
@@ -178,6 +212,8 @@ class SessionWriter:
         except PermissionError:
             # Windows does not replace a file that is open.
             self.file = self.file.with_name(f"{self.file.stem} continued{self.file.suffix}")
+            self._lock.release()
+            self._lock = WriterLock(self.file)
             copy.replace(self.file)
         except BaseException:
             copy.unlink(missing_ok=True)
@@ -187,6 +223,25 @@ class SessionWriter:
         if not self._broken:
             old.close()
         self._broken = False
+
+
+def locked(file: pathlib.Path) -> WriterLock:
+    """The right to write a session file.
+
+    Raises NotKeptError when another program writes it, or it cannot be written.
+    """
+    try:
+        return WriterLock(file)
+    except OSError as error:
+        raise NotKeptError(
+            f"The session file {file} cannot be written ({_reason(error)}): choose another place for it."
+        ) from error
+
+
+def _locked_in_new_folder(file: pathlib.Path) -> WriterLock:
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    return locked(file)
 
 
 def _has_patterns(file: pathlib.Path) -> bool:

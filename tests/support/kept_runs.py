@@ -82,7 +82,12 @@ def kept_run(
 
 
 def leave_open(writer: SessionWriter, file: pathlib.Path) -> None:
-    """What the system does for a process that is gone: its file is marked as HDF5 does while it is written."""
+    """What the system does for a process that is gone: its lock is free, and its file marked as HDF5 does while it is
+    written."""
+    writer._lock.release()
+    if writer._appender is None:
+        # Before the first pattern the file is made anew and closed each time.
+        return
     writer._appender.close()
     content = bytearray(file.read_bytes())
     content[11] = 5
