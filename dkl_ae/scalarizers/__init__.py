@@ -14,7 +14,7 @@ from dkl_ae.scalarizers.expression import COMPOSITE, annulus
 from dkl_ae.scalarizers.pattern_readings import one_pattern, readings_of, scalarize
 from dkl_ae.scalarizers.registry import REASONS_OF_THE_RUN, SCALARIZERS, catalogue, scalarizers_of
 from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult, read
-from dkl_ae.scalarizers.user_scalarizers import scalarizer
+from dkl_ae.scalarizers.user_scalarizers import file_hash, scalarizer
 from dkl_ae.scalarizers.virtual_detectors import VIRTUAL_DETECTORS
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "annulus",
     "catalogue",
     "curl",
+    "file_hash",
     "minus_divergence",
     "one_pattern",
     "read",

@@ -34,17 +34,18 @@ REASONS_OF_THE_RUN = frozenset((NO_CROSS, NO_EARLIER_PATTERN, NO_COMPONENT_YET))
 """Why a reading may be undefined that tell nothing of its place: the run had not exposed what else it takes."""
 
 
-def catalogue(file: str = "", expression: str = "") -> dict[str, Scalarizer]:
+def catalogue(file: str = "", expression: str = "", sha256: str = "") -> dict[str, Scalarizer]:
     """Every scalarizer there is, by name.
 
     file: a Python file of your own; see `dkl_ae.scalarizers.user_scalarizers`. Empty for none.
     expression: gives the reading `composite`; see `dkl_ae.scalarizers.expression`. Empty for none.
+    sha256: of the file's content that may be run; empty for any.
 
     Raises UserError, one sentence, for a file or an expression that cannot be used.
     """
     known = {scalarizer.name: scalarizer for scalarizer in installed()} | dict(SCALARIZERS)
     taken = (COMPOSITE, "reference")
-    for scalarizer in load_file(pathlib.Path(file)) if file else ():
+    for scalarizer in load_file(pathlib.Path(file), sha256) if file else ():
         if scalarizer.name in (*known, *taken):
             raise UserError(f"There are two scalarizers named {scalarizer.name}: give yours another name.")
         known[scalarizer.name] = scalarizer
@@ -53,9 +54,11 @@ def catalogue(file: str = "", expression: str = "") -> dict[str, Scalarizer]:
     return known
 
 
-def scalarizers_of(objective: ObjectiveSettings) -> dict[str, Scalarizer]:
+def scalarizers_of(objective: ObjectiveSettings, sha256: str = "") -> dict[str, Scalarizer]:
     """Every scalarizer that a plan's objective knows, by name; runs its file of custom scalarizers.
+
+    sha256: of the file's content that may be run; empty for any.
 
     Raises UserError, one sentence, for a file or an expression that cannot be used.
     """
-    return catalogue(objective.scalarizer_file, objective.expression)
+    return catalogue(objective.scalarizer_file, objective.expression, sha256)

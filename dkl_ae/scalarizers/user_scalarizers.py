@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import logging
@@ -90,31 +92,46 @@ def _value_and_sigma(function: Function, electrons: FloatArray, reference: Refer
     return float(given), float(numpy.std([float(function(pattern, reference)) for pattern in drawn], ddof=1))
 
 
-def load_file(file: pathlib.Path) -> tuple[Scalarizer, ...]:
+def load_file(file: pathlib.Path, sha256: str = "") -> tuple[Scalarizer, ...]:
     """The scalarizers in a Python file. The file is run.
 
-    Raises UserError, one sentence, when it cannot be run or holds none.
+    sha256: of the content that may be run, as `file_hash` gives it; empty for any.
+
+    Raises UserError, one sentence, when it cannot be run, may not be, or holds no scalarizer.
     """
-    return _load(file, _changed(file))
+    content = _content(file)
+    if sha256 and _hash(content) != sha256:
+        raise UserError(f"{file} has changed since it was looked at: look again.")
+    return _load(file, content)
 
 
-def _changed(file: pathlib.Path) -> float:
+def file_hash(file: pathlib.Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits; raises UserError when it cannot be read."""
+    return _hash(_content(file))
+
+
+def _content(file: pathlib.Path) -> bytes:
     try:
-        return file.stat().st_mtime
+        return file.read_bytes()
     except OSError as error:
         raise UserError(f"There is no file {file} of scalarizers: check its name.") from error
 
 
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 @functools.lru_cache(maxsize=8)
-def _load(file: pathlib.Path, changed: float) -> tuple[Scalarizer, ...]:
+def _load(file: pathlib.Path, content: bytes) -> tuple[Scalarizer, ...]:
     spec = importlib.util.spec_from_file_location(f"dkl_ae_yours_{file.stem}", file)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
         raise UserError(f"{file.name} is not a Python file: choose one whose name ends in .py.")
     module = importlib.util.module_from_spec(spec)
     # As an import does: dataclasses in it look their module up.
     sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
+        # Not the loader's own way, which may run what lies in __pycache__ instead of the file.
+        exec(spec.loader.source_to_code(content, str(file)), module.__dict__)
     except Exception as error:
         del sys.modules[spec.name]
         raise UserError(f"{file.name} cannot be run ({described(error)}): fix it.") from error

@@ -6,6 +6,7 @@ import argparse
 import concurrent.futures
 import dataclasses
 import io
+import os
 import pathlib
 import re
 import shutil
@@ -28,9 +29,9 @@ from dkl_ae.experiment import ACQUISITIONS
 from dkl_ae.instruments import Replay, replay_of
 from dkl_ae.recordings import open_recording, virtual_survey
 from dkl_ae.run import Event, Outcome, PointMeasured, RunEnded, Runner
-from dkl_ae.scalarizers import SCALARIZERS
-from dkl_ae.session import About, SessionWriter, open_session
-from dkl_ae.settings import SETTINGS, changed, make_plan, to_text
+from dkl_ae.scalarizers import SCALARIZERS, file_hash, scalarizers_of
+from dkl_ae.session import About, SessionWriter, open_session, take_up
+from dkl_ae.settings import SETTINGS, Plan, changed, make_plan, to_text
 from dkl_ae.simulation import ReplayColumn
 from tests.support.kept_runs import KilledError, MortalWriter, leave_open
 from tests.support.kills import are_equal, end_of, killed_again_and_again, make_recording, start
@@ -67,17 +68,17 @@ def assert_same_run(session: pathlib.Path, whole: pathlib.Path) -> None:
     assert are_equal(end_of(session), end_of(whole))
 
 
-def leave(recording: pathlib.Path, session: pathlib.Path, after: int) -> None:
+def leave(recording: pathlib.Path, session: pathlib.Path, after: int, plan: Plan = PLAN) -> None:
     """Break a run off after so many measurements, as a power cut would."""
 
     def show(event: Event) -> None:
         if isinstance(event, PointMeasured) and event.number == after:
             writer.kill()
 
-    replayed = Replay(recording)
-    writer = MortalWriter(session, PLAN, SCALARIZERS, About(recording.name, replayed.described()))
+    replayed, scalarizers = Replay(recording), scalarizers_of(plan.objective)
+    writer = MortalWriter(session, plan, scalarizers, About(recording.name, replayed.described()))
     with replayed.opened() as instrument, pytest.raises(KilledError):
-        Runner(instrument, PLAN, show, recorder=writer).run()
+        Runner(instrument, plan, show, scalarizers=scalarizers, recorder=writer).run()
     leave_open(writer, session)
 
 
@@ -317,6 +318,18 @@ def test_a_run_that_was_broken_off_goes_on_as_if_it_had_not(recording, whole, tm
     assert_same_run(session, whole)
 
 
+def test_a_file_of_scalarizers_is_run_once_its_hash_is_confirmed(recording, tmp_path, capsys) -> None:
+    session, mine = tmp_path / "session.h5", tmp_path / "mine.py"
+    mine.write_text(MINE, encoding="utf-8")
+    leave(recording, session, 3, changed(PLAN, scalarizer="total", scalarizer_file=str(mine)))
+    content = session.read_bytes()
+    assert main(["resume", str(session)]) == 1
+    told = f'dkl-ae resume "{session}" --confirm {file_hash(mine)}'
+    assert capsys.readouterr().err == f"session.h5 runs {mine}: read that file, and if you trust it type {told}\n"
+    assert session.read_bytes() == content
+    assert main(["resume", str(session), "--confirm", file_hash(mine)]) == 0
+
+
 def test_a_finished_run_does_not_go_on(whole, capsys) -> None:
     assert main(["resume", str(whole)]) == 1
     assert capsys.readouterr().err == "All 12 points of session.h5 are measured: start a new run for more.\n"
@@ -379,6 +392,38 @@ def test_sessions_of_other_instruments_are_refused(tmp_path, capsys, instrument,
     runner.run()
     assert main(["resume", str(session)]) == 1
     assert capsys.readouterr().err.startswith(sentence)
+
+
+# Two programs want the same session.
+
+
+def test_of_two_programs_that_go_on_with_a_session_one_does_and_the_other_says_why_not(
+    recording, whole, tmp_path
+) -> None:
+    session = tmp_path / "session.h5"
+    leave(recording, session, 3)
+    programs = [start("resume", session) for _ in range(2)]
+    said = sorted((program.communicate()[0] for program in programs), key=len)
+    assert sorted(program.returncode for program in programs) == [0, 1]
+    assert said[0].count("\n") == 1
+    # One that came late finds the run finished.
+    assert "session.h5 is written by process " in said[0] or "All 12 points of" in said[0]
+    assert_same_run(session, whole)
+    assert list(tmp_path.iterdir()) == [session]
+
+
+def test_a_session_in_use_is_not_overwritten(recording, tmp_path, capsys) -> None:
+    session = tmp_path / "session.h5"
+    leave(recording, session, 3)
+    writer = take_up(session)[2]
+    content = session.read_bytes()
+    assert main(["replay", str(recording), "--out", str(session), "--overwrite", *SHORT]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"{session} is written by process {os.getpid()} on ")
+    assert said.out == ""
+    assert session.read_bytes() == content
+    writer.close()
+    assert main(["replay", str(recording), "--out", str(session), "--overwrite", *SHORT]) == 0
 
 
 # The disk, the operator and the power fail.

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import h5py
 import numpy
@@ -29,7 +29,7 @@ from dkl_ae.run import (
     RunPaused,
     StepCompleted,
 )
-from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, readings_of
+from dkl_ae.scalarizers import SCALARIZERS, Scalarizer, file_hash, readings_of
 from dkl_ae.session import MAPS, MEASUREMENTS, Session, SessionWriter, kept_steps, open_session, take_up
 from dkl_ae.session.append import MIN_FREE_BYTES
 from dkl_ae.session.disk.superblock import SIZE, repaired
@@ -131,8 +131,8 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(whole, tmp_path, un
         assert_equal_checkpoints(session, expected)
 
 
-def go_on(file: pathlib.Path, measured: int) -> RunEnded:
-    interrupted, scalarizers, writer = take_up(file)
+def go_on(file: pathlib.Path, measured: int, confirmed: Collection[str] = ()) -> RunEnded:
+    interrupted, scalarizers, writer = take_up(file, confirmed)
     assert len(interrupted.measurements) == measured
     return resume(instrument(), interrupted, scalarizers, writer)
 
@@ -246,6 +246,7 @@ def test_a_run_that_was_killed_before_its_first_point_keeps_survey_and_reference
     killed = MortalWriter(file, PLAN, SCALARIZERS)
     with pytest.raises(KilledError):
         Runner(instrument(), PLAN, show, recorder=killed).run()
+    leave_open(killed, file)
     microscope = instrument()
     interrupted, scalarizers, writer = take_up(file)
     dose = interrupted.dose
@@ -506,4 +507,4 @@ def test_a_run_goes_on_only_with_the_scalarizers_it_began_with(tmp_path) -> None
     with pytest.raises(ValueError, match=r"The run needs .*mine.py, which cannot be read"):
         take_up(tmp_path / "run.h5")
     (tmp_path / "mine.py").write_text(SOURCE)
-    assert go_on(tmp_path / "run.h5", 12).outcome is Outcome.FINISHED
+    assert go_on(tmp_path / "run.h5", 12, [file_hash(tmp_path / "mine.py")]).outcome is Outcome.FINISHED

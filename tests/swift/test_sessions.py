@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
 import pytest
 
+from dkl_ae.scalarizers import user_scalarizers
 from dkl_ae.session import Session, open_session
 from nionswift_plugin.dkl_ae_ui.project.measurement_table import measurement_row
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
@@ -18,6 +20,17 @@ from tests.support.panel_runs import items_of, measured, run_to_end, run_to_step
 from tests.support.swift_in_process import pump
 
 pytestmark = pytest.mark.swift
+
+MINE = """
+import pathlib
+from dkl_ae.scalarizers import scalarizer
+
+pathlib.Path(__file__).with_name("was run").touch()
+
+@scalarizer(unit="e")
+def total(electrons, reference):
+    return electrons.sum(), 1.0
+"""
 
 
 def sessions(context: Any) -> list[pathlib.Path]:
@@ -89,6 +102,50 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(simulator,
     assert simulator.instrument.GetVal("C_Blank") == 1.0
     # Its items say so.
     assert all("resumed" in item.title for item in list(simulator.document_model.data_items)[-5:])
+
+
+def question_buttons(context: Any) -> dict[str, Any]:
+    """Those of the questions above the displays, by their text."""
+
+    def within(widget: Any) -> Iterator[Any]:
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from within(child)
+
+    column = context.document_controller.workspace_controller.message_column
+    return {widget.text: widget for widget in within(column) if getattr(widget, "on_clicked", None)}
+
+
+def test_a_file_of_scalarizers_is_run_once_its_user_was_asked(simulator, open_panel, tmp_path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(MINE)
+    handler = open_panel(simulator, model_points="10", scalarizer_file=str(mine), scalarizer="total")
+    run_to_step(simulator, handler, 4)
+    handler.stop_button.on_clicked()
+    pump(simulator, lambda: handler.idle.value)
+    # In another window, another day.
+    handler.set_text("scalarizer", "com_x")
+    handler.set_text("scalarizer_file", "")
+    other = open_panel(simulator)
+    mine.with_name("was run").unlink()
+    user_scalarizers._load.cache_clear()
+    for answer in ("Do not resume", "Run it and resume"):
+        other.resume_run_button.on_clicked()
+        assert other.idle.value
+        assert other.message.value == "The last run reads with mine.py: confirm above the displays that it is run."
+        assert not mine.with_name("was run").exists()
+        question_buttons(simulator)[answer].on_clicked()
+        assert not question_buttons(simulator)
+    assert not other.idle.value, other.message.value
+    assert mine.with_name("was run").exists()
+    other.stop_button.on_clicked()
+    pump(simulator, lambda: other.idle.value)
+    # Once is enough, as for whoever named the file in this window.
+    for panel in (other, handler):
+        panel.resume_run_button.on_clicked()
+        assert not panel.idle.value, panel.message.value
+        panel.stop_button.on_clicked()
+        pump(simulator, lambda panel=panel: panel.idle.value)
 
 
 def test_a_full_disk_pauses_the_run_until_resume_is_pressed(simulator, open_panel, monkeypatch) -> None:

@@ -15,8 +15,10 @@ from nion.utils import Model, Registry
 from dkl_ae.experiment import ChangeObjective, require_known
 from dkl_ae.records import UserError
 from dkl_ae.run import CommandApplied, Event, Outcome, PointMeasured, RunEnded, Status, begun, folded, news_text
+from dkl_ae.session import UnconfirmedFileError
 from dkl_ae.settings import VALUE, Plan
 from nionswift_plugin.dkl_ae_ui.project.session_files import Unfinished, last_unfinished
+from nionswift_plugin.dkl_ae_ui.run_panel.confirmations import Confirmations
 from nionswift_plugin.dkl_ae_ui.run_panel.controls import Controls
 from nionswift_plugin.dkl_ae_ui.run_panel.exchange import Exchange
 from nionswift_plugin.dkl_ae_ui.run_panel.form import Form
@@ -47,6 +49,7 @@ class Handler(Declarative.Handler):
         """Likewise."""
         self._reasons = ReasonLog({})
         self._results = Results()
+        self._confirmations = Confirmations(window)
         self._unfinished: Unfinished | None = None
         self._form = Form(remembered_texts(window.ui.get_persistent_string(_STORAGE_KEY, "")))
         self._chosen: Plan | None = None
@@ -114,9 +117,14 @@ class Handler(Declarative.Handler):
         try:
             if session is None:
                 new = new_run(self._window, plan_of(self._form.texts()))
+                self._confirmations.add_named(new.plan)
             else:
-                new = resumed_run(self._window, session)
+                new = resumed_run(self._window, session, self._confirmations.hashes)
             self._run = RunControl(self._window, new, self._on_event, self._on_failure)
+        except UnconfirmedFileError as error:
+            self._tell(f"The last run reads with {error.file.name}: confirm above the displays that it is run.")
+            self._confirmations.ask(error, self.resume_run_clicked)
+            return False
         except UserError as error:
             self._tell(str(error))
             return False

@@ -8,7 +8,7 @@ import logging
 import pathlib
 import threading
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from nion.data import DataAndMetadata
 from nion.swift import DocumentController
@@ -19,7 +19,7 @@ from dkl_ae.patterns import Reference
 from dkl_ae.records import InstrumentError, UserError, described
 from dkl_ae.run import CommandApplied, Event, InterruptedRun, RunEnded, Runner
 from dkl_ae.scalarizers import Scalarizer, scalarizers_of
-from dkl_ae.session import About, SessionWriter, open_session, take_up
+from dkl_ae.session import About, SessionWriter, open_session, require_resumable, take_up
 from dkl_ae.settings import USE_SELECTED_SURVEY, DeviceSettings, Plan
 from nionswift_plugin.dkl_ae_kit import RUN_COMPONENT
 from nionswift_plugin.dkl_ae_ui import microscope
@@ -67,18 +67,23 @@ def new_run(window: DocumentController.DocumentController, plan: Plan) -> Prepar
     return PreparedRun(instrument, plan, scalarizers, title, SessionWriter(file, plan, scalarizers, about))
 
 
-def resumed_run(window: DocumentController.DocumentController, session: pathlib.Path) -> PreparedRun:
+def resumed_run(
+    window: DocumentController.DocumentController, session: pathlib.Path, confirmed: Collection[str]
+) -> PreparedRun:
     """The run of a session goes on, on the scan of then.
 
-    Raises UserError, one sentence, when it cannot.
+    confirmed: see `take_up`.
+
+    Raises UserError, one sentence, when it cannot; UnconfirmedFileError when a file has to be confirmed first.
     """
     _require_no_other()
     with open_session(session) as opened:
         if opened.instrument.get("kind") != KIND:
             raise UserError(f"{session.name} did not begin in Swift: run dkl-ae resume on it.")
+        require_resumable(opened, confirmed)
         scan_settings, plan = opened.instrument.get("scan"), opened.plan
     instrument = _instrument(plan, scan_settings=scan_settings)
-    interrupted, scalarizers, writer = take_up(session)
+    interrupted, scalarizers, writer = take_up(session, confirmed)
     start = datetime.datetime.now()
     title = f"{scalarizers[plan.objective.scalarizer].label}, {start:%Y-%m-%d %H:%M:%S}, resumed"
     return PreparedRun(instrument, interrupted.plan, scalarizers, title, writer, interrupted)
@@ -122,7 +127,7 @@ class RunControl:
             recorder=prepared.session,
             interrupted=prepared.interrupted,
         )
-        self.notice = prepared.instrument.notice
+        self.notice = " ".join(filter(None, (prepared.instrument.notice, prepared.session.notice)))
         self._thread = threading.Thread(target=self._runner.run, name="dkl-ae run", daemon=True)
         Registry.register_component(self, {RUN_COMPONENT})
         self._thread.start()
