@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import pathlib
 import typing
 
 from dkl_ae.commands.terminal import Terminal, guarded, named_file
