@@ -100,8 +100,9 @@ class Experiment:
 
     @property
     def best(self) -> Measurement | None:
-        """The measurement with the reading of the largest utility."""
-        return best_of(self._history, self.objective)
+        """The measurement with the reading of the largest utility, of those that the model does not contradict."""
+        unconfirmed = self._reading_model.unconfirmed.tolist() if self._reading_model is not None else ()
+        return best_of(self._history, self.objective, unconfirmed)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy
 
@@ -18,11 +18,15 @@ def measurements_of(history: Sequence[Entry]) -> tuple[Measurement, ...]:
     return tuple(entry for entry in history if isinstance(entry, Measurement))
 
 
-def best_of(history: Sequence[Entry], objective: Objective) -> Measurement | None:
-    """The measurement with the reading of the largest utility; None where no reading is a number."""
+def best_of(history: Sequence[Entry], objective: Objective, unconfirmed: Collection[int] = ()) -> Measurement | None:
+    """The measurement with the reading of the largest utility; None where no reading is a number.
+
+    unconfirmed: candidates that do not count, but where there are no others.
+    """
     readings = [(objective.reading(measurement)[0], measurement) for measurement in measurements_of(history)]
     known = [pair for pair in readings if math.isfinite(pair[0])]
-    return max(known, key=lambda pair: objective.utility(pair[0]), default=(None, None))[1]
+    confirmed = [pair for pair in known if pair[1].proposal.candidate not in unconfirmed]
+    return max(confirmed or known, key=lambda pair: objective.utility(pair[0]), default=(None, None))[1]
 
 
 def revised_history(history: Sequence[Entry], revised: Mapping[int, Mapping[str, Reading]]) -> list[Entry]:

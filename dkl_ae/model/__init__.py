@@ -7,10 +7,11 @@ from dkl_ae.model.exact_gp import ExactGP
 from dkl_ae.model.interval_calibration import interval_scale, rescaled
 from dkl_ae.model.reading_model import Checkpoint, MakeSurrogate, ModelSummary, ReadingModel, Readings
 from dkl_ae.model.reading_probability import ReadingProbability
-from dkl_ae.model.surrogate import Explains, Posterior, Surrogate, Trainable, VarianceFractions
+from dkl_ae.model.surrogate import Doubts, Explains, Posterior, Surrogate, Trainable, VarianceFractions
 
 __all__ = [
     "Checkpoint",
+    "Doubts",
     "ExactGP",
     "Explains",
     "MakeSurrogate",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy
 
 from dkl_ae.model.interval_calibration import interval_scale, rescaled
-from dkl_ae.model.surrogate import Explains, Posterior, Surrogate, Trainable, VarianceFractions
+from dkl_ae.model.surrogate import Doubts, Explains, Posterior, Surrogate, Trainable, VarianceFractions
 from dkl_ae.records import BoolArray, FloatArray, IntArray, Patches, Symmetry
 
 MakeSurrogate = Callable[[Patches, int, Symmetry], Surrogate]
@@ -94,6 +94,10 @@ class ReadingModel:
         self.surrogates = tuple(
             make_surrogate(patches, component, symmetry) for component, symmetry in enumerate(symmetries)
         )
+        self.contradicted: IntArray = numpy.empty(0, numpy.int64)
+        """Candidates whose readings are not believed, as of the last fit; see `Doubts`."""
+        self.unconfirmed: IntArray = numpy.empty(0, numpy.int64)
+        """Candidates whose readings are not to be called the best, as of the last fit; see `Doubts`."""
         self.learned: Learned | None = None
         """None until it has learned."""
         self.checkpoint: Checkpoint | None = None
@@ -102,7 +106,12 @@ class ReadingModel:
     @property
     def notices(self) -> tuple[str, ...]:
         """Sentences for the operator, from the last fit."""
-        return tuple(notice for surrogate in self.surrogates for notice in surrogate.notices)
+        notices = tuple(notice for surrogate in self.surrogates for notice in surrogate.notices)
+        doubted = self.contradicted.size
+        if not doubted:
+            return notices
+        many = "1 reading is contradicted" if doubted == 1 else f"{doubted} readings are contradicted"
+        return (*notices, f"{many} by the model and all other readings: weighed down, and not taken for the best.")
 
     @property
     def summary(self) -> ModelSummary | None:
@@ -133,8 +142,10 @@ class ReadingModel:
             posteriors.append(rescaled(surrogate.predict(), scale))
             scales.append(scale)
         self._keep_checkpoint(measured)
+        contradicted, unconfirmed = self._doubted(readings.values.size)
+        self.contradicted, self.unconfirmed = readings.candidates[contradicted], readings.candidates[unconfirmed]
         self.learned = Learned(
-            targets=tuple(values for values, _ in targets),
+            targets=tuple(values[~contradicted] for values, _ in targets),
             posteriors=tuple(posteriors),
             prediction=_angle_posterior(*posteriors) if self._circular else posteriors[0],
             error=float(numpy.median(targets[0][1])) if readings.values.size else 0.0,
@@ -158,6 +169,15 @@ class ReadingModel:
             return [(readings.values, readings.sigmas)]
         cosine, sine = numpy.cos(readings.values), numpy.sin(readings.values)
         return [(cosine, numpy.abs(sine) * readings.sigmas), (sine, numpy.abs(cosine) * readings.sigmas)]
+
+    def _doubted(self, count: int) -> tuple[BoolArray, BoolArray]:
+        """Which of so many measurements are contradicted, and which are unconfirmed, in any of the modelled numbers."""
+        contradicted, unconfirmed = numpy.zeros((2, count), numpy.bool_)
+        for surrogate in self.surrogates:
+            if isinstance(surrogate, Doubts):
+                contradicted |= surrogate.contradicted()
+                unconfirmed |= surrogate.unconfirmed()
+        return contradicted, unconfirmed
 
     def _keep_checkpoint(self, measured: int) -> None:
         trainings = tuple(s.trainings if isinstance(s, Trainable) else 0 for s in self.surrogates)

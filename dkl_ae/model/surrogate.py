@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy
 
-from dkl_ae.records import FloatArray, IntArray
+from dkl_ae.records import BoolArray, FloatArray, IntArray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,6 +94,18 @@ class Trainable(typing.Protocol):
     def restore(self, parameters: Mapping[str, FloatArray], trainings: int) -> None:
         """Take what another model of the same candidates had learned after so many trainings: the next fit takes these
         parameters instead of training."""
+
+
+@typing.runtime_checkable
+class Doubts(typing.Protocol):
+    """A surrogate that does not believe every measurement that it was fitted to; each answer has the shape (n,)."""
+
+    def contradicted(self) -> BoolArray:
+        """Which all others contradict, where they know the place: they are outweighed."""
+
+    def unconfirmed(self) -> BoolArray:
+        """Which are contradicted, or far from what all others let one expect, whether these know the place or not: news
+        that nothing beside it confirms yet."""
 
 
 @typing.runtime_checkable

@@ -12,6 +12,7 @@ import numpy.typing
 from dkl_ae.records.arrays import AnyArray, FeatureArray, FloatArray
 from dkl_ae.records.errors import UserError
 from dkl_ae.records.survey import Survey
+from dkl_ae.records.survey_cleaning import slow_background, without_wild_pixels
 
 
 def centred_size(size: int) -> int:
@@ -94,9 +95,13 @@ class Patches:
     def features(self) -> numpy.typing.NDArray[numpy.float32]:
         """Shape (candidates, size * size): the patches of the survey scaled to zero mean and unit deviation.
 
-        The scale is the survey's, not each patch's: brightness carries the number of atoms.
+        The scale is the survey's, not each patch's: brightness carries the number of atoms. Wild pixels are brought
+        back to their neighbours, and a slow background is taken off.
         """
-        image = self.survey.image
+        image = without_wild_pixels(self.survey.image)
+        background = slow_background(image, self.size)
+        if background is not None:
+            image = image - background
         scaled = ((image - image.mean()) / image.std()).astype(numpy.float32)
         windows = numpy.lib.stride_tricks.sliding_window_view(scaled, (self.size, self.size))
         return numpy.ascontiguousarray(windows.reshape(self.count, self.size * self.size))

@@ -347,6 +347,30 @@ def test_the_best_is_the_one_that_is_sought() -> None:
         assert subject.best is subject.measurements[expected]
 
 
+class Doubtful(NearestNeighbour):
+    """Believes no reading above 1."""
+
+    def contradicted(self) -> numpy.ndarray:
+        return numpy.zeros(self._values.size, bool)
+
+    def unconfirmed(self) -> numpy.ndarray:
+        return self._values > 1
+
+
+@given(st.lists(values, min_size=1, max_size=8))
+def test_the_best_is_not_one_that_nothing_confirms_unless_there_is_no_other(read) -> None:
+    plan = make_plan(scalarizer="com_x", patch_size=5, seed_points=len(read), model_points=0)
+    subject = Experiment(plan, SCALARIZERS, Patches(SURVEY, 5), Doubtful)
+    for value in read:
+        subject.tell(measurement(subject, subject.ask(), value))
+    known = [value for value in read if math.isfinite(value)]
+    confirmed = [value for value in known if value <= 1]
+    if known:
+        assert subject.best.readings["com_x"].value == max(confirmed or known)
+    else:
+        assert subject.best is None
+
+
 def test_every_candidate_can_be_measured() -> None:
     count = Patches(SURVEY, 5).count
     subject = experiment(make_plan(patch_size=5, seed_points=2, model_points=count - 2))

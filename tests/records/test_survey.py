@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dkl_ae.records import Patches, Position, Survey
@@ -96,3 +96,86 @@ def test_coordinates_count_from_the_centre(shape, y, x) -> None:
     assert (back.y, back.x) == pytest.approx((y, x))
     assert seen.offset_nm(Position(0.5, 0.5)) == (0.0, 0.0)
     assert seen.offset_nm(Position(1.0, 1.0)) == pytest.approx([side * seen.pixel_size_nm / 2 for side in seen.shape])
+
+
+# What is in a survey beside the specimen
+
+
+def bilayer(height: int = 48, width: int = 52, seed: int = 0) -> numpy.ndarray:
+    """Bright atoms of several pixels on noise; in its left part twice as many, in a corner none."""
+    random = numpy.random.default_rng(seed)
+    row, column = numpy.mgrid[:height, :width]
+    sites = (1 + numpy.cos(row * 2 * numpy.pi / 6)) * (1 + numpy.cos(column * 2 * numpy.pi / 6))
+    layers = 1.0 + (column < width // 2)
+    layers[: height // 3, : width // 3] = 0.0
+    return sites * layers + 0.1 * random.normal(size=(height, width))
+
+
+def plainly_scaled(image: numpy.ndarray) -> numpy.ndarray:
+    return ((image - image.mean()) / image.std()).astype(numpy.float32)
+
+
+def middles(image: numpy.ndarray, size: int = 5) -> numpy.ndarray:
+    """The scaled image, as far as it is the middle of patches."""
+    return Patches(Survey(image, 0.1), size).features[:, size * size // 2]
+
+
+@given(st.integers(0, 20))
+def test_a_survey_of_atoms_layers_and_a_hole_is_scaled_and_no_more(seed) -> None:
+    image = bilayer(seed=seed)
+    inside = Patches(Survey(image, 0.1), 5).inside(plainly_scaled(image))
+    numpy.testing.assert_array_equal(middles(image), inside.ravel())
+
+
+wild_values = st.floats(1e2, 1e150).map(lambda size: size * 8)
+
+
+@given(
+    st.lists(st.tuples(st.integers(3, 44), st.integers(3, 48)), min_size=1, max_size=3),
+    wild_values,
+    wild_values,
+    st.sampled_from([1, -1]),
+)
+def test_a_wild_pixel_costs_the_same_however_wild_it_is_and_little(places, first, second, sign) -> None:
+    image = bilayer()
+    clean = middles(image)
+    found = []
+    for value in (first, second):
+        wild = image.copy()
+        for place in places:
+            wild[place] = sign * value
+        found.append(middles(wild))
+    numpy.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-5)
+    hit = Patches(Survey(image, 0.1), 5)
+    elsewhere = numpy.ones(hit.count, bool)
+    elsewhere[[hit.candidate(*place) for place in places]] = False
+    assert numpy.abs(found[0] - clean)[elsewhere].max() < 0.2
+    assert numpy.abs(found[0]).max() < 12
+
+
+@given(st.integers(0, 47), wild_values)
+def test_a_wild_row_costs_little(row, value) -> None:
+    image = bilayer()
+    wild = image.copy()
+    wild[row] = value
+    others = numpy.delete(numpy.arange(44), row - 2) if 2 <= row < 46 else numpy.arange(44)
+    both = (middles(one).reshape(44, 48)[others] for one in (image, wild))
+    assert numpy.corrcoef(*(one.ravel() for one in both))[0, 1] > 0.95
+    assert numpy.abs(middles(wild)).max() < 12
+
+
+@given(st.floats(5, 1e3), st.floats(0, 2 * numpy.pi))
+def test_a_steep_background_is_taken_off(deviations, angle) -> None:
+    image = bilayer(60, 60)
+    row, column = numpy.mgrid[-0.5:0.5:60j, -0.5:0.5:60j]
+    background = deviations * image.std() * (numpy.sin(angle) * row + numpy.cos(angle) * column)
+    tilted, plain = middles(image + background), middles(image)
+    assert numpy.corrcoef(tilted, plain)[0, 1] > 0.85
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.floats(1e-3, 1e100))
+def test_a_survey_may_be_as_small_as_it_likes(height, width, value) -> None:
+    image = numpy.zeros((height, width))
+    image[0, 0] = value
+    assume(height * width > 1)
+    assert numpy.isfinite(Patches(Survey(image, 0.1), 1).features).all()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy
 import torch
 
+from dkl_ae.model.deep_kernel.contradictions import LeftOut, left_out_of
 from dkl_ae.model.deep_kernel.kernel import (
     DeepKernelModel,
     covariance,
@@ -54,6 +56,11 @@ class Conditioned:
         residual = (targets.values - model.mean_module.constant).unsqueeze(1)
         self._whitened_residual = torch.linalg.solve_triangular(self._factor, residual, upper=False).squeeze(1)
         """L^-1 (y - m)."""
+        inverse = torch.linalg.solve_triangular(self._factor, torch.eye(len(noise)).to(self._factor), upper=False)
+        self._precision = inverse.square().sum(0)
+        """Diagonal of (K + D)^-1."""
+        self._weighted_residual = inverse.T @ self._whitened_residual
+        """(K + D)^-1 (y - m)."""
         count = coordinates.shape[1]
         self._whitened_cross_covariance = coordinates.new_empty((0, count), dtype=torch.float32)
         """L^-1 times the covariance of measured and all candidates, shape (room, candidates); with room for more rows
@@ -92,6 +99,12 @@ class Conditioned:
             ]
         )
         self._whitened_residual = torch.cat([self._whitened_residual, whitened])
+        # The new rows of L^-1: those above them have nothing in the new columns.
+        above = torch.linalg.solve_triangular(self._factor[: -len(noise), : -len(noise)].T, l_mn_transposed, upper=True)
+        own = torch.linalg.solve_triangular(l_mm, torch.eye(len(noise)).to(l_mm), upper=False)
+        rows = torch.cat([-own @ above.T, own], dim=1)
+        self._precision = torch.nn.functional.pad(self._precision, (0, len(noise))) + rows.square().sum(0)
+        self._weighted_residual = torch.nn.functional.pad(self._weighted_residual, (0, len(noise))) + whitened @ rows
         self._latent = torch.cat([self._latent, latent], dim=1)
         return whitened
 
@@ -134,6 +147,32 @@ class Conditioned:
         unit = torch.eye(len(self), dtype=torch.float64, device=self._factor.device)[:, index]
         columns = torch.linalg.solve_triangular(self._factor, unit, upper=False)
         return left_out(values, columns.cpu().numpy(), self._whitened_residual.cpu().numpy())
+
+    @torch.no_grad()
+    def left_out(self, targets: Targets, doubts: torch.Tensor) -> LeftOut:
+        """Every measurement beside what all others let one expect.
+
+        targets: those that this is conditioned on, without doubts; doubts: variances, shape (n,).
+        """
+        noise = targets.known_variance + self._model.likelihood.second_noise
+        prior = prior_variance(self._model, self._latent)
+        return left_out_of(self._precision, self._weighted_residual, doubts, noise, prior)
+
+    @torch.no_grad()
+    def if_believed(self, targets: Targets, rows: IntArray) -> torch.Tensor:
+        """By how much the mean at every candidate would change if one measurement were believed, which is doubted; of
+        each of some, shape (rows, candidates).
+
+        targets: those that this is conditioned on, without doubts.
+        """
+        mean, _ = self.map()
+        candidates = targets.candidates[rows]
+        cross = torch.as_tensor(self.covariance(candidates, numpy.arange(len(mean))), device=mean.device)
+        places = torch.as_tensor(candidates, device=mean.device)
+        own = cross[torch.arange(len(rows), device=mean.device), places]
+        noise = targets.known_variance[rows] + self._model.likelihood.second_noise
+        changes: torch.Tensor = ((targets.values[rows] - mean[places]) / (own + noise)).unsqueeze(1) * cross
+        return changes
 
     @torch.no_grad()
     def variance_fractions(self) -> VarianceFractions:

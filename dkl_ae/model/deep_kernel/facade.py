@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import typing
 from collections.abc import Callable, Mapping
 
@@ -19,13 +18,18 @@ from dkl_ae.model.deep_kernel.compute import choose_device, single_threaded_torc
 from dkl_ae.model.deep_kernel.conditioning import Conditioned
 from dkl_ae.model.deep_kernel.kernel import by_present_names
 from dkl_ae.model.deep_kernel.patch_coordinates import PatchCoordinates
+from dkl_ae.model.deep_kernel.robust_training import RobustTraining
 from dkl_ae.model.deep_kernel.standardization import Standardization, Targets
-from dkl_ae.model.deep_kernel.training import TrainingSchedule, conditioning_suffices, seen_in_training, trained
+from dkl_ae.model.deep_kernel.training import TrainingSchedule, conditioning_suffices, seen_in_training
 from dkl_ae.model.deep_kernel.transfer import Measurements, TransferredMeasurements
+from dkl_ae.model.deep_kernel.trust import Trust
 from dkl_ae.model.saved_model import ModelState
 from dkl_ae.model.surrogate import Posterior, VarianceFractions
-from dkl_ae.records import FloatArray, IntArray, Symmetry, UserError
+from dkl_ae.records import BoolArray, FloatArray, IntArray, Symmetry, UserError
 from dkl_ae.settings import KernelInput
+
+BELIEVED = 0.1
+"""How likely a contradicted measurement is taken to be true: it makes the model look at what is beside it."""
 
 _Result = typing.TypeVar("_Result")
 
@@ -76,6 +80,8 @@ class DeepKernel:
         self._count = len(features)
         self._transferred = TransferredMeasurements.of(transferred, self._count)
         self._expected: Posterior | None = None
+        self._measurements: Measurements = (numpy.empty(0, numpy.int64), numpy.empty(0), numpy.empty(0))
+        self._trust = Trust(len(self._transferred))
         self._seed = seed
         self._schedule = TrainingSchedule(trainings=0 if transferred is None else 1)
         self._notices: list[str] = []
@@ -97,7 +103,8 @@ class DeepKernel:
 
     def parameters(self) -> dict[str, FloatArray]:
         """See `Trainable.parameters`."""
-        return {name: value.detach().cpu().numpy().copy() for name, value in self.model.named_parameters()}
+        learned = {name: value.detach().cpu().numpy().copy() for name, value in self.model.named_parameters()}
+        return {**learned, **self._trust.parameters()}
 
     def restore(self, parameters: Mapping[str, FloatArray], trainings: int) -> None:
         """See `Trainable.restore`."""
@@ -105,6 +112,7 @@ class DeepKernel:
             if trainings == self.trainings:
                 return  # that one had learned nothing yet beyond what both started from
             self._within_memory(self._expect)
+        self._trust = Trust.kept(len(self._transferred), parameters)
         learned = {name: torch.as_tensor(value) for name, value in by_present_names(parameters).items()}
         self.model.load_state_dict(learned, strict=False)
         self._schedule = dataclasses.replace(self._schedule, trainings=trainings, restored=True)
@@ -143,6 +151,18 @@ class DeepKernel:
         values, _ = self.standardization.readings(targets.part(rows))
         return values, self.standardization.posterior(predicted.mean, predicted.sigma)
 
+    def contradicted(self) -> BoolArray:
+        """See `Doubts.contradicted`."""
+        own: BoolArray = self._trust.doubts_of_all(len(self._fitted()[1]))[len(self._transferred) :] > 0
+        return own
+
+    def unconfirmed(self) -> BoolArray:
+        """See `Doubts.unconfirmed`."""
+        conditioned, _ = self._fitted()
+        with single_threaded_torch():
+            unexpected: BoolArray = conditioned.left_out(*self._split()).unexpected.cpu().numpy()
+        return self.contradicted() | unexpected[len(self._transferred) :]
+
     def covariance(self, rows: IntArray, columns: IntArray) -> FloatArray:
         """See `Surrogate.covariance`."""
         with single_threaded_torch():
@@ -158,7 +178,7 @@ class DeepKernel:
         with torch.no_grad():
             # What was learned as noise beyond the counting's is what the patch does not tell of the reading: the truth
             # varies by as much.
-            sigma = (variance.clamp_min(0) + self.model.likelihood.second_noise).sqrt()
+            sigma = (variance.clamp_min(0) + self.model.likelihood.second_noise + self._in_doubt()).sqrt()
         own = slice(self._count)
         return self.standardization.posterior(mean[own].cpu().numpy(), sigma[own].cpu().numpy())
 
@@ -180,6 +200,7 @@ class DeepKernel:
 
     def _fit(self, measurements: Measurements) -> None:
         """Condition on the data that are new where that suffices, and learn from all of them otherwise."""
+        self._measurements = measurements
         if self._conditioned is not None and self.targets is not None:
             before, targets = len(self.targets), self._in_model_units(measurements)
             if targets.extend(self.targets):
@@ -187,33 +208,63 @@ class DeepKernel:
                 if not self._schedule.due(len(targets)) and conditioning_suffices(
                     self._conditioned, targets.part(slice(before, None))
                 ):
+                    self._doubt()
                     return
-        self._learn(self._standardize(measurements))
+            elif not self._schedule.restored:
+                self._trust = Trust(len(self._transferred))
+        self._learn(measurements)
 
-    def _learn(self, targets: Targets) -> None:
+    def _learn(self, measurements: Measurements) -> None:
         """Train, and solve for the prediction; keeps the last good model when that fails."""
         last_good, coordinates = copy.deepcopy(self.model.state_dict()), self.patches.coordinates
-        seen = seen_in_training(targets, self._seed)
-        make_fresh = functools.partial(self.patches.fresh_model, self._seed)
+        training = RobustTraining(self.patches, self._schedule, self._seed, measurements)
         try:
-            self.model = trained(self.model, self._schedule, make_fresh, coordinates, seen)
+            if not self._schedule.restored:
+                self.model, self._trust = training.of(self.model, self._trust)
+            targets = self._standardize(measurements)
             self._conditioned = Conditioned(self.model, coordinates, targets)
             self._schedule = self._schedule.done(len(targets))
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             self.model.load_state_dict(last_good)
+            targets = self._standardize(measurements)
             self._conditioned = Conditioned(self.model, coordinates, targets)
             self._schedule = self._schedule.failed(len(targets))
             self._notices.append(
                 "The model could not be trained on the last measurement: its last good settings are used."
             )
 
+    def _doubt(self) -> None:
+        """After the model was conditioned on more: doubt what is now contradicted, believe what is now confirmed."""
+        conditioned, _ = self._fitted()
+        if conditioned.left_out(*self._split()).is_settled:
+            return
+        trust = self._trust.revised(self.model, self.patches.coordinates, self._measurements, self.standardization)
+        if trust is not self._trust:
+            self._trust = trust
+            self.targets = self._in_model_units(self._measurements)
+            self._conditioned = Conditioned(self.model, self.patches.coordinates, self.targets)
+
+    def _split(self) -> tuple[Targets, torch.Tensor]:
+        """See `Trust.split`."""
+        return self._trust.split(self._measurements, self.standardization, self.patches.coordinates.device)
+
+    def _in_doubt(self) -> torch.Tensor | float:
+        """Variance at every candidate from not knowing whether what is doubted is true, in the model's units."""
+        conditioned, targets = self._fitted()
+        rows = numpy.flatnonzero(self._trust.doubts_of_all(len(targets)))
+        if not rows.size:
+            return 0.0
+        changes = conditioned.if_believed(self._split()[0], rows)
+        return BELIEVED * (1 - BELIEVED) * changes.square().sum(0)
+
     def _standardize(self, measurements: Measurements) -> Targets:
-        self.standardization = Standardization.of(measurements[1], centred=self.patches.centred)
+        self.standardization = self._trust.standardization(measurements, centred=self.patches.centred)
         self.targets = self._in_model_units(measurements)
         return self.targets
 
     def _in_model_units(self, measurements: Measurements) -> Targets:
-        return self.standardization.targets(*measurements, device=self.patches.coordinates.device)
+        believed = self._trust.believed(measurements)
+        return self.standardization.targets(*believed, device=self.patches.coordinates.device)
 
     def _within_memory(self, compute: Callable[[], _Result]) -> _Result:
         """What is computed on one thread, again on the CPU when the GPU's memory does not suffice."""

@@ -100,6 +100,15 @@ def trained(
     return fresh
 
 
+def trained_further(model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets) -> DeepKernelModel:
+    """The model, trained on from where it is.
+
+    Raises torch.linalg.LinAlgError when a covariance cannot be factorised; the model's parameters may then be ruined.
+    """
+    train(model, coordinates, targets, CYCLES_WARM)
+    return model
+
+
 class LBFGS(torch.optim.LBFGS):
     """Torch's own, without the decorators that hide two methods from torch's compiler: they import the compiler, which
     takes two seconds."""
