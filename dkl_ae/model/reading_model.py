@@ -167,8 +167,10 @@ class ReadingModel:
         """Values and errors of each modelled number."""
         if not self._circular:
             return [(readings.values, readings.sigmas)]
-        cosine, sine = numpy.cos(readings.values), numpy.sin(readings.values)
-        return [(cosine, numpy.abs(sine) * readings.sigmas), (sine, numpy.abs(cosine) * readings.sigmas)]
+        return [
+            (numpy.cos(readings.values), cosine_error(readings.values, readings.sigmas)),
+            (numpy.sin(readings.values), cosine_error(readings.values - math.pi / 2, readings.sigmas)),
+        ]
 
     def _doubted(self, count: int) -> tuple[BoolArray, BoolArray]:
         """Which of so many measurements are contradicted, and which are unconfirmed, in any of the modelled numbers."""
@@ -184,6 +186,19 @@ class ReadingModel:
         if self.checkpoint is None or trainings != self.checkpoint.trainings:
             parameters = tuple(s.parameters() if isinstance(s, Trainable) else {} for s in self.surrogates)
             self.checkpoint = Checkpoint(measured, trainings, parameters)
+
+
+def cosine_error(angles: FloatArray, sigmas: FloatArray) -> FloatArray:
+    """One standard deviation of the cosine of angles that are known to one standard deviation, however large.
+
+    That of a normal angle's: with s the sigma, (1 + exp(-2 s^2) cos 2a) / 2 - exp(-s^2) cos^2 a is its variance. To
+    first order it is |sin a| s, which would take the cosine of an angle of nothing for known where the angle is zero.
+    """
+    along, across = numpy.cos(angles) ** 2, numpy.sin(angles) ** 2
+    # Of exp(-s^2), without the digits that cancel.
+    less = -numpy.expm1(-(sigmas**2))
+    error: FloatArray = numpy.sqrt(0.5 * along * less**2 + 0.5 * across * less * (2 - less))
+    return error
 
 
 def _angle_posterior(cosine: Posterior, sine: Posterior) -> Posterior:
