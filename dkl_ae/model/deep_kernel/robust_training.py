@@ -48,15 +48,16 @@ class RobustTraining:
         return new, trust
 
     def _better(self, model: DeepKernelModel, trust: Trust) -> tuple[DeepKernelModel, Trust]:
-        """A model that believes everything; or one trained without what is outlying or doubted, where there is more
+        """A model trained on all, as far as they are believed; or also without what is outlying, where there is more
         evidence that this is false."""
         candidates, values, sigmas = self.measurements
         squares = coordinates_of(self.patches.coordinates, candidates)[0].square().sum(1).cpu().numpy()
-        suspects = outlying(values, sigmas, squares, centred=self.patches.centred)
-        suspects = (suspects | (trust.doubts_of_all(len(values)) > 0))[trust.first :]
-        every, some = Trust(trust.first), dataclasses.replace(trust, outlying=suspects)
+        is_new = trust.doubts_of_all(len(values)) == 0
+        suspects = (outlying(values, sigmas, squares, centred=self.patches.centred) & is_new)[trust.first :]
+        every = dataclasses.replace(trust, outlying=numpy.zeros(len(suspects), numpy.bool_))
         best = self._trained(model, every)
         if suspects.any() and not suspects.all():
+            some = dataclasses.replace(trust, outlying=suspects)
             other = self._trained(model, some)
             if self._evidence(other, some) > self._evidence(best, every):
                 return other, some
