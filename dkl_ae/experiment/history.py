@@ -49,10 +49,16 @@ def readings_of_history(history: Sequence[Entry], objective: Objective) -> Readi
 def outcomes_of_history(history: Sequence[Entry], objective: Objective) -> tuple[IntArray, BoolArray]:
     """The candidates that were measured, and whether each gave a number; both of shape (n,).
 
-    Those are left out that gave none for what the run, not their place, lacked.
+    Those are left out that tell nothing of their place: that gave none for what the run lacked, and whose pattern could
+    not be read at all.
     """
     name = objective.scalarizer.name
-    measurements = [m for m in measurements_of(history) if m.readings[name].reason not in REASONS_OF_THE_RUN]
+    measurements = [
+        m
+        for m in measurements_of(history)
+        if m.readings[name].reason not in REASONS_OF_THE_RUN
+        and any(math.isfinite(reading.value) for reading in m.readings.values())
+    ]
     candidates = numpy.array([m.proposal.candidate for m in measurements], numpy.int64)
     is_number = numpy.array([math.isfinite(objective.reading(m)[0]) for m in measurements], numpy.bool_)
     return candidates, is_number

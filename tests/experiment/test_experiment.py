@@ -218,7 +218,9 @@ def test_a_run_learns_where_there_is_no_reading_and_keeps_away(acquisition) -> N
         subject = Experiment(plan, SCALARIZERS, patches, DrawnToTheHole)
         while not subject.finished:
             proposal = subject.ask()
-            subject.tell(measurement(subject, proposal, truth[proposal.candidate]))
+            told = measurement(subject, proposal, truth[proposal.candidate])
+            readable = Reading(1.0, 0.01, "")
+            subject.tell(dataclasses.replace(told, readings={**told.readings, "bf": readable}))
         chosen = [truth[m.proposal.candidate] for m in subject.measurements if m.proposal.origin is Origin.MODEL]
         assert numpy.isnan(chosen).sum() <= 3
         probability = patches.inside(subject.maps.reading_probability).ravel()
@@ -234,6 +236,14 @@ def test_what_the_run_lacked_is_not_held_against_a_place() -> None:
         subject.tell(dataclasses.replace(told, readings={**told.readings, "charge_density": lacking}))
     subject.apply(ChangeObjective("charge_density", LARGEST))
     subject.tell(measurement(subject, subject.ask(), 1.0))
+    assert numpy.nanmin(subject.maps.reading_probability) == 1
+
+
+def test_patterns_that_cannot_be_read_at_all_are_not_held_against_their_places() -> None:
+    """The beam was off, or the probe elsewhere."""
+    subject = experiment(make_plan(patch_size=3, seed_points=6, model_points=4))
+    for value in (1.0, math.nan, 2.0, math.nan, 1.5, math.nan):
+        subject.tell(measurement(subject, subject.ask(), value))
     assert numpy.nanmin(subject.maps.reading_probability) == 1
 
 
