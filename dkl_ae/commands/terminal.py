@@ -10,6 +10,7 @@ import sys
 import typing
 from collections.abc import Callable
 
+from dkl_ae.commands.interrupting import INTERRUPTED
 from dkl_ae.records import UserError, sentence_of
 
 logger = logging.getLogger(__name__)
@@ -75,11 +76,11 @@ def guarded(
             try:
                 return run(options, terminal)
             except KeyboardInterrupt:
-                sentence = interrupted
+                sentence, status = interrupted, INTERRUPTED
             except Exception as error:
-                sentence = _sentence(error, options)
+                sentence, status = _sentence(error, options), 1
             sys.stderr.write(f"{sentence}\n")
-            return 1
+            return status
 
         def _sentence(error: Exception, options: argparse.Namespace) -> str:
             if isinstance(error, OSError) and cannot_write is not None:

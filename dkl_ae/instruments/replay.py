@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 import pathlib
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -110,7 +111,7 @@ def replay_of(
     for name, option, moved in (("file", "--recording", file), ("survey_file", "--survey", survey_file)):
         if settings[name] is not None:
             settings[name] = moved or pathlib.Path(settings[name])
-            if not settings[name].exists():
+            if not os.path.exists(settings[name]):
                 raise UserError(f"There is no {settings[name]} any more: name its new place with {option}.")
     for name in _PAIRS:
         if settings[name] is not None:

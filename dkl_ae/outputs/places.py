@@ -76,7 +76,7 @@ def shortened(place: pathlib.Path) -> str:
 
 def _is_of(place: pathlib.Path, source: pathlib.Path) -> bool:
     """Whether a place is a source by this or another name, or inside of one that is a folder."""
-    places = (place, *place.absolute().parents) if source.is_dir() else (place,)
+    places = (place, *place.absolute().parents) if os.path.isdir(source) else (place,)
     return any(_is_same(one, source) for one in places)
 
 

@@ -7,7 +7,10 @@ import dataclasses
 import functools
 import json
 import logging
+import math
+import os
 import pathlib
+import shutil
 import struct
 import tempfile
 import textwrap
@@ -25,6 +28,8 @@ from dkl_ae.records import UserError
 
 _Reader = Callable[[pathlib.Path, contextlib.ExitStack], list[StoredArray]]
 
+_MOST_METADATA_BYTES: typing.Final = 2**26
+"""Of a Swift file; its data are not among them."""
 _LONGEST_REASON: typing.Final = 100
 """Characters."""
 
@@ -36,7 +41,8 @@ def read_arrays(file: pathlib.Path, closing: contextlib.ExitStack) -> list[Store
 
     Raises UserError, one sentence, for a file that is not there, is of no known format, or is damaged.
     """
-    if not file.exists():
+    # Path.exists raises an exception for a name that is too long.
+    if not os.path.exists(file):
         raise UserError(f"There is no file {file}: check its name.")
     suffix = file.suffix.lower()
     known = _FORMATS.get(suffix) or _of_rosettasciio(suffix)
@@ -79,14 +85,40 @@ def _read_numpy(file: pathlib.Path, closing: contextlib.ExitStack) -> list[Store
 def _read_swift_archive(file: pathlib.Path, closing: contextlib.ExitStack) -> list[StoredArray]:
     """A zip archive, in which Swift compresses nothing; others may have packed it again."""
     with zipfile.ZipFile(file) as archive:
+        if archive.getinfo("metadata.json").file_size > _MOST_METADATA_BYTES:
+            raise ValueError("its metadata are far too long")
         properties = json.loads(archive.read("metadata.json"))
         entry = archive.getinfo("data.npy")
         if entry.compress_type == zipfile.ZIP_STORED:
             data = _mapped(file, entry.header_offset)
         else:
             folder = closing.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            _require_room(archive, entry, folder)
             data = numpy.load(archive.extract(entry, folder), mmap_mode="r", allow_pickle=False)
     return [StoredArray(properties.get("title") or file.stem, data, axes_of_swift(properties))]
+
+
+def _require_room(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: str) -> None:
+    """Raises ValueError when a NumPy file of an archive unpacks to anything else than its header says, or to more than
+    the folder's disk has room for: a few kilobytes may unpack to petabytes."""
+    with archive.open(entry) as packed:
+        shape, _, dtype = _numpy_header(packed)
+        told = packed.tell() + math.prod(shape) * dtype.itemsize
+    if entry.file_size != told:
+        raise ValueError(f"its data unpack to {entry.file_size} bytes where their header tells of {told}")
+    free = shutil.disk_usage(folder).free
+    if told > free:
+        raise ValueError(f"its data unpack to {told / 1e9:.3g} GB but {folder} has room for {free / 1e9:.3g} GB")
+
+
+def _numpy_header(raw: typing.IO[bytes]) -> tuple[tuple[int, ...], bool, numpy.dtype[typing.Any]]:
+    """Shape, whether it is in Fortran's order, and type of a NumPy file that is read up to its data."""
+    version = numpy.lib.format.read_magic(raw)
+    read_header = (
+        numpy.lib.format.read_array_header_1_0 if version == (1, 0) else numpy.lib.format.read_array_header_2_0
+    )
+    header: tuple[tuple[int, ...], bool, numpy.dtype[typing.Any]] = read_header(raw)
+    return header
 
 
 def _mapped(file: pathlib.Path, header_offset: int) -> typing.Any:
@@ -95,11 +127,7 @@ def _mapped(file: pathlib.Path, header_offset: int) -> typing.Any:
         raw.seek(header_offset + 26)
         name_length, extra_length = struct.unpack("<HH", raw.read(4))
         raw.seek(name_length + extra_length, 1)
-        version = numpy.lib.format.read_magic(raw)
-        read_header = (
-            numpy.lib.format.read_array_header_1_0 if version == (1, 0) else numpy.lib.format.read_array_header_2_0
-        )
-        shape, is_fortran, dtype = read_header(raw)
+        shape, is_fortran, dtype = _numpy_header(raw)
         return numpy.memmap(raw, dtype, "r", raw.tell(), shape, "F" if is_fortran else "C")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
 import sys
+import textwrap
 from typing import Any
 
 import numpy
@@ -37,13 +39,92 @@ def outcome(error: BaseException, **given: Any) -> int:
     ],
 )
 def test_what_a_person_can_mend_is_one_sentence_and_no_traceback(capsys, caplog, error, sentence) -> None:
-    assert outcome(error, missing=("nion", "{name} is not installed.")) == 1
+    status = 130 if isinstance(error, KeyboardInterrupt) else 1
+    assert outcome(error, missing=("nion", "{name} is not installed.")) == status
     assert capsys.readouterr().err == f"{sentence}\n"
     assert not caplog.records
 
 
 def test_what_a_command_returns_is_its_exit_status() -> None:
     assert guarded("")(lambda options, terminal: 3)(OPTIONS, Terminal(sys.stdout)) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends the signal of Ctrl-C")
+@pytest.mark.parametrize("module", ["argparse", "numpy", "scipy.special", "dkl_ae.commands.benchmark"])
+def test_ctrl_c_while_the_program_is_loaded_is_one_sentence(module) -> None:
+    program = f"""
+        import signal, sys
+        from dkl_ae.commands.cli import main
+
+        class Interrupter:
+            def find_spec(self, name, path=None, target=None):
+                if name == "{module}":
+                    signal.raise_signal(signal.SIGINT)
+
+        sys.meta_path.insert(0, Interrupter())
+        sys.modules.pop("argparse", None)
+        # Whoever runs the tests in the background may have it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.exit(main(["report", "nowhere.h5"]))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "Interrupted: nothing was done.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", ""],
+        ["export", "", "--to", "csv"],
+        ["resume", ""],
+        ["scalarize", ""],
+        ["scalarize", "set.h5", "--out", ""],
+        ["reconstruct", "", "--survey", ""],
+        ["replay", ""],
+        ["benchmark", "learning", ""],
+        ["swift", "--folder", ""],
+    ],
+)
+def test_a_name_that_is_empty_is_asked_for(arguments, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith("it is empty: name a file\n")
+
+
+LONG = {"253": "n" * 250 + ".h5", "303": "n" * 300 + ".h5"}
+
+
+@pytest.mark.parametrize("length", LONG)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "scalarize {long}",
+        "scalarize set.h5 --out {long}",
+        "scalarize set.h5 --survey {long}",
+        "reconstruct {long}",
+        "reconstruct set.h5 --out {long}",
+        "replay {long}",
+        "replay set.h5 --out {long}",
+        "resume {long}",
+        "report {long}",
+        "report set.h5 --out {long}",
+        "export {long} --to csv",
+        "export set.h5 --to csv --out {long}",
+        "benchmark learning {long}",
+        "benchmark learning set.h5 --method grid --out {long}",
+    ],
+)
+def test_a_name_of_any_length_is_told_in_one_sentence(tmp_path, monkeypatch, capsys, caplog, command, length) -> None:
+    """There is nothing of these names."""
+    monkeypatch.chdir(tmp_path)
+    assert main(command.format(long=LONG[length]).split()) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "failed unexpectedly" not in said
+    assert not caplog.records
+    assert not list(tmp_path.iterdir())
 
 
 COMMANDS = {

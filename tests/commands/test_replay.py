@@ -293,6 +293,22 @@ def test_a_run_that_fails_says_so_and_keeps_what_there_was(recording, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["session.h5"]
 
 
+def test_points_without_a_number_are_told_of_with_their_reason(recording, tmp_path, capsys) -> None:
+    session = tmp_path / "session.h5"
+    arguments = ["--scalarizer", "bragg_spacing", "--seeds", "3", "--steps", "0", "--patch", "5"]
+    assert main(["replay", str(recording), "--out", str(session), *arguments]) == 1
+    said = capsys.readouterr().out
+    assert "3 of 3 points gave no number of Bragg spacing (3 times: no diffraction here: " in said
+    assert "Best positions" not in said
+    assert f"Saved the session {session}\n" in said
+
+
+def test_a_session_may_have_the_longest_name_that_there_is(recording, tmp_path) -> None:
+    session = tmp_path / f"{'s' * 247}.h5"
+    assert main(["replay", str(recording), "--out", str(session), "--seeds", "2", "--steps", "0", "--patch", "5"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [session.name]
+
+
 def test_a_recording_without_noise_is_counted(recording, tmp_path) -> None:
     opened = open_recording(recording)
     fractions = dataclasses.replace(opened, stored_patterns=numpy.sqrt(opened.stored_patterns[:, :] / 1e5))
