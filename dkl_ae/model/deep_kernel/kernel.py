@@ -177,10 +177,10 @@ def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) 
     total = _of_products(model, own @ right.transpose(1, 2), own_squares, squares)
     if not left_positions.shape[-1]:
         return total
-    # Differences rather than products: candidates far outside, which belong to another survey, are equally far.
     kernel = model.position_kernel
-    differences = left_positions.unsqueeze(1) - right_positions
-    distance = differences.square().sum(-1).clamp_min(1e-15).sqrt() * _matern_scale(kernel)
+    # From differences: the products of positions far outside, which belong to another survey, would round those within.
+    exactly = "donot_use_mm_for_euclid_dist"
+    distance = torch.cdist(left_positions, right_positions, compute_mode=exactly) * _matern_scale(kernel)
     by_position: torch.Tensor = kernel.outputscale * (1 + distance) * torch.exp(-distance)
     return total + by_position
 
