@@ -143,28 +143,29 @@ def content_of(session: Session) -> Content:
 
 
 def _images(session: Session) -> Iterator[Images]:
-    opened = session.opened
     detector, scan = _detector(session), _scan(session)
     steps = functools.partial(Axis, "step", "")
     numbers = numpy.arange(1.0, session.count + 1)
-    yield Images(PATTERNS, "Measured diffraction patterns", "counts", (steps(numbers), *detector), opened["patterns"])
-    ends = opened["cross_ends"]
-    around = ends["measurement"][: len(ends["patterns"])]
+    yield Images(
+        PATTERNS, "Measured diffraction patterns", "counts", (steps(numbers), *detector), session.stored("patterns")
+    )
+    ends = session.stored("cross_ends/patterns")
+    around = session.stored("cross_ends/measurement")[: len(ends)]
     around = around[around < session.count]
     yield Images(
         "cross_ends",
         "Patterns right, left, below and above the places of those steps; zero where none was exposed",
         "counts",
         (steps(around + 1.0), Axis("end", "", numpy.arange(4.0)), *detector),
-        ends["patterns"],
+        ends,
     )
-    for name in (name for name in MAPS if name in opened["maps"]):
+    for name in (name for name in MAPS if name in session.opened["maps"]):
         yield Images(
             name,
             f"{map_title(name)} after those steps; NaN where no patch fits",
             _units(session, _OF_OBJECTIVE if name in MAPS_IN_UNIT else ""),
             (steps(session.map_steps.astype(numpy.float64)), *scan),
-            opened[f"maps/{name}"],
+            session.stored(f"maps/{name}"),
         )
     yield Images("survey", "Survey", "", scan, session.survey.image)
     if session.reference_pattern is not None:
@@ -174,14 +175,14 @@ def _images(session: Session) -> Iterator[Images]:
 def _detector(session: Session) -> tuple[Axis, Axis]:
     """In mrad from the centre of the bright-field disc."""
     assert session.reference is not None
-    patterns = session.opened["patterns"]
+    patterns = session.stored("patterns")
     ky, kx = (
         Axis(name, "mrad", (numpy.arange(side) - centre) * mrad)
         for name, side, centre, mrad in zip(
             ("ky", "kx"),
             patterns.shape[1:],
             session.reference.centre,
-            patterns.attrs["mrad_per_pixel"],
+            patterns.attribute("mrad_per_pixel"),
             strict=True,
         )
     )

@@ -97,7 +97,9 @@ def _describe(opened: h5py.File, plan: Plan, about: About, created: float) -> No
 
 
 def _add_survey(opened: h5py.File, event: SurveyAcquired) -> None:
-    image = opened.create_dataset("survey/image", data=event.survey.image, compression="gzip", shuffle=True)
+    image = opened.create_dataset(
+        "survey/image", data=event.survey.image, compression="gzip", shuffle=True, fletcher32=True
+    )
     image.attrs["units"] = "arbitrary"
     image.attrs["pixel_size_nm"] = event.survey.pixel_size_nm
     _add_dose(opened["survey"], event)
@@ -109,11 +111,11 @@ def _add_reference(opened: h5py.File, event: ReferenceFound) -> None:
     for name in ("pattern", "dark", "bad_pixels"):
         if (array := getattr(event.reference, name)) is not None:
             group[name] = array
-    mean = group.create_dataset("mean_exposure", data=event.pattern, compression="gzip", shuffle=True)
+    mean = group.create_dataset("mean_exposure", data=event.pattern, compression="gzip", shuffle=True, fletcher32=True)
     mean.attrs["units"] = "counts"
     if event.frames:
         exposures = numpy.stack([frame.pattern for frame in event.frames])
-        stored = group.create_dataset("exposures", data=exposures, compression="gzip", shuffle=True)
+        stored = group.create_dataset("exposures", data=exposures, compression="gzip", shuffle=True, fletcher32=True)
         stored.attrs["units"] = "counts"
         group["read_back_y"] = [frame.position_read_back.y for frame in event.frames]
         group["read_back_x"] = [frame.position_read_back.x for frame in event.frames]
@@ -163,13 +165,19 @@ def _add_empty_datasets(
         ("commands", "Commands before it."),
     ):
         _add_column(opened, f"model/{name}", Column(name, "", meaning, "i8"))
-    opened.create_dataset("model/archive", (0,), "u1", maxshape=(None,), chunks=(_ARCHIVE_CHUNK,))
+    opened.create_dataset("model/archive", (0,), "u1", maxshape=(None,), chunks=(_ARCHIVE_CHUNK,), fletcher32=True)
 
 
 def _add_column(opened: h5py.File, name: str, column: Column) -> None:
     text = column.dtype.startswith("S") and numpy.dtype(column.dtype).itemsize > 100
     dataset = opened.create_dataset(
-        name, (0,), column.dtype, maxshape=(None,), chunks=(_ROWS_IN_CHUNK,), compression="gzip" if text else None
+        name,
+        (0,),
+        column.dtype,
+        maxshape=(None,),
+        chunks=(_ROWS_IN_CHUNK,),
+        compression="gzip" if text else None,
+        fletcher32=True,
     )
     dataset.attrs["units"] = column.unit
     dataset.attrs["description"] = column.description
@@ -189,5 +197,6 @@ def _add_images(
         # The higher levels take several times as long for a few per cent.
         compression_opts=1,
         shuffle=True,
+        fletcher32=True,
     )
     dataset.attrs["units"] = unit

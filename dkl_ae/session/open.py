@@ -13,6 +13,7 @@ import h5py
 from dkl_ae.records import UserError
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import version_1
+from dkl_ae.session.disk.damage import reading
 from dkl_ae.session.disk.torn import SurvivingRows, open_torn
 from dkl_ae.session.layout import FORMAT, MAPS, MEASUREMENTS, STEPS, VERSION
 from dkl_ae.session.reading import dose_of, log_of, reference_of, scalarizers_of, survey_of
@@ -41,20 +42,18 @@ def open_session(file: pathlib.Path) -> Session:
         For what is no session, or one of a newer version.
     """
     opened, length = open_torn(file)
-    try:
-        attributes = dict(opened.attrs)
-        if attributes.get("format") != FORMAT:
-            raise UserError(f"{file} is no saved session: choose a file that a run has made.")
-        version = int(attributes["version"])
-        if version > VERSION:
-            raise UserError(f"{file} was saved by a newer version of dkl-ae (format {version}): update dkl-ae.")
-        return _session(file, opened, attributes, length)
-    except UserError:
-        opened.close()
-        raise
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        opened.close()
-        raise UserError(f"{file} is damaged ({error}): restore it from a copy.") from error
+    with reading(file):
+        try:
+            attributes = dict(opened.attrs)
+            if attributes.get("format") != FORMAT:
+                raise UserError(f"{file} is no saved session: choose a file that a run has made.")
+            version = int(attributes["version"])
+            if version > VERSION:
+                raise UserError(f"{file} was saved by a newer version of dkl-ae (format {version}): update dkl-ae.")
+            return _session(file, opened, attributes, length)
+        except BaseException:
+            opened.close()
+            raise
 
 
 def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typing.Any], length: int) -> Session:
@@ -83,7 +82,10 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
     complete = min(*map(len, steps.values()), count)
     steps = {name: column[:complete] for name, column in steps.items()}
     map_count = min(surviving.images(f"maps/{name}") for name in MAPS if name in opened.get("maps", MAPS))
-    loss = f"{file.name} is cut off: {count} of {written} measurements are recovered."
+    losses = {
+        f"{file.name} is cut off: {count} of {written} measurements are recovered.": surviving.is_cut,
+        f"{file.name} is damaged: do not trust {', '.join(surviving.doubtful)}.": surviving.doubtful,
+    }
     return Session(
         file=file,
         version=version,
@@ -104,7 +106,7 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
         steps=types.MappingProxyType(version_1.with_numbers(steps) if version == 1 else steps),
         map_steps=surviving.rows("maps/step", "i8")[:map_count],
         log=log_of(surviving, version),
-        losses=(loss,) if surviving.is_cut else (),
+        losses=tuple(loss for loss, is_true in losses.items() if is_true),
         opened=opened,
     )
 

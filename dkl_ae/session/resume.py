@@ -6,9 +6,12 @@ import hashlib
 import pathlib
 from collections.abc import Collection, Mapping
 
+import h5py
+
 from dkl_ae.records import Measurement, Reading, UserError
 from dkl_ae.run import InterruptedRun, Reader, ReferenceFound, SurveyAcquired
 from dkl_ae.scalarizers import Scalarizer, file_hash, scalarizers_of
+from dkl_ae.session.disk.damage import reading
 from dkl_ae.session.layout import About
 from dkl_ae.session.log import in_order
 from dkl_ae.session.open import open_session
@@ -54,7 +57,9 @@ def take_up(
         with open_session(file) as session:
             require_resumable(session, confirmed)
             scalarizers = _runnable_scalarizers(session)
-            interrupted = _interrupted_run(session, scalarizers)
+            with reading(file):
+                _require_whole(session)
+                interrupted = _interrupted_run(session, scalarizers)
             about = About(session.title, session.instrument)
         return interrupted, scalarizers, SessionWriter.append_to(file, interrupted, scalarizers, about, lock)
     except BaseException:
@@ -98,6 +103,17 @@ def _interrupted_run(session: Session, scalarizers: Mapping[str, Scalarizer]) ->
         dose=session.dose(session.count),
         file=session.file,
     )
+
+
+def _require_whole(session: Session) -> None:
+    """Raises OSError where anything cannot be read: HDF5 could not add to it either, and the run would wait."""
+
+    def read(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and item.shape:
+            for row in range(len(item)) if item.ndim > 1 else [...]:
+                item[row]
+
+    session.opened.visititems(read)
 
 
 def _require_unchanged(session: Session) -> None:

@@ -18,6 +18,7 @@ from dkl_ae.patterns import Reference
 from dkl_ae.records import AnyArray, FloatArray, IntArray, Measurement, Reading, Survey
 from dkl_ae.run import Dose, Outcome
 from dkl_ae.scalarizers import Scalarizer
+from dkl_ae.session.disk.damage import reading
 from dkl_ae.session.layout import MAPS, dose_from, measurement_from
 from dkl_ae.session.log import LogEntry, commands_of, in_order
 from dkl_ae.session.other_patterns import name_beside
@@ -25,9 +26,41 @@ from dkl_ae.session.reading import cross_ends, latest_checkpoint, reference_expo
 from dkl_ae.settings import Plan
 
 
+class Stored:
+    """A dataset of a session's file; reading from it raises UserError where it is damaged."""
+
+    def __init__(self, file: pathlib.Path, dataset: h5py.Dataset) -> None:
+        self._file = file
+        self._dataset = dataset
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self._dataset.shape
+        return shape
+
+    @property
+    def dtype(self) -> numpy.dtype[Any]:
+        dtype: numpy.dtype[Any] = self._dataset.dtype
+        return dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, place: Any) -> AnyArray:
+        with reading(self._file):
+            part: AnyArray = self._dataset[place]
+            return part
+
+    def attribute(self, name: str) -> Any:
+        with reading(self._file):
+            return self._dataset.attrs[name]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Session:
     """What a run left. Patterns and maps are read from the file when they are asked for.
+
+    Whatever reads from the file raises UserError, one sentence, where it is damaged.
 
     Measurements are numbered from 0 here, as in the file; point 1 is the first of them.
     """
@@ -86,7 +119,8 @@ class Session:
     @functools.cached_property
     def commands(self) -> tuple[tuple[int, Command], ...]:
         """What was changed during the run, each with the number of measurements so far."""
-        return commands_of(self.log)
+        with reading(self.file):
+            return commands_of(self.log)
 
     @property
     def history(self) -> tuple[Entry, ...]:
@@ -125,11 +159,13 @@ class Session:
             )
             for name, (values, sigmas) in self.readings.items()
         }
-        return measurement_from({name: column[index] for name, column in self.columns.items()}, readings)
+        with reading(self.file):
+            return measurement_from({name: column[index] for name, column in self.columns.items()}, readings)
 
     @functools.cached_property
     def _reasons(self) -> dict[int, dict[str, str]]:
-        return undefined_reasons(self.log, self.readings, self.count)
+        with reading(self.file):
+            return undefined_reasons(self.log, self.readings, self.count)
 
     def dose(self, measured: int) -> Dose:
         """The ledger after so many measurements."""
@@ -141,32 +177,40 @@ class Session:
     def pattern(self, index: int) -> AnyArray:
         """Pattern of a measurement, from 0: shape (ky, kx), counts, as the camera gave it."""
         beside = name_beside(index)
-        pattern: AnyArray = self.opened[beside][()] if beside in self.opened else self.opened["patterns"][index]
-        return pattern
+        return self.stored(beside)[()] if beside in self.opened else self.stored("patterns")[index]
+
+    def stored(self, name: str) -> Stored:
+        """A dataset, which is read piece by piece."""
+        with reading(self.file):
+            return Stored(self.file, self.opened[name])
 
     def ends(self, index: int) -> AnyArray:
         """Patterns at the ends of the cross around a measurement, shape (ends, ky, kx), counts; none without one."""
-        return cross_ends(self.opened, index)
+        with reading(self.file):
+            return cross_ends(self.opened, index)
 
     def reference_frames(self) -> tuple[Frame, ...]:
         """The exposures of the reference; none for a reference from a file."""
-        return reference_exposures(self.opened, self.reference)
+        with reading(self.file):
+            return reference_exposures(self.opened, self.reference)
 
     def input(self, name: str) -> bytes | None:
         """What was in a file that the plan names, by the plan's setting: see `dkl_ae.session.INPUTS`."""
-        inputs = self.opened.get("inputs", {})
-        return inputs[name][:].tobytes() if name in inputs else None
+        with reading(self.file):
+            inputs = self.opened.get("inputs", {})
+            return inputs[name][:].tobytes() if name in inputs else None
 
     def maps(self, measured: int) -> Maps | None:
         """The latest kept maps that rest on no more than so many measurements; None before the first."""
         kept = int(numpy.searchsorted(self.map_steps, measured, side="right"))
         if kept == 0:
             return None
-        group = self.opened["maps"]
-        maps = {name: group[name][kept - 1].astype(numpy.float64) for name in MAPS if name in group}
+        names = (name for name in MAPS if name in self.opened["maps"])
+        maps = {name: self.stored(f"maps/{name}")[kept - 1].astype(numpy.float64) for name in names}
         everywhere = numpy.where(numpy.isnan(maps["prediction"]), numpy.nan, 1.0)
         return Maps(**{"reading_probability": everywhere, **maps})
 
     def checkpoint(self) -> Checkpoint | None:
         """What the present model had learned when it was trained last; None where that was not kept."""
-        return latest_checkpoint(self.opened, self.count, [measured for measured, _ in self.commands])
+        with reading(self.file):
+            return latest_checkpoint(self.opened, self.count, [measured for measured, _ in self.commands])

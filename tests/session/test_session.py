@@ -294,7 +294,7 @@ def test_a_closed_file_is_in_order_already(whole) -> None:
     [
         (b"", "is no saved session"),
         (b"an image, perhaps", "is no saved session"),
-        (b"\x89HDF\r\n\x1a\n\x03" + bytes(100), "is damaged beyond reading"),
+        (b"\x89HDF\r\n\x1a\n\x03" + bytes(100), "is damaged at its beginning"),
     ],
 )
 def test_a_foreign_file_is_refused_in_one_sentence(tmp_path, content, sentence) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from numcodecs.jenkins import jenkins_lookup3
 
 from dkl_ae.experiment import ChangeObjective
 from dkl_ae.run import Event, PointMeasured, ReferenceFound, Runner, StepCompleted
@@ -92,4 +93,5 @@ def leave_open(writer: SessionWriter, file: pathlib.Path) -> None:
     content = bytearray(file.read_bytes())
     content[11] = 5
     content[28:36] = (17).to_bytes(8, "little")
+    content[44:48] = jenkins_lookup3(bytes(content[:44])).to_bytes(4, "little")
     file.write_bytes(content)

@@ -34,12 +34,22 @@ def repaired(block: bytes, length: int) -> bytes:
 
     Raises ValueError for what is no superblock of version 3.
     """
-    # numcodecs takes a fifth of a second to import.
-    from numcodecs.jenkins import jenkins_lookup3
-
     stated_length(block)
     result = bytearray(block[:SIZE])
     result[_FLAGS] = 0
     result[_LENGTH] = length.to_bytes(8, "little")
-    result[_CHECKSUM] = jenkins_lookup3(bytes(result[: _CHECKSUM.start])).to_bytes(4, "little")
+    result[_CHECKSUM] = _checksum(result)
     return bytes(result)
+
+
+def is_sound(block: bytes) -> bool:
+    """Whether a block is what HDF5 wrote, which adds its checksum to a marked one too."""
+    return block[_CHECKSUM] == _checksum(block)
+
+
+def _checksum(block: bytes | bytearray) -> bytes:
+    # numcodecs takes a fifth of a second to import.
+    from numcodecs.jenkins import jenkins_lookup3
+
+    checksum: int = jenkins_lookup3(bytes(block[: _CHECKSUM.start]))
+    return checksum.to_bytes(4, "little")

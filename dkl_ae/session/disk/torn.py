@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pathlib
 import typing
 
@@ -10,7 +11,10 @@ import h5py
 import numpy
 
 from dkl_ae.records import AnyArray, UserError
-from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
+from dkl_ae.session.disk.superblock import SIZE, is_sound, repaired, stated_length
+
+_MOST_COMPRESSED: typing.Final = 1032
+"""How many times smaller deflate makes anything at most."""
 
 
 def open_torn(file: pathlib.Path) -> tuple[h5py.File, int]:
@@ -25,11 +29,13 @@ def open_torn(file: pathlib.Path) -> tuple[h5py.File, int]:
         stated = stated_length(block)
     except ValueError as error:
         raise UserError(f"{file} is no saved session ({error}): choose a file that a run has made.") from error
+    if not is_sound(block):
+        raise UserError(f"{file} is damaged at its beginning: restore it from a copy.")
     try:
         if repaired(block, length) == block:
             return h5py.File(file, "r"), length
         return h5py.File(RepairedFile(file, block, max(length, stated)), "r"), length
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(f"{file} is damaged beyond reading: restore it from a copy.") from error
 
 
@@ -80,6 +86,8 @@ class SurvivingRows:
         self._opened = opened
         self._length = length
         self.is_cut = opened.id.get_filesize() > length
+        self.doubtful: list[str] = []
+        """Columns that are not what was written, by their checksum."""
 
     def written(self, name: str) -> int:
         """How many rows of a dataset there were."""
@@ -91,7 +99,11 @@ class SurvivingRows:
             return numpy.empty(0, dtype)
         dataset = self._opened[name]
         count = self.images(name)
-        rows: AnyArray = dataset[:count]
+        try:
+            rows: AnyArray = dataset[:count]
+        except OSError:
+            rows = _despite_checksum(dataset, count)
+            self.doubtful.append(name)
         return rows
 
     def images(self, name: str) -> int:
@@ -99,7 +111,15 @@ class SurvivingRows:
         if name not in self._opened:
             return 0
         dataset = self._opened[name]
+        self._require_possible(dataset)
         return self._before_cut(dataset) if self.is_cut else len(dataset)
+
+    def _require_possible(self, dataset: typing.Any) -> None:
+        """Raises ValueError for more rows than a file of this length can hold: nobody waits for them, or makes room."""
+        row_bytes = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
+        # The last may be begun and not written.
+        if (len(dataset) - 1) * row_bytes > _MOST_COMPRESSED * self._opened.id.get_filesize():
+            raise ValueError(f"{dataset.name} cannot have {len(dataset)} rows")
 
     def _before_cut(self, dataset: typing.Any) -> int:
         first_lost = len(dataset)
@@ -111,3 +131,18 @@ class SurvivingRows:
             if stored.byte_offset is None or stored.byte_offset + stored.size > self._length:
                 return min(first_lost, start)
         return first_lost
+
+
+def _despite_checksum(dataset: typing.Any, count: int) -> AnyArray:
+    """Rows of a column of which a power cut may have left a chunk half written: one wrong number hides no other.
+
+    Raises OSError where more than a checksum keeps them from being read.
+    """
+    if not dataset.fletcher32 or dataset.compression is not None:
+        raise OSError(f"{dataset.name} cannot be read")
+    rows, rows_in_chunk = numpy.empty(count, dataset.dtype), dataset.chunks[0]
+    for start in range(0, count, rows_in_chunk):
+        _, stored = dataset.id.read_direct_chunk((start,))
+        chunk = numpy.frombuffer(stored, dataset.dtype, rows_in_chunk)
+        rows[start : start + rows_in_chunk] = chunk[: count - start]
+    return rows
