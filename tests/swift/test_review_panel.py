@@ -455,7 +455,7 @@ def test_the_run_of_a_selected_data_item_is_compared_with_its_session(simulator,
 
 
 def test_the_dialogs_lead_to_a_session_and_to_its_report(swift, open_review, session, tmp_path, monkeypatch) -> None:
-    def write_report(written: Session, folder: pathlib.Path) -> pathlib.Path:
+    def write_report(written: Session, folder: pathlib.Path, *, overwrite: bool) -> pathlib.Path:
         assert written.count == session.count
         folder.mkdir()
         return folder / "report.html"
