@@ -28,7 +28,6 @@ from dkl_ae.run import (
     position_text,
     progress_text,
     reading_text,
-    without_number_text,
 )
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session import Session, SessionWriter, open_session
@@ -70,8 +69,6 @@ def carry_out(
     terminal.say(f"\n{ended.message}")
     has_numbers = True
     if session.is_kept:
-        if shown.status.without_number is not None:
-            terminal.say(f"No number: {without_number_text(shown.status)}")
         with open_session(session.file) as saved:
             has_numbers = saved.count == 0 or bool(_best_places(saved))
             terminal.say("\n".join(_told(saved)))
@@ -88,14 +85,14 @@ class _Shown:
     def __init__(self, plan: Plan, scalarizers: Mapping[str, Scalarizer], terminal: Terminal) -> None:
         self.go_on: typing.Callable[[], None] = lambda: None
         """Ends a pause."""
-        self.status = begun(plan, scalarizers)
+        self._status = begun(plan, scalarizers)
         self._terminal = terminal
         self._notices: set[str] = set()
         self._trouble = ""
         """Why the session file could not be written, until it is written again."""
 
     def __call__(self, event: Event) -> None:
-        was_paused, self.status = self.status.paused, folded(self.status, event)
+        was_paused, self._status = self._status.paused, folded(self._status, event)
         if isinstance(event, RunPaused):
             self._show_trouble()
             return
@@ -105,7 +102,7 @@ class _Shown:
             self._trouble = ""
         match event:
             case PointMeasured():
-                self._terminal.show_progress(int(100 * self.status.fraction), progress_text(self.status))
+                self._terminal.show_progress(int(100 * self._status.fraction), progress_text(self._status))
             case StepCompleted(notices=notices):
                 for notice in sorted(set(notices) - self._notices):
                     self._terminal.say(f"\n{notice}")
@@ -113,9 +110,9 @@ class _Shown:
 
     def _show_trouble(self) -> None:
         """The run pauses by itself only, while its session cannot be written."""
-        if not self.status.paused:
+        if not self._status.paused:
             return
-        reason = self.status.pause_reason
+        reason = self._status.pause_reason
         if reason != self._trouble:
             self._terminal.say(f"\n{reason} It is tried again every {RETRY_S:g} s; Ctrl-C stops the run.")
             self._trouble = reason
