@@ -40,6 +40,7 @@ def test_a_saved_model_starts_another_run_without_seeds(simulator, open_panel, t
     assert not handler.save_model_button.enabled
     run_to_end(simulator, handler)
     assert handler.save_model_button.enabled
+    (tmp_path / "no folder").touch()
     handler.save_model(tmp_path / "no folder" / "graphene")
     assert handler.message.value.startswith("The model cannot be saved as ")
     handler.save_model(tmp_path / "graphene")
