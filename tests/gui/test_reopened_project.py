@@ -85,6 +85,6 @@ def test_the_demos_project_opens_in_the_window(demo, open_swift, tmp_path) -> No
     (run,) = swift.call(RUNS)
     assert set(run) == ROLES | {"run", "plan"}
     assert run["measurements"]["filled"] == 70
-    assert swift.evaluate("len(window.workspace_controller.display_panels)") == 6
+    assert swift.evaluate("len(window.workspace_controller.display_panels)") == 7
     swift.screenshot("demo")
     assert swift.quit() == 0

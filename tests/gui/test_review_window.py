@@ -53,7 +53,7 @@ def test_a_saved_session_is_gone_through_with_the_mouse(open_swift, tmp_path) ->
     swift = open_swift()
     swift.call("window.find_dock_panel('dkl-ae-review-panel').show()\nresult = None")
     swift.evaluate(f"{REVIEW}.open_file(__import__('pathlib').Path({str(file)!r}))")
-    swift.wait_for(f"len(window.workspace_controller.display_panels) == 8 and {REVIEW}.step.value == {count}")
+    swift.wait_for(f"len(window.workspace_controller.display_panels) == 9 and {REVIEW}.step.value == {count}")
     swift.let_draw()
 
     drag_slider(swift)

@@ -45,7 +45,7 @@ def test_a_run_from_the_panel(swift) -> None:
     assert set(saved) == ROLES | {"run", "plan"}
     assert saved["patterns"]["shape"] == [12, 64, 64]
     assert saved["measurements"]["filled"] == 12
-    assert saved["maps"]["shape"] == [8, 3, 118, 118]
+    assert saved["maps"]["shape"] == [8, len(MAPS), 118, 118]
     assert saved["plan"] | {"patch_size": 11, "seed_points": 5, "model_points": 7} == saved["plan"]
     assert saved["prediction"]["units"] == ["nm", "nm"]
     assert saved["pattern"]["units"] == ["mrad", "mrad"]

@@ -421,7 +421,7 @@ def test_the_same_panel_drives_nions_own_simulator(nion_simulator, open_panel) -
     assert nion_simulator.instrument.GetVal("C_Blank") == 1.0
 
 
-TOLD = "The program failed unexpectedly (ValueError: operands could not be broadcast together with shapes (3,) (4,) )"
+TOLD = "The program failed unexpectedly (ValueError: operands could not be broadcast together with shapes (3,) (4,))"
 ADVICE = "The specimen is gone: put it back, then start again."
 
 

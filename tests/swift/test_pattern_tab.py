@@ -143,6 +143,7 @@ def test_a_saved_reference_serves_another_run_and_costs_no_dose(simulator, open_
     assert not handler.save_reference_button.enabled
     run_to_end(simulator, handler)
     first = items_of(simulator)["reference"]
+    (tmp_path / "no folder").touch()
     handler.save_reference(tmp_path / "no folder" / "vacuum")
     assert handler.message.value.startswith("The reference cannot be saved as ")
     assert handler.save_reference_button.enabled

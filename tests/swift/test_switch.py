@@ -101,7 +101,7 @@ def test_a_run_that_has_ended_is_seen_by_another_scalarizer(simulator, open_pane
     added = {f"{role} of abf" for role in maps}
     assert set(items) == ROLES | added
     (group,) = simulator.document_model.data_groups
-    assert len(group.display_items) == len(ROLES) + 3
+    assert len(group.display_items) == len(ROLES) + len(MAPS)
     assert items["prediction of abf"].title.startswith("Prediction of Virtual ABF (CoM magnitude, ")
     assert items["prediction of abf"].intensity_calibration.units == ABF
     assert items["prediction of abf"].dimensional_calibrations[0] == own["prediction"].dimensional_calibrations[0]
