@@ -151,7 +151,7 @@ def test_a_failure_of_the_program_is_told_as_that_and_logged(monkeypatch, tmp_pa
     monkeypatch.setattr(importlib.import_module(module), function, fail)
     assert main(arguments) == 1
     assert capsys.readouterr().err == (
-        "The program failed unexpectedly (ValueError: operands could not be broadcast together with shapes (3,) (4,) "
+        "The program failed unexpectedly (ValueError: operands could not be broadcast together with shapes (3,) (4,)"
         "): see the log for details.\n"
     )
     (record,) = caplog.records
