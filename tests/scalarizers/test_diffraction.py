@@ -60,10 +60,22 @@ def test_strain_needs_an_undeformed_lattice() -> None:
 
 
 def test_another_lattice_is_not_taken_for_strain() -> None:
-    square = spots((0.0, 0.0), *((22 * y, 22 * x) for y, x in ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0))))
+    square = spots(*((22.0 * y, 22.0 * x) for y in (-1, 0, 1) for x in (-1, 0, 1)))
     found = scalarize(square, UNDEFORMED)
     assert found["lattice_symmetry"].value == 4
     assert found["strain_xx"].reason.startswith("another lattice is here: it differs from the undeformed one by")
+
+
+@given(st.floats(14, 30), st.floats(14, 30), st.floats(0, math.pi), st.floats(math.pi / 3, 2 * math.pi / 3))
+def test_any_two_spots_and_their_opposites_are_not_taken_for_a_lattice(first, second, turn, between) -> None:
+    """Opposite discs come together: two pairs of them are the nodes of a lattice whatever they are."""
+    pairs = [
+        (length * math.sin(angle), length * math.cos(angle))
+        for length, angle in ((first, turn), (second, turn + between))
+    ]
+    reading = scalarize(spots((0.0, 0.0), *pairs, *((-y, -x) for y, x in pairs)), REFERENCE)["bragg_spacing"]
+    assert math.isnan(reading.value)
+    assert reading.reason
 
 
 def test_vacuum_has_no_spacing_but_a_count_of_discs() -> None:

@@ -27,7 +27,7 @@ _SEARCH_RADIUS_PX = 5.0
 _MIN_VISIBLE_FRACTION = 0.6
 """Part of a disc's area that must lie on the detector and clear of the central disc."""
 
-_MIN_DISTANCE_RADII = 1.8
+MIN_DISTANCE_RADII = 1.8
 """Disc radii from the centre within which no disc is sought: those of a nano-beam do not overlap, but the streaks of a
 strain gradient start at the central disc."""
 
@@ -151,7 +151,7 @@ def _search(geometry: DiscGeometry) -> _Search:
     padded = numpy.roll(padded, (-half[0], -half[1]), axis=(1, 2))
     template = numpy.conj(scipy.fft.rfft2(padded))
     area, _ = _correlate(clear.astype(numpy.float64), template, (transform_shape[0], transform_shape[1]))
-    allowed = clear & (area >= _MIN_VISIBLE_FRACTION * disc.sum()) & (distance >= _MIN_DISTANCE_RADII * radius)
+    allowed = clear & (area >= _MIN_VISIBLE_FRACTION * disc.sum()) & (distance >= MIN_DISTANCE_RADII * radius)
     rings, ring = _rings(geometry, distance, allowed)
     return _Search(
         clear=clear,
@@ -161,7 +161,7 @@ def _search(geometry: DiscGeometry) -> _Search:
         allowed=allowed,
         rings=rings,
         ring=ring,
-        neighbourhood=(2 * math.ceil(0.5 * radius / pixel[0]) + 1, 2 * math.ceil(0.5 * radius / pixel[1]) + 1),
+        neighbourhood=(2 * round(0.4 * radius / pixel[0]) + 1, 2 * round(0.4 * radius / pixel[1]) + 1),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy
 import numpy.typing
 
-from dkl_ae.patterns.bragg.discs import DiscGeometry
-from dkl_ae.records import FloatArray, IntArray
+from dkl_ae.patterns.bragg.discs import MIN_DISTANCE_RADII, DiscGeometry
+from dkl_ae.records import BoolArray, FloatArray, IntArray
 
 MIN_SHARED_DISCS = 3
 """Discs of first order that must be found to try a lattice: two are any two spots. The fit asks for more."""
@@ -61,20 +62,46 @@ def symmetry_order(vectors: FloatArray) -> int:
     return 6 if abs(angle - 60) < 5 else 4 if abs(angle - 90) < 5 else 2
 
 
-def find_lattices(discs: FloatArray, geometry: DiscGeometry) -> list[FloatArray]:
-    """Reduced vectors of the lattice that explains most discs and of a second layer of it; none where none does.
+def candidate_lattices(discs: FloatArray, geometry: DiscGeometry) -> Iterator[list[FloatArray]]:
+    """Reduced vectors of a lattice that may explain the discs, and of a second layer of it; the best candidate first.
 
     discs: positions (y, x), shape (n, 2) mrad, the innermost first.
     """
-    tolerance = math.hypot(_NODE_TOLERANCE_RADII * geometry.radius_mrad, max(geometry.mrad_per_pixel))
-    vectors = _search(discs, tolerance)
-    if vectors is None:
-        return []
-    second = _turned(vectors, _unexplained(vectors, discs, tolerance), tolerance)
-    return [vectors] if second is None else [vectors, second]
+    tolerance = near_node(geometry, _NODE_TOLERANCE_RADII)
+    tried: list[FloatArray] = []
+    for vectors in _candidates(discs, tolerance):
+        nodes = first_order(vectors) @ vectors
+        if is_too_short(vectors, geometry) or any((_nearest_node(nodes, t) < tolerance).all() for t in tried):
+            continue
+        tried.append(nodes)
+        second = _turned(vectors, discs[~explained(discs, vectors, tolerance)], tolerance)
+        yield [vectors] if second is None else [vectors, second]
 
 
-def _search(discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:
+def is_too_short(vectors: FloatArray, geometry: DiscGeometry) -> bool:
+    """Whether first-order discs would be where none is sought."""
+    return bool((vectors**2).sum(axis=1).min() < (MIN_DISTANCE_RADII * geometry.radius_mrad) ** 2)
+
+
+def near_node(geometry: DiscGeometry, radii: float) -> float:
+    """Distance in mrad from a node that is none: so many disc radii, and a pixel."""
+    return math.hypot(radii * geometry.radius_mrad, max(geometry.mrad_per_pixel))
+
+
+def explained(discs: FloatArray, vectors: FloatArray, tolerance_mrad: float) -> BoolArray:
+    """Which discs are at nodes of the lattice."""
+    misses = discs - numpy.rint(discs @ numpy.linalg.inv(vectors)) @ vectors
+    near: BoolArray = (misses**2).sum(axis=1) < tolerance_mrad**2
+    return near
+
+
+def lines(indices: IntArray) -> int:
+    """On how many lines through the centre these nodes lie. indices: shape (n, 2), none of them the centre."""
+    steps = indices // numpy.gcd(indices[:, :1], indices[:, 1:])
+    return len({max((h, k), (-h, -k)) for h, k in steps.tolist()})
+
+
+def _candidates(discs: FloatArray, tolerance_mrad: float) -> Iterator[FloatArray]:
     """Tries every two of the innermost discs as the shortest vectors.
 
     Two discs of different layers are not the shortest vectors of any lattice, or explain fewer of the other discs.
@@ -88,12 +115,11 @@ def _search(discs: FloatArray, tolerance_mrad: float) -> FloatArray | None:
     inside = (discs**2).sum(axis=-1) < 0.8**2 * shortest[:, numpy.newaxis]
     score = (hits & ~inside).sum(axis=1) - inside.sum(axis=1)
     for best in numpy.argsort(-score, kind="stable")[: numpy.count_nonzero(score > 0)]:
-        explained = hits[best]
-        vectors = reduced(_least_squares(indices[best][explained], discs[explained]))
+        on_nodes = hits[best]
+        vectors = reduced(_least_squares(indices[best][on_nodes], discs[on_nodes]))
         shared = _nearest_node(first_order(vectors) @ vectors, discs) < tolerance_mrad
         if numpy.count_nonzero(shared) >= MIN_SHARED_DISCS:
-            return vectors
-    return None
+            yield vectors
 
 
 def _possible_pairs(positions: FloatArray) -> FloatArray:
@@ -119,12 +145,6 @@ def _turned(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> Fl
     best = int(closeness.sum(axis=1).argmax())
     found: FloatArray = turned[best]
     return found if numpy.count_nonzero(closeness[best]) >= MIN_SHARED_DISCS else None
-
-
-def _unexplained(vectors: FloatArray, discs: FloatArray, tolerance_mrad: float) -> FloatArray:
-    misses = discs - numpy.rint(discs @ numpy.linalg.inv(vectors)) @ vectors
-    unexplained: FloatArray = discs[(misses**2).sum(axis=1) >= tolerance_mrad**2]
-    return unexplained
 
 
 def _nearest_node(nodes: FloatArray, positions: FloatArray) -> FloatArray:

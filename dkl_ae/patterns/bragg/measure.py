@@ -11,11 +11,29 @@ import numpy.typing
 
 from dkl_ae.patterns.bragg.discs import DiscGeometry, find_discs, summed
 from dkl_ae.patterns.bragg.fit import FittedLattice, fit_lattices
-from dkl_ae.patterns.bragg.lattice import find_lattices, first_order, reduced, symmetry_order
+from dkl_ae.patterns.bragg.lattice import (
+    candidate_lattices,
+    explained,
+    first_order,
+    is_too_short,
+    lines,
+    near_node,
+    reduced,
+    symmetry_order,
+)
 from dkl_ae.records import FloatArray
 
 MIN_DISCS = 4
 """First-order discs a lattice needs: two are any two spots, and three any triangle."""
+
+MIN_LINES = 3
+"""Lines through the centre on which its discs must lie."""
+
+_NODE_RADII = 0.25
+"""How far from its node a disc may be found once the vectors are fitted, in disc radii, beside a pixel."""
+
+_MAX_CANDIDATES = 4
+"""Lattices that are tried, the best first."""
 
 MIN_EVIDENCE = 10.0
 """Log likelihood by which discs must explain a pattern better than an amorphous halo: one lattice would do so by chance
@@ -100,7 +118,9 @@ def measure_lattice(
     )
     if radius_mrad < max(mrad_per_pixel):
         return _no_lattice(
-            0, f"discs of {radius_mrad:.3g} mrad are narrower than two pixels; use a longer camera length"
+            0,
+            f"no diffraction here: discs of {radius_mrad:.3g} mrad are narrower than two pixels; use a longer camera "
+            "length",
         )
     if min(size * pixel for size, pixel in zip(electrons.shape, mrad_per_pixel, strict=True)) < 2 * radius_mrad:
         return _no_lattice(0)
@@ -108,19 +128,55 @@ def measure_lattice(
     electrons = summed(electrons, binning)
     read_noise_e *= math.sqrt(binning[0] * binning[1])
     discs = find_discs(electrons, geometry, read_noise_e)
-    starts = find_lattices(discs, geometry)
-    if not starts:
-        return _no_lattice(len(discs))
+    best = _no_lattice(len(discs))
+    for rank, starts in enumerate(itertools.islice(candidate_lattices(discs, geometry), _MAX_CANDIDATES)):
+        lattice = _fitted_lattice(electrons, geometry, read_noise_e, discs, starts)
+        if not lattice.reason:
+            return lattice
+        best = best if rank else lattice
+    return best
+
+
+def _fitted_lattice(
+    electrons: FloatArray, geometry: DiscGeometry, read_noise_e: float, discs: FloatArray, starts: list[FloatArray]
+) -> Lattice:
+    """One candidate lattice, or why it is none."""
     fitted, evidence = fit_lattices(electrons, geometry, read_noise_e, starts)
-    lattices = [lattice for lattice in fitted if lattice.found >= MIN_DISCS]
-    if not lattices:
-        return _no_lattice(max(lattice.found for lattice in fitted))
-    if len(lattices) < len(fitted):
+    seen = [lattice for lattice in fitted if len(lattice.found) >= MIN_DISCS]
+    if not seen:
+        return _no_lattice(max(len(lattice.found) for lattice in fitted))
+    on_nodes = [explained(discs, lattice.vectors, near_node(geometry, _NODE_RADII)) for lattice in seen]
+    most = 2 * numpy.count_nonzero(numpy.any(on_nodes, axis=0)) > len(discs)
+    told = [
+        lattice
+        for lattice, on_node in zip(seen, on_nodes, strict=True)
+        if not is_too_short(lattice.vectors, geometry) and _is_told(lattice, discs[on_node & most])
+    ]
+    if not told:
+        return _no_lattice(
+            sum(len(lattice.found) for lattice in seen),
+            "no lattice can be told here: the discs that stand out are any two and their opposites",
+        )
+    if len(told) < len(fitted):
         # A second layer that is not there would take electrons from the discs of the first.
-        lattices, evidence = fit_lattices(electrons, geometry, read_noise_e, [lattice.vectors for lattice in lattices])
+        return _fitted_lattice(electrons, geometry, read_noise_e, discs, [lattice.vectors for lattice in told])
     if evidence < MIN_EVIDENCE:
-        return _no_lattice(0, "the electrons lie in a halo about the central disc and not in discs")
-    return _summary(lattices)
+        return _no_lattice(
+            0, "no diffraction here: the electrons lie in a halo about the central disc and not in discs"
+        )
+    return _summary(told)
+
+
+def _is_told(lattice: FittedLattice, on_node: FloatArray) -> bool:
+    """Whether there are discs that the two vectors were not free to pass through.
+
+    Opposite discs come together, so that two of them and their opposites are a lattice whatever they are: one more must
+    be on a third line through the centre. Where it is not of first order it is one of `on_node`, the positions (y, x)
+    of discs at nodes, shape (n, 2).
+    """
+    indices = numpy.rint(on_node @ numpy.linalg.inv(lattice.vectors)).astype(numpy.intp)
+    higher = indices[~(indices[:, numpy.newaxis] == first_order(lattice.vectors)).all(axis=2).any(axis=1)]
+    return lines(lattice.found) >= MIN_LINES or lines(numpy.concatenate([lattice.found, higher])) >= MIN_LINES
 
 
 def _summary(fitted: list[FittedLattice]) -> Lattice:
@@ -135,13 +191,14 @@ def _summary(fitted: list[FittedLattice]) -> Lattice:
         covariance=strongest.covariance,
         spacing_mrad=float(weights @ spacings / weights.sum()),
         spacing_sigma_mrad=float(weights.sum() ** -0.5),
-        discs=sum(lattice.found for lattice in fitted),
+        discs=sum(len(lattice.found) for lattice in fitted),
         order=symmetry_order(strongest.vectors),
     )
 
 
 def _no_lattice(discs: int, why: str = "") -> Lattice:
     stand = "1 disc stands" if discs == 1 else f"{discs} discs stand"
+    too_few = f"no diffraction here: {stand} out where at least {MIN_DISCS} of a lattice are needed"
     return Lattice(
         vectors=numpy.full((2, 2), math.nan),
         covariance=numpy.full((4, 4), math.nan),
@@ -149,7 +206,7 @@ def _no_lattice(discs: int, why: str = "") -> Lattice:
         spacing_sigma_mrad=math.nan,
         discs=discs,
         order=0,
-        reason=f"no diffraction here: {why or f'{stand} out where at least {MIN_DISCS} of a lattice are needed'}.",
+        reason=f"{why or too_few}.",
     )
 
 
