@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dkl_ae.model import ReadingModel, Readings
 from dkl_ae.model.reading_model import cosine_error
-from dkl_ae.records import Symmetry
+from dkl_ae.records import Patches, Survey, Symmetry
 from tests.support.surrogates import NearestNeighbour
 
 angles = st.floats(-math.pi, math.pi)
@@ -34,8 +34,8 @@ def test_the_error_of_a_cosine_is_that_of_a_normal_angles(angle, sigma) -> None:
 
 @given(st.lists(angles, min_size=1, max_size=8))
 def test_an_angle_of_nothing_says_nothing_whatever_it_happens_to_be(read) -> None:
-    features = numpy.arange(20.0, dtype=numpy.float32)[:, None]
-    model = ReadingModel(features, Remembers, symmetry=Symmetry.NONE, circular=True)
+    patches = Patches(Survey(numpy.arange(20.0).reshape(4, 5), 0.1), 1)
+    model = ReadingModel(patches, Remembers, symmetry=Symmetry.NONE, circular=True)
     count = len(read)
     at_random = numpy.ones(count, bool)
     model.fit(Readings(numpy.arange(count), numpy.array(read), numpy.full(count, 10.0), at_random), count)
