@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from dkl_ae.experiment import Objective
 from dkl_ae.records import Measurement, Origin, Patches, Position, Proposal, Reading, Survey
 from dkl_ae.scalarizers import SCALARIZERS
+from dkl_ae.session import MAPS
 from dkl_ae.settings import make_plan
 from nionswift_plugin.dkl_ae_ui.project import live
 from nionswift_plugin.dkl_ae_ui.project.run_description import RunDescription
 
+DRAWN = 2 + len(MAPS)
+"""Items: the path, the readings and the maps."""
 PLAN = make_plan(patch_size=3)
 PATCHES = Patches(Survey(numpy.arange(64.0).reshape(8, 8), 0.1), 3)
 POINT = Measurement(
@@ -60,8 +63,8 @@ def test_drawing_leaves_the_window_to_the_run(takes_s: float, points_come_every_
             for task in subject.complete(None, None):
                 task()
     pauses = numpy.diff(items.shown)
-    period_s = min(max(0.33, 5 * 5 * takes_s), 3)  # of five items
+    period_s = min(max(0.33, 5 * DRAWN * takes_s), 3)
     assert items.shown[0] - started == pytest.approx(points_come_every_s)
     assert (pauses > period_s - 1e-9).all()
     # And as soon as they may be: at the next point, which comes when they are drawn.
-    assert (pauses <= max(period_s, 5 * takes_s) + points_come_every_s + 1e-9).all()
+    assert (pauses <= max(period_s, DRAWN * takes_s) + points_come_every_s + 1e-9).all()

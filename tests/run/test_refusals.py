@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dkl_ae.experiment import ACQUISITIONS, deep_kernel_for
-from dkl_ae.records import Symmetry, UserError
+from dkl_ae.records import Patches, Survey, Symmetry, UserError
 from dkl_ae.run import Event, Outcome, RunEnded, Runner
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.settings import make_plan
@@ -103,8 +103,8 @@ def test_without_a_gpu_a_run_that_asks_for_one_exposes_nothing() -> None:
 @pytest.mark.parametrize("seed", [2**32, 2**63 - 1, 2**63, 2**64, 10**40])
 def test_any_random_seed_makes_a_model(seed) -> None:
     plan = make_plan(patch_size=3, random_seed=seed, compute_device="cpu")
-    features = numpy.random.default_rng(0).normal(size=(30, 9)).astype(numpy.float32)
+    patches = Patches(Survey(numpy.random.default_rng(0).normal(size=(7, 8)), 0.1), 3)
     first, second = (
-        deep_kernel_for(plan, features, component, Symmetry.NONE).model.state_dict() for component in (1, 1)
+        deep_kernel_for(plan, patches, component, Symmetry.NONE).model.state_dict() for component in (1, 1)
     )
     assert all(torch.equal(first[name], second[name]) for name in first)

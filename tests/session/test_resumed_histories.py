@@ -108,8 +108,7 @@ def start(file: pathlib.Path, history: History, killed_at: int | None = None) ->
     try:
         operator.runner.run()
     except KilledError:
-        if writer._appender is not None:
-            leave_open(writer, file)
+        leave_open(writer, file)
     return operator
 
 
