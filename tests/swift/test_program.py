@@ -7,6 +7,7 @@ import json
 import pytest
 
 from dkl_ae.commands.cli import main
+from dkl_ae.session import MAPS
 from nionswift_plugin.dkl_ae_ui.launcher.project import ensure_project
 from tests.support.demo import run
 
@@ -40,7 +41,7 @@ def test_the_demo_without_a_display_saves_a_project_that_opens_again(demo, tmp_p
     items, groups = json.loads(listed.stdout)
     assert items["patterns"][0] == [70, 64, 64]
     assert items["patterns"][1] > 70 * 1.8e6
-    assert items["maps"][0] == [61, 3, 116, 116]
+    assert items["maps"][0] == [61, len(MAPS), 116, 116]
     assert len(items) == 11
     assert any(title.startswith("Automated experiment: CoM magnitude") for title in groups)
 

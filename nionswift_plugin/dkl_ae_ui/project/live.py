@@ -20,7 +20,7 @@ from dkl_ae.settings import Plan
 from nionswift_plugin.dkl_ae_kit import Task, WindowTasks, shown_workspace
 from nionswift_plugin.dkl_ae_ui.project.path_picture import PathPicture
 from nionswift_plugin.dkl_ae_ui.project.pictures import (
-    COLOUR_MAPS,
+    COLOURS,
     Picture,
     curves,
     map_pictures,
@@ -40,7 +40,7 @@ for the window, comes first."""
 
 WORKSPACE_ID = "dkl-ae-workspace"
 
-_ROLES = ("path", "prediction", "uncertainty", "acquisition", "pattern", "readings", "reading_probability")
+_ROLES = ("path", "prediction", "uncertainty", "pattern", "readings", "acquisition", "reading_probability")
 """In the order of the workspace's displays."""
 
 
@@ -155,7 +155,7 @@ class LiveItems:
                 f"{picture.role} of {scalarizer.name}",
                 f"{picture.title} of {scalarizer.label}",
                 dataclasses.replace(picture, role=f"{picture.role} of {scalarizer.name}").xdata(self._about()),
-                COLOUR_MAPS[picture.role],
+                COLOURS[picture.role],
             )
             for picture in map_pictures(maps, self._patches, scalarizer)
         ]
@@ -170,7 +170,7 @@ class LiveItems:
         )
 
     def _add(self, picture: Picture) -> None:
-        self._items.add_live(picture.role, picture.title, picture.xdata(self._about()), COLOUR_MAPS.get(picture.role))
+        self._items.add_live(picture.role, picture.title, picture.xdata(self._about()), COLOURS.get(picture.role))
 
     def _show(self, picture: Picture) -> None:
         self._items.show(picture.role, picture.xdata(self._about()))
@@ -204,5 +204,5 @@ def _workspace_layout() -> dict[str, typing.Any]:
         "type": "splitter",
         "orientation": "horizontal",
         "splits": [0.5, 0.5],
-        "children": [row(4), row(3)],
+        "children": [row(3), row(4)],
     }

@@ -16,16 +16,16 @@ from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session import MAPS, MAPS_IN_UNIT
 from nionswift_plugin.dkl_ae_ui.project import axes
 from nionswift_plugin.dkl_ae_ui.project.path_picture import PathPicture
-from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
+from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY, Colours
 
-COLOUR_MAPS: typing.Final = {
-    "prediction": "viridis",
-    "uncertainty": "plasma",
-    "acquisition": "magma",
-    "reading_probability": "cividis",
-    "pattern": "viridis",
+COLOURS: typing.Final = {
+    "prediction": Colours("viridis"),
+    "uncertainty": Colours("plasma"),
+    "acquisition": Colours("magma"),
+    "reading_probability": Colours("cividis", (0.0, 1.0)),
+    "pattern": Colours("viridis"),
 }
-"""Swift's name of each image's colours, by the image's role; those of others are grey, or in the picture."""
+"""Of each image, by its role; those of others are grey, or in the picture."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ crash. Live items are kept in memory by a transaction until the run ends.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +20,20 @@ from dkl_ae.records import AnyArray
 
 METADATA_KEY = "dkl_ae"
 """Every data item of a run carries a dictionary of this name: the plan, the role of the item, its columns."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Colours:
+    """Of an image: Swift's name of their map, and the values between which it spans; None for those that there are."""
+
+    map_id: str
+    limits: tuple[float, float] | None = None
+
+    def apply(self, display_item: DisplayItem.DisplayItem) -> None:
+        channel = display_item.display_data_channels[0]
+        channel.color_map_id = self.map_id
+        if self.limits is not None:
+            channel.display_limits = self.limits
 
 
 class RunItems:
@@ -47,15 +62,17 @@ class RunItems:
         assert display_item is not None  # every data item gets one when it is appended
         return display_item
 
-    def add(self, role: str, title: str, xdata: DataAndMetadata.DataAndMetadata, colour_map: str | None = None) -> None:
+    def add(
+        self, role: str, title: str, xdata: DataAndMetadata.DataAndMetadata, colours: Colours | None = None
+    ) -> None:
         self._append(role, title, DataItem.new_data_item(xdata))
-        if colour_map:
-            self.display_item(role).display_data_channels[0].color_map_id = colour_map
+        if colours is not None:
+            colours.apply(self.display_item(role))
 
     def add_live(
-        self, role: str, title: str, xdata: DataAndMetadata.DataAndMetadata, colour_map: str | None = None
+        self, role: str, title: str, xdata: DataAndMetadata.DataAndMetadata, colours: Colours | None = None
     ) -> None:
-        self.add(role, title, xdata, colour_map)
+        self.add(role, title, xdata, colours)
         item = self._items[role]
         self._at_end.enter_context(self._document.item_transaction(item))
         self._document.begin_data_item_live(item)

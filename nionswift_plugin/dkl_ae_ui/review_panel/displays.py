@@ -18,7 +18,7 @@ from nion.utils import Geometry
 from dkl_ae.patterns import Reference
 from dkl_ae.records import Position
 from nionswift_plugin.dkl_ae_kit import shown_workspace
-from nionswift_plugin.dkl_ae_ui.project.pictures import COLOUR_MAPS, Picture
+from nionswift_plugin.dkl_ae_ui.project.pictures import COLOURS, Picture
 from nionswift_plugin.dkl_ae_ui.project.reference_overlay import reference_graphics
 from nionswift_plugin.dkl_ae_ui.project.run_items import METADATA_KEY
 
@@ -140,8 +140,8 @@ class Displays:
     def _style(self, role: str) -> None:
         display_item = self._display_item(role)
         display = next(display for display in _DISPLAYS if display.role == role)
-        if role in COLOUR_MAPS:
-            display_item.display_data_channels[0].color_map_id = COLOUR_MAPS[role]
+        if role in COLOURS:
+            COLOURS[role].apply(display_item)
         if display.curves:
             # Swift then makes a layer of each row.
             display_item.display_type = "line_plot"
