@@ -14,6 +14,8 @@ from dkl_ae.records.errors import UserError
 from dkl_ae.records.survey import Survey
 from dkl_ae.records.survey_cleaning import slow_background, without_wild_pixels
 
+_ROUNDING: typing.Final = 1e-9
+
 
 def centred_size(size: int) -> int:
     """The next patch size that has a central pixel: an even window would sit half a pixel off its candidate."""
@@ -100,7 +102,8 @@ class Patches:
         """
         image = without_wild_pixels(self.survey.image)
         background = slow_background(image, self.size)
-        if background is not None:
+        # A survey that is nothing but a slope is all that there is to see.
+        if background is not None and numpy.ptp(image - background) > _ROUNDING * numpy.ptp(image):
             image = image - background
         scaled = ((image - image.mean()) / image.std()).astype(numpy.float32)
         windows = numpy.lib.stride_tricks.sliding_window_view(scaled, (self.size, self.size))

@@ -179,3 +179,11 @@ def test_a_survey_may_be_as_small_as_it_likes(height, width, value) -> None:
     image[0, 0] = value
     assume(height * width > 1)
     assert numpy.isfinite(Patches(Survey(image, 0.1), 1).features).all()
+
+
+@pytest.mark.parametrize("slope", [(1.0, 0.0), (0.3, -2.0)])
+def test_a_survey_that_is_nothing_but_a_slope_is_seen_as_it_is(slope) -> None:
+    y, x = numpy.mgrid[:20, :24]
+    features = Patches(Survey(slope[0] * y + slope[1] * x, 0.1), 3).features
+    assert numpy.isfinite(features).all()
+    assert features.std() > 0.5

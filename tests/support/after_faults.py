@@ -12,10 +12,11 @@ import h5py
 import numpy
 
 from dkl_ae.records import UserError
-from dkl_ae.run import Event, Outcome, PointMeasured, RunEnded, Runner, SurveyAcquired
+from dkl_ae.run import Event, NotKeptError, Outcome, PointMeasured, RunEnded, Runner, SurveyAcquired
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import About, Session, SessionWriter, open_session
-from dkl_ae.session.resume import interrupted_run
+from dkl_ae.session.resume import _interrupted_run
+from dkl_ae.session.writer import locked
 from tests.support.counting_instrument import CountingInstrument
 from tests.support.surrogates import TrainedNeighbour
 
@@ -114,11 +115,17 @@ def _of_resuming(ended: Ended, file: pathlib.Path) -> Iterator[str]:
         return
     scalarizers = {name: SCALARIZERS[name] for name in SCALARIZED}
     try:
+        lock = locked(file)
+    except NotKeptError:
+        # Closing it was what failed: it is locked as long as the program lives.
+        return
+    try:
         with open_session(file) as session:
-            interrupted = interrupted_run(session, scalarizers)
+            interrupted = _interrupted_run(session, scalarizers)
             about = About(session.title, session.instrument)
-        writer = SessionWriter.append_to(file, interrupted, scalarizers, about)
+        writer = SessionWriter.append_to(file, interrupted, scalarizers, about, lock)
     except UserError:
+        lock.release()
         return
     runner = Runner(
         CountingInstrument(),
