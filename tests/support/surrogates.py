@@ -31,7 +31,8 @@ class NearestNeighbour:
 
     def covariance(self, rows: numpy.ndarray, columns: numpy.ndarray) -> numpy.ndarray:
         sigma = self.predict().sigma
-        return sigma[rows][:, None] * sigma[columns] * (rows[:, None] == columns)
+        only_own: numpy.ndarray = sigma[rows][:, None] * sigma[columns] * (rows[:, None] == columns)
+        return only_own
 
     notices: tuple[str, ...] = ()
 
