@@ -27,6 +27,8 @@ class FittedLattice:
     """Indices of the first-order discs that stand above their background, shape (n, 2)."""
     electrons: float
     """In its discs."""
+    background: float
+    """Under its discs, as a part of these electrons."""
 
 
 def fit_lattices(
@@ -68,15 +70,12 @@ def fit_lattices(
     model = model_of(discs, geometry, vectors, levels, numpy.full(len(edge), pixel))
     found = found_discs(discs, model, geometry, read_noise_e)
     area = numpy.pi * geometry.radius_mrad**2 / numpy.prod(geometry.mrad_per_pixel)
-    lattices = [
-        FittedLattice(
-            vectors[number],
-            covariance[number],
-            discs.nodes[found & (discs.lattice == number)].astype(numpy.intp),
-            float(levels[discs.lattice == number, 0].sum() * area),
-        )
-        for number in range(len(vectors))
-    ]
+    lattices = []
+    for number in range(len(vectors)):
+        which = discs.lattice == number
+        in_discs, under = levels[which].sum(axis=0).tolist()
+        nodes = discs.nodes[found & which].astype(numpy.intp)
+        lattices.append(FittedLattice(vectors[number], covariance[number], nodes, in_discs * area, under / in_discs))
     return lattices, evidence_of(electrons, discs, model, levels, geometry, read_noise_e)
 
 

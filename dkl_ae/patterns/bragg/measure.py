@@ -32,12 +32,18 @@ MIN_LINES = 3
 _NODE_RADII = 0.25
 """How far from its node a disc may be found once the vectors are fitted, in disc radii, beside a pixel."""
 
+_MAX_BACKGROUND = 0.2
+"""Electrons under its discs, as a part of those in them, above which a lattice may be one of streaks."""
+
 _MAX_CANDIDATES = 4
 """Lattices that are tried, the best first."""
 
 MIN_EVIDENCE = 10.0
 """Log likelihood by which discs must explain a pattern better than an amorphous halo: one lattice would do so by chance
 once in twenty thousand patterns."""
+
+_SURE_EVIDENCE = 30.0
+"""The same where nothing else speaks for the lattice: streaks explain a pattern better than a halo, too."""
 
 _FIT_RADIUS = 10.0
 """Pixels of a disc's radius for the fit. Finer pixels are summed: this takes a quarter of the time or less, and costs
@@ -146,11 +152,11 @@ def _fitted_lattice(
     if not seen:
         return _no_lattice(max(len(lattice.found) for lattice in fitted))
     on_nodes = [explained(discs, lattice.vectors, near_node(geometry, _NODE_RADII)) for lattice in seen]
-    most = 2 * numpy.count_nonzero(numpy.any(on_nodes, axis=0)) > len(discs)
+    most = bool(2 * numpy.count_nonzero(numpy.any(on_nodes, axis=0)) > len(discs)) and evidence >= _SURE_EVIDENCE
     told = [
         lattice
         for lattice, on_node in zip(seen, on_nodes, strict=True)
-        if not is_too_short(lattice.vectors, geometry) and _is_told(lattice, discs[on_node & most])
+        if not is_too_short(lattice.vectors, geometry) and _is_told(lattice, discs[on_node], most)
     ]
     if not told:
         return _no_lattice(
@@ -167,16 +173,23 @@ def _fitted_lattice(
     return _summary(told)
 
 
-def _is_told(lattice: FittedLattice, on_node: FloatArray) -> bool:
-    """Whether there are discs that the two vectors were not free to pass through.
+def _is_told(lattice: FittedLattice, on_node: FloatArray, most: bool) -> bool:
+    """Whether there is more than the discs that the two vectors were free to pass through.
 
     Opposite discs come together, so that two of them and their opposites are a lattice whatever they are: one more must
-    be on a third line through the centre. Where it is not of first order it is one of `on_node`, the positions (y, x)
-    of discs at nodes, shape (n, 2).
+    be on a third line through the centre. At the edge of a crystal, streaks and hollow discs are near the nodes of some
+    lattice too. What is neither hexagonal nor square, stands in streaks, or has its third line in a higher order is
+    told only where most discs of the pattern are at nodes and the evidence is strong; any other where three are.
+
+    on_node: positions (y, x) of the discs at its nodes, shape (n, 2).
+    most: whether most discs of the pattern are at nodes of it or of another layer, on strong evidence.
     """
+    regular = symmetry_order(lattice.vectors) > 2 and lattice.background < _MAX_BACKGROUND
+    if regular and len(on_node) >= MIN_LINES and lines(lattice.found) >= MIN_LINES:
+        return True
     indices = numpy.rint(on_node @ numpy.linalg.inv(lattice.vectors)).astype(numpy.intp)
     higher = indices[~(indices[:, numpy.newaxis] == first_order(lattice.vectors)).all(axis=2).any(axis=1)]
-    return lines(lattice.found) >= MIN_LINES or lines(numpy.concatenate([lattice.found, higher])) >= MIN_LINES
+    return most and lines(numpy.concatenate([lattice.found, higher])) >= MIN_LINES
 
 
 def _summary(fitted: list[FittedLattice]) -> Lattice:
