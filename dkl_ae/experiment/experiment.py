@@ -69,7 +69,7 @@ class Experiment:
         self._history: list[Entry] = []
         self._measured: list[int] = []
         self._chooser = Chooser(plan.search, patches)
-        self._reading_probability = ReadingProbability(patches.features, patches.size)
+        self._reading_probability = ReadingProbability(patches)
         self._knows_before = bool(plan.model.pretrained)
         self._reading_model: ReadingModel | None = None
         self._maps: Maps | None = None

@@ -18,7 +18,7 @@ import scipy.linalg
 import scipy.special
 
 from dkl_ae.model.descriptors import pca_coordinates
-from dkl_ae.records import BoolArray, FeatureArray, FloatArray, IntArray, Symmetry, symmetry_operations
+from dkl_ae.records import BoolArray, FloatArray, IntArray, Patches, Symmetry, symmetry_operations
 
 _LENGTH: typing.Final = 1.2
 """Of the Matern 3/2 kernel, where patches have a mean squared norm of 1. Whether there is matter is a coarser question
@@ -39,10 +39,8 @@ class ReadingProbability:
 
     Parameters
     ----------
-    features : ndarray of float, shape (candidates, patch_size ** 2)
-        The patches.
-    patch_size : int
-        Their side in pixels.
+    patches : Patches
+        All candidates; they are looked at when the first point gives no number.
 
     Notes
     -----
@@ -50,9 +48,8 @@ class ReadingProbability:
     images of a patch. Nothing is trained: the outcomes alone decide, in any order, so a resumed run says the same.
     """
 
-    def __init__(self, features: FeatureArray, patch_size: int) -> None:
-        self._features = features
-        self._patch_size = patch_size
+    def __init__(self, patches: Patches) -> None:
+        self._patches = patches
         self._rows: dict[int, FloatArray] = {}
         """Covariance of single candidates with all, by candidate."""
 
@@ -72,7 +69,7 @@ class ReadingProbability:
             Between 0 and 1; 1 everywhere as long as every one gave a number.
         """
         if is_number.all():
-            return numpy.ones(len(self._features))
+            return numpy.ones(self._patches.count)
         learned_from = _learned_from(is_number)
         candidates, outcomes = candidates[learned_from], numpy.where(is_number[learned_from], 1.0, -1.0)
         covariances = numpy.stack([self._row(int(candidate)) for candidate in candidates])
@@ -86,8 +83,8 @@ class ReadingProbability:
     @functools.cached_property
     def _coordinates(self) -> FloatArray:
         """Shape (images, candidates, dimensions)."""
-        operations = symmetry_operations(Symmetry.SCALAR, self._patch_size)
-        return pca_coordinates(self._features, self._patch_size, operations)
+        operations = symmetry_operations(Symmetry.SCALAR, self._patches.size)
+        return pca_coordinates(self._patches.features, self._patches.size, operations)
 
     @functools.cached_property
     def _variance(self) -> FloatArray:

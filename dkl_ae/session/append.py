@@ -17,6 +17,7 @@ import numpy.typing
 
 from dkl_ae.experiment import Maps
 from dkl_ae.model import Checkpoint, ModelSummary
+from dkl_ae.outputs import synchronise
 from dkl_ae.records import AnyArray, Measurement
 from dkl_ae.run import CommandApplied, Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted, StepTimes
 from dkl_ae.session import version_1
@@ -277,11 +278,3 @@ def clear_writer_mark(file: pathlib.Path) -> None:
             stream.write(whole)
             stream.flush()
             os.fsync(stream.fileno())
-
-
-def synchronise(file: pathlib.Path) -> None:
-    descriptor = os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0))
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import h5py
 
-from dkl_ae.outputs import unfinished_beside
+from dkl_ae.outputs import synchronise, unfinished_beside
 from dkl_ae.records import brief
 from dkl_ae.run import Event, InterruptedRun, NotKeptError, PointMeasured, ReferenceFound, SurveyAcquired
 from dkl_ae.scalarizers import Scalarizer
-from dkl_ae.session.append import SessionAppender, clear_writer_mark, synchronise
+from dkl_ae.session.append import SessionAppender, clear_writer_mark
 from dkl_ae.session.create import create_session
 from dkl_ae.session.disk.writer_lock import WriterLock
 from dkl_ae.session.layout import About

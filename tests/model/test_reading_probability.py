@@ -31,7 +31,7 @@ outcomes = st.lists(
 
 
 def probability(candidates: numpy.ndarray, is_number: numpy.ndarray, patches: Patches = PATCHES) -> numpy.ndarray:
-    return ReadingProbability(patches.features, SIZE).at_every_candidate(candidates, is_number)
+    return ReadingProbability(patches).at_every_candidate(candidates, is_number)
 
 
 @given(st.lists(st.integers(0, PATCHES.count - 1), max_size=20, unique=True))
@@ -62,7 +62,7 @@ def test_a_hole_is_learned_from_a_few_points(seed) -> None:
 
 def test_each_point_more_without_a_number_makes_its_like_less_likely() -> None:
     holes, matter = numpy.flatnonzero(~IS_NUMBER), numpy.flatnonzero(IS_NUMBER)
-    model = ReadingProbability(PATCHES.features, SIZE)
+    model = ReadingProbability(PATCHES)
     unseen = holes[len(holes) // 2]
     likely = []
     for count in (1, 2, 4, 8):

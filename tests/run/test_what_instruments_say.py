@@ -19,7 +19,7 @@ from dkl_ae.run import Dose, Event, Outcome, PointMeasured, ReferenceFound, RunE
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import SessionWriter, open_session, take_up
 from dkl_ae.settings import Plan, make_plan
-from tests.support.recorded_specimen import SIDE, instrument
+from tests.support.recorded_specimen import SIDE, instrument, instrument_that_tells
 from tests.support.surrogates import NearestNeighbour
 
 PLAN = make_plan(patch_size=5, seed_points=2, model_points=3, compute_device="cpu")
@@ -74,16 +74,7 @@ def lying_run(
 
     file: of its session; None to keep nothing.
     """
-    microscope, exposures = instrument(), 0
-    acquire = microscope.acquire_pattern
-
-    def acquire_pattern(position: Position) -> Frame:
-        nonlocal exposures
-        exposures += 1
-        frame = acquire(position)
-        return told(frame, lie) if exposures == exposure else frame
-
-    microscope.acquire_pattern = acquire_pattern
+    microscope = instrument_that_tells(lambda number, frame: told(frame, lie) if number == exposure else frame)
     Honest.learned.clear()
     events: list[Event] = []
     writer = SessionWriter(file, plan, scalarizers) if file is not None else None

@@ -16,13 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dkl_ae.instruments import Frame
-from dkl_ae.records import Position
 from dkl_ae.run import Outcome, PointMeasured, Runner
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import Session, SessionWriter, open_session, take_up
 from dkl_ae.settings import make_plan
 from tests.support.kept_runs import kept_run
-from tests.support.recorded_specimen import instrument
+from tests.support.recorded_specimen import instrument, instrument_that_tells
 from tests.support.surrogates import NearestNeighbour
 
 PLAN = make_plan(patch_size=5, seed_points=2, model_points=4, compute_device="cpu")
@@ -88,20 +87,14 @@ def exactly(pattern: numpy.ndarray) -> list[Any]:
 
 def run_with(file: pathlib.Path, change: Any) -> list[Any]:
     """A run whose camera gives something else from its sixth point on; the others are bytes."""
-    microscope, exposures = instrument(), 0
-    acquire = microscope.acquire_pattern
 
-    def acquire_pattern(position: Position) -> Frame:
-        nonlocal exposures
-        exposures += 1
-        frame = acquire(position)
+    def as_told(number: int, frame: Frame) -> Frame:
         counts = numpy.minimum(frame.pattern / 8, 200).astype("u1")
-        return dataclasses.replace(frame, pattern=change(counts) if exposures > 7 else counts)
+        return dataclasses.replace(frame, pattern=change(counts) if number > 7 else counts)
 
-    microscope.acquire_pattern = acquire_pattern
     events: list[Any] = []
     writer = SessionWriter(file, PLAN, SCALARIZERS)
-    Runner(microscope, PLAN, events.append, NearestNeighbour, recorder=writer).run()
+    Runner(instrument_that_tells(as_told), PLAN, events.append, NearestNeighbour, recorder=writer).run()
     return events
 
 

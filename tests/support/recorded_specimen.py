@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Callable
 
 import numpy
 
+from dkl_ae.instruments import Frame
 from dkl_ae.instruments.column_instrument import ColumnInstrument
 from dkl_ae.recordings import Recording
+from dkl_ae.records import Position
 from dkl_ae.simulation import ReplayColumn, VirtualColumn, graphene_with_silicon
 
 SIDE = 24
@@ -29,3 +33,18 @@ def recording() -> Recording:
 def instrument() -> ColumnInstrument:
     """A microscope with that specimen."""
     return ColumnInstrument(ReplayColumn(recording()), exposure_s=EXPOSURE_S)
+
+
+def instrument_that_tells(change: Callable[[int, Frame], Frame]) -> ColumnInstrument:
+    """Likewise, but of what it exposed it tells something else.
+
+    change: the number of a pattern, from 1, and its frame -> what is told of it.
+    """
+    microscope, numbers = instrument(), itertools.count(1)
+    acquire = microscope.acquire_pattern
+
+    def acquire_pattern(position: Position) -> Frame:
+        return change(next(numbers), acquire(position))
+
+    microscope.acquire_pattern = acquire_pattern  # type: ignore[method-assign]
+    return microscope

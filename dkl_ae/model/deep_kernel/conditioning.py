@@ -19,6 +19,7 @@ from dkl_ae.model.deep_kernel.kernel import (
     safe_cholesky,
     variance_fractions,
 )
+from dkl_ae.model.deep_kernel.patch_coordinates import coordinates_of
 from dkl_ae.model.deep_kernel.standardization import Targets
 from dkl_ae.model.surrogate import Posterior, VarianceFractions, left_out
 from dkl_ae.records import FloatArray, IntArray
@@ -192,8 +193,3 @@ class Conditioned:
         numbers = _CACHED_NUMBERS * (500 if self._coordinates.is_cuda else 1)
         step = max(numbers // max(width, 1), _MIN_PIECE)
         return (slice(start, start + step) for start in range(0, length, step))
-
-
-def coordinates_of(coordinates: torch.Tensor, candidates: IntArray) -> torch.Tensor:
-    """The coordinates of some candidates."""
-    return coordinates[:, torch.as_tensor(candidates, device=coordinates.device)]

@@ -14,6 +14,7 @@ import numpy
 import torch
 
 from dkl_ae.model.deep_kernel.kernel import DeepKernelModel, covariance, prior_variance, safe_cholesky
+from dkl_ae.model.deep_kernel.patch_coordinates import coordinates_of
 from dkl_ae.model.deep_kernel.standardization import Targets
 from dkl_ae.records import BoolArray, FloatArray
 
@@ -128,7 +129,7 @@ def doubts_of(
     """
     doubts = doubts.clone()
     may_be = torch.arange(len(targets), device=doubts.device) >= first
-    latent = model.embedding(coordinates[:, torch.as_tensor(targets.candidates, device=coordinates.device)])
+    latent = model.embedding(coordinates_of(coordinates, targets.candidates))
     matrix = covariance(model, latent, latent)
     noise = targets.known_variance + model.likelihood.second_noise
     prior = prior_variance(model, latent)

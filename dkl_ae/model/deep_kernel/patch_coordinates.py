@@ -13,7 +13,7 @@ from dkl_ae.model.deep_kernel.kernel import DeepKernelModel
 from dkl_ae.model.descriptors.network import LearnedFeatures
 from dkl_ae.model.descriptors.pca import PatchPCA
 from dkl_ae.model.saved_model import ModelState
-from dkl_ae.records import FloatArray, Symmetry, symmetry_operations
+from dkl_ae.records import FloatArray, IntArray, Symmetry, symmetry_operations
 from dkl_ae.settings import KernelInput
 
 _FAR = 1e3
@@ -85,6 +85,11 @@ class PatchCoordinates:
     def to(self, device: torch.device) -> PatchCoordinates:
         """The same on a device."""
         return dataclasses.replace(self, coordinates=self.coordinates.to(device), signs=self.signs.to(device))
+
+
+def coordinates_of(coordinates: torch.Tensor, candidates: IntArray) -> torch.Tensor:
+    """The coordinates of some candidates."""
+    return coordinates[:, torch.as_tensor(candidates, device=coordinates.device)]
 
 
 def _elsewhere(count: int) -> FloatArray:

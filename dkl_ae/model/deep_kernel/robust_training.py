@@ -10,10 +10,9 @@ import math
 import numpy
 import torch
 
-from dkl_ae.model.deep_kernel.conditioning import coordinates_of
 from dkl_ae.model.deep_kernel.contradictions import cost_of_leaving_out, outlying
 from dkl_ae.model.deep_kernel.kernel import DeepKernelModel, negative_log_posterior
-from dkl_ae.model.deep_kernel.patch_coordinates import PatchCoordinates
+from dkl_ae.model.deep_kernel.patch_coordinates import PatchCoordinates, coordinates_of
 from dkl_ae.model.deep_kernel.standardization import Standardization, Targets
 from dkl_ae.model.deep_kernel.training import TrainingSchedule, seen_in_training, trained, trained_further
 from dkl_ae.model.deep_kernel.transfer import Measurements

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy
 import torch
 
-from dkl_ae.model.deep_kernel.conditioning import Conditioned, coordinates_of
+from dkl_ae.model.deep_kernel.conditioning import Conditioned
 from dkl_ae.model.deep_kernel.kernel import DeepKernelModel, negative_log_posterior
+from dkl_ae.model.deep_kernel.patch_coordinates import coordinates_of
 from dkl_ae.model.deep_kernel.standardization import Targets
 
 CYCLES_COLD = 30
