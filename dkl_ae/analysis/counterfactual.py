@@ -10,9 +10,9 @@ import numpy
 import numpy.typing
 
 from dkl_ae.analysis.steps import step_record
-from dkl_ae.experiment import Experiment, Maps, Objective, deep_kernel_for
+from dkl_ae.experiment import Experiment, Maps, Objective, deep_kernel_for, patches_for
 from dkl_ae.model import MakeSurrogate, ModelSummary
-from dkl_ae.records import Patches, Proposal, UserError
+from dkl_ae.records import Proposal, UserError
 from dkl_ae.session import Session
 from dkl_ae.settings import LARGEST, VALUE, Plan, Value, changed
 
@@ -57,7 +57,7 @@ def counterfactual_view(
     experiment = Experiment(
         plan,
         session.scalarizers,
-        Patches(session.survey, plan.search.patch_size),
+        patches_for(plan, session.survey),
         make_surrogate or functools.partial(deep_kernel_for, plan),
     )
     experiment.fit_to(session.measurements[:number])

@@ -25,6 +25,7 @@ from dkl_ae.run import (
     StepCompleted,
     begun,
     folded,
+    outlook_text,
     position_text,
     progress_text,
     reading_text,
@@ -54,6 +55,9 @@ def carry_out(
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     if session.notice:
         terminal.say(session.notice)
+    size = instrument.survey_size if interrupted is None else None
+    if size is not None and (outlook := outlook_text(plan, size)):
+        terminal.say(f"Model: {outlook}.")
     shown = _Shown(plan, scalarizers, terminal)
     runner = Runner(instrument, plan, shown, scalarizers=scalarizers, recorder=session, interrupted=interrupted)
     shown.go_on = runner.resume

@@ -13,6 +13,7 @@ from dkl_ae.experiment.experiment import Experiment, require_room
 from dkl_ae.experiment.model_factory import deep_kernel_for
 from dkl_ae.experiment.objective import Objective, require_known
 from dkl_ae.experiment.proposing import Maps, map_title
+from dkl_ae.experiment.thinning import candidates_text, patches_for
 
 __all__ = [
     "ACQUISITIONS",
@@ -21,15 +22,16 @@ __all__ = [
     "Entry",
     "Experiment",
     "Maps",
-    "ModelSummary",
     "Objective",
     "ObjectivePosterior",
+    "candidates_text",
     "choose",
     "command_from_json",
     "command_to_json",
     "deep_kernel_for",
     "exploration_fraction",
     "map_title",
+    "patches_for",
     "relative_score",
     "require_known",
     "require_room",

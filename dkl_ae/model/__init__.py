@@ -3,6 +3,7 @@
 Whatever needs torch has a face of its own: `dkl_ae.model.deep_kernel`, `dkl_ae.model.saved_model`.
 """
 
+from dkl_ae.model.cost import ModelCost, model_cost, most_candidates
 from dkl_ae.model.exact_gp import ExactGP
 from dkl_ae.model.interval_calibration import interval_scale, rescaled
 from dkl_ae.model.reading_model import Checkpoint, MakeSurrogate, ModelSummary, ReadingModel, Readings
@@ -15,6 +16,7 @@ __all__ = [
     "ExactGP",
     "Explains",
     "MakeSurrogate",
+    "ModelCost",
     "ModelSummary",
     "Posterior",
     "ReadingModel",
@@ -24,5 +26,7 @@ __all__ = [
     "Trainable",
     "VarianceFractions",
     "interval_scale",
+    "model_cost",
+    "most_candidates",
     "rescaled",
 ]

@@ -18,7 +18,7 @@ import scipy.linalg
 import scipy.special
 
 from dkl_ae.model.descriptors import pca_coordinates
-from dkl_ae.records import BoolArray, FloatArray, IntArray, Patches, Symmetry, symmetry_operations
+from dkl_ae.records import BoolArray, FeatureArray, FloatArray, IntArray, Patches, Symmetry, symmetry_operations
 
 _LENGTH: typing.Final = 1.2
 """Of the Matern 3/2 kernel, where patches have a mean squared norm of 1. Whether there is matter is a coarser question
@@ -50,7 +50,7 @@ class ReadingProbability:
 
     def __init__(self, patches: Patches) -> None:
         self._patches = patches
-        self._rows: dict[int, FloatArray] = {}
+        self._rows: dict[int, FeatureArray] = {}
         """Covariance of single candidates with all, by candidate."""
 
     def at_every_candidate(self, candidates: IntArray, is_number: BoolArray) -> FloatArray:
@@ -73,29 +73,38 @@ class ReadingProbability:
         learned_from = _learned_from(is_number)
         candidates, outcomes = candidates[learned_from], numpy.where(is_number[learned_from], 1.0, -1.0)
         covariances = numpy.stack([self._row(int(candidate)) for candidate in candidates])
-        gradient, root, factor = _laplace(covariances[:, candidates], outcomes)
-        mean = gradient @ covariances
-        explained = scipy.linalg.solve_triangular(factor, root[:, numpy.newaxis] * covariances, lower=True)
-        variance = numpy.maximum(self._variance - numpy.einsum("ij,ij->j", explained, explained), 0.0)
+        gradient, root, factor = _laplace(covariances[:, candidates].astype(numpy.float64), outcomes)
+        mean = gradient.astype(numpy.float32) @ covariances
+        # In single precision, as the covariances are: these are by far the largest arrays.
+        whitened = numpy.linalg.solve(factor, numpy.diag(root)).astype(numpy.float32) @ covariances
+        variance = numpy.maximum(self._variance - numpy.einsum("ij,ij->j", whitened, whitened), 0.0)
         probability: FloatArray = scipy.special.ndtr(mean / numpy.sqrt(1 + variance))
         return probability
 
     @functools.cached_property
-    def _coordinates(self) -> FloatArray:
+    def _coordinates(self) -> FeatureArray:
         """Shape (images, candidates, dimensions)."""
         operations = symmetry_operations(Symmetry.SCALAR, self._patches.size)
-        return pca_coordinates(self._patches.features, self._patches.size, operations)
+        return pca_coordinates(self._patches.features, self._patches.size, operations).astype(numpy.float32)
 
     @functools.cached_property
-    def _variance(self) -> FloatArray:
+    def _squares(self) -> FeatureArray:
+        """Squared norm of each patch, shape (candidates,): that of its images is the same."""
+        squares: FeatureArray = numpy.einsum("ij,ij->i", self._coordinates[0], self._coordinates[0])
+        return squares
+
+    @functools.cached_property
+    def _variance(self) -> FeatureArray:
         """Of the latent function at every candidate before any outcome."""
         own = self._coordinates[0]
-        return _covariance(numpy.sum((own - self._coordinates) ** 2, axis=2))
+        return _covariance(numpy.stack([numpy.sum((own - image) ** 2, axis=1) for image in self._coordinates]))
 
-    def _row(self, candidate: int) -> FloatArray:
+    def _row(self, candidate: int) -> FeatureArray:
         if candidate not in self._rows:
-            own = self._coordinates[0, candidate]
-            self._rows[candidate] = _covariance(numpy.sum((self._coordinates - own) ** 2, axis=2))
+            images, count, dimensions = self._coordinates.shape
+            products = self._coordinates.reshape(-1, dimensions) @ self._coordinates[0, candidate]
+            squared_distances = self._squares + self._squares[candidate] - 2 * products.reshape(images, count)
+            self._rows[candidate] = _covariance(numpy.maximum(squared_distances, 0))
         return self._rows[candidate]
 
 
@@ -108,13 +117,17 @@ def _learned_from(is_number: BoolArray) -> IntArray:
     return numpy.sort(numpy.concatenate([without, spread]))
 
 
-def _covariance(squared_distances: FloatArray) -> FloatArray:
+def _covariance(squared_distances: FeatureArray) -> FeatureArray:
     """Of a patch and others, averaged over the images of either.
 
     squared_distances: shape (images, candidates).
     """
-    distance = numpy.sqrt(squared_distances) * (math.sqrt(3) / _LENGTH)
-    averaged: FloatArray = _VARIANCE * numpy.mean((1 + distance) * numpy.exp(-distance), axis=0) + _COMMON_VARIANCE
+    distance = numpy.sqrt(squared_distances)
+    distance *= math.sqrt(3) / _LENGTH
+    decay = numpy.exp(-distance)
+    distance += 1
+    decay *= distance
+    averaged: FeatureArray = _VARIANCE * numpy.mean(decay, axis=0) + _COMMON_VARIANCE
     return averaged
 
 

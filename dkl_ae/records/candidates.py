@@ -9,7 +9,7 @@ import typing
 import numpy
 import numpy.typing
 
-from dkl_ae.records.arrays import AnyArray, FeatureArray, FloatArray
+from dkl_ae.records.arrays import AnyArray, FeatureArray, FloatArray, IntArray
 from dkl_ae.records.errors import UserError
 from dkl_ae.records.survey import Survey
 from dkl_ae.records.survey_cleaning import slow_background, without_wild_pixels
@@ -44,7 +44,8 @@ class Candidates(typing.Protocol):
 class Patches:
     """The square windows of a survey; each is centred on the pixel of one candidate.
 
-    A candidate is a pixel whose window lies inside the survey. Candidates are numbered row by row.
+    A candidate is a pixel whose window lies inside the survey. Candidates are numbered row by row. On a large survey
+    they may be thinned: each then stands for the pixels around it.
 
     Attributes
     ----------
@@ -52,6 +53,8 @@ class Patches:
         The patches are views of it.
     size : int
         Side in pixels, odd: an even window would sit half a pixel off its candidate.
+    spacing : int
+        Pixels from one candidate to the next, along rows and columns.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class Patches:
 
     survey: Survey
     size: int
+    spacing: int = 1
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -79,6 +83,12 @@ class Patches:
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of candidates."""
+        height, width = self.inner_shape
+        return (height - 1) // self.spacing + 1, (width - 1) // self.spacing + 1
+
+    @property
+    def inner_shape(self) -> tuple[int, int]:
+        """Rows and columns of pixels whose patches lie inside the survey."""
         height, width = self.survey.shape
         return height - self.size + 1, width - self.size + 1
 
@@ -91,7 +101,7 @@ class Patches:
     @property
     def windows(self) -> FloatArray:
         """Shape (rows, columns, size, size); a view of the survey, nothing is copied."""
-        return numpy.lib.stride_tricks.sliding_window_view(self.survey.image, (self.size, self.size))
+        return self._windows_of(self.survey.image)
 
     @functools.cached_property
     def features(self) -> numpy.typing.NDArray[numpy.float32]:
@@ -106,14 +116,13 @@ class Patches:
         if background is not None and numpy.ptp(image - background) > _ROUNDING * numpy.ptp(image):
             image = image - background
         scaled = ((image - image.mean()) / image.std()).astype(numpy.float32)
-        windows = numpy.lib.stride_tricks.sliding_window_view(scaled, (self.size, self.size))
-        return numpy.ascontiguousarray(windows.reshape(self.count, self.size * self.size))
+        return self._windows_of(scaled).reshape(self.count, self.size * self.size)
 
     @functools.cached_property
     def positions_nm(self) -> FloatArray:
         """Row and column of each candidate in nanometres from the first one's, shape (candidates, 2)."""
         pixels = numpy.stack(numpy.unravel_index(numpy.arange(self.count), self.grid), axis=1)
-        return numpy.asarray(pixels * self.survey.pixel_size_nm, numpy.float64)
+        return numpy.asarray(pixels * (self.spacing * self.survey.pixel_size_nm), numpy.float64)
 
     @functools.cached_property
     def relative_positions(self) -> FloatArray:
@@ -134,10 +143,10 @@ class Patches:
             From 0.
         """
         row, column = divmod(candidate, self.grid[1])
-        return row + self.size // 2, column + self.size // 2
+        return row * self.spacing + self.size // 2, column * self.spacing + self.size // 2
 
     def candidate(self, row: int, column: int) -> int:
-        """The candidate of a survey pixel.
+        """The candidate that stands for a survey pixel: the nearest one.
 
         Raises
         ------
@@ -145,22 +154,23 @@ class Patches:
             When its patch would leave the survey.
         """
         margin = self.size // 2
-        rows, columns = self.grid
-        if not (0 <= row - margin < rows and 0 <= column - margin < columns):
+        height, width = self.inner_shape
+        if not (0 <= row - margin < height and 0 <= column - margin < width):
             raise UserError(
                 f"The patch around pixel ({row}, {column}) leaves the survey: "
                 f"choose a pixel at least {margin} px from the edge."
             )
-        return (row - margin) * columns + column - margin
+        nearest_row, nearest_column = self._nearest
+        return int(nearest_row[row - margin] * self.grid[1] + nearest_column[column - margin])
 
     def inside(self, image: AnyArray) -> AnyArray:
-        """A view of a map of the survey's shape without the margin in which no patch fits: shape `grid`."""
+        """A view of a map of the survey's shape without the margin in which no patch fits: shape `inner_shape`."""
         margin = self.size // 2
-        rows, columns = self.grid
-        return image[margin : margin + rows, margin : margin + columns]
+        height, width = self.inner_shape
+        return image[margin : margin + height, margin : margin + width]
 
     def to_map(self, values: numpy.typing.ArrayLike) -> FloatArray:
-        """Lay out one value for each candidate as a map.
+        """Lay out one value for each candidate as a map: on all pixels that it stands for.
 
         Parameters
         ----------
@@ -172,5 +182,19 @@ class Patches:
             NaN in the margin, where no patch fits.
         """
         image = numpy.full(self.survey.shape, numpy.nan)
-        self.inside(image)[...] = numpy.reshape(numpy.asarray(values, numpy.float64), self.grid)
+        row, column = self._nearest
+        self.inside(image)[...] = numpy.reshape(numpy.asarray(values, numpy.float64), self.grid)[row][:, column]
         return image
+
+    @functools.cached_property
+    def _nearest(self) -> tuple[IntArray, IntArray]:
+        """Row and column, in the grid, of the candidate nearest to each row and column of `inner_shape`."""
+        row, column = (
+            numpy.minimum((numpy.arange(length) + self.spacing // 2) // self.spacing, candidates - 1)
+            for length, candidates in zip(self.inner_shape, self.grid, strict=True)
+        )
+        return row, column
+
+    def _windows_of(self, image: AnyArray) -> AnyArray:
+        windows = numpy.lib.stride_tricks.sliding_window_view(image, (self.size, self.size))
+        return windows[:: self.spacing, :: self.spacing]

@@ -12,7 +12,7 @@ import threading
 import typing
 from collections.abc import Callable, Mapping
 
-from dkl_ae.experiment import Command, Experiment, Objective, deep_kernel_for, require_known
+from dkl_ae.experiment import Command, Experiment, Objective, deep_kernel_for, patches_for, require_known
 from dkl_ae.instruments import Instrument, SurveySize
 from dkl_ae.model import MakeSurrogate
 from dkl_ae.patterns import Reference
@@ -210,7 +210,7 @@ class Runner:
         self._instrument.prepare()
         survey = self._survey = self._acquire_survey()
         self._require_room_on(SurveySize(survey.shape, survey.pixel_size_nm))
-        patches = Patches(survey, self.plan.search.patch_size)
+        patches = patches_for(self.plan, survey)
         experiment = self._experiment = Experiment(self.plan, self.scalarizers, patches, self._make_surrogate)
         self._acquire_reference(survey)
         if self._interrupted is not None:

@@ -8,10 +8,10 @@ import typing
 
 import numpy
 
-from dkl_ae.experiment import require_room
+from dkl_ae.experiment import patches_for, require_room
 from dkl_ae.instruments import Frame, SurveySize
 from dkl_ae.patterns import Reference, load_reference
-from dkl_ae.records import Patches, Survey, UserError
+from dkl_ae.records import Survey, UserError
 from dkl_ae.run.events import ReferenceFound
 from dkl_ae.run.exposing import Exposing
 from dkl_ae.run.frame_checks import require_same_size
@@ -55,13 +55,17 @@ def require_room_on(size: SurveySize, plan: Plan, scalarizer: Scalarizer, saved_
 
     scalarizer: the one that is optimized.
     """
-    # What it will show does not matter, as long as it is no even grey.
-    survey = Survey(numpy.arange(math.prod(size.shape), dtype=numpy.float64).reshape(size.shape), size.pixel_size_nm)
+    survey = any_survey(size)
     if saved_model is not None:
         saved_model.require_pixel_size(survey.pixel_size_nm)
     require_room_for_cross(plan, scalarizer, survey)
-    require_room(plan, Patches(survey, plan.search.patch_size))
+    require_room(plan, patches_for(plan, survey))
     reference_pixels(survey, plan)
+
+
+def any_survey(size: SurveySize) -> Survey:
+    """One of this size; what it shows does not matter, as long as it is no even grey."""
+    return Survey(numpy.arange(math.prod(size.shape), dtype=numpy.float64).reshape(size.shape), size.pixel_size_nm)
 
 
 def acquire_reference(

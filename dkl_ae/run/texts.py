@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from dkl_ae.model import ModelSummary
+from dkl_ae.experiment import candidates_text, patches_for
+from dkl_ae.instruments import SurveySize
+from dkl_ae.model import ModelSummary, model_cost
 from dkl_ae.records import Position, Reading, Survey
 from dkl_ae.run.events import (
     CommandApplied,
@@ -18,7 +20,9 @@ from dkl_ae.run.events import (
     StepTimes,
     SurveyAcquired,
 )
+from dkl_ae.run.stages import any_survey
 from dkl_ae.run.status import Phase, Status
+from dkl_ae.settings import Plan
 
 
 def with_error(value: float, sigma: float, unit: str) -> str:
@@ -70,6 +74,19 @@ def best_text(status: Status) -> str:
     if status.best_reading is None or status.best_offset_nm is None:
         return ""
     return f"{reading_text(status.best_reading)}\nat {_offset_text(status.best_offset_nm)}"
+
+
+def outlook_text(plan: Plan, size: SurveySize) -> str:
+    """What the model will have to choose from and what it will cost, before the run has begun; empty where the survey
+    is smaller than a patch."""
+    if plan.search.patch_size > min(size.shape):
+        return ""
+    patches = patches_for(plan, any_survey(size))
+    cost = model_cost(patches.count, plan.search.points, patches.size)
+    return (
+        f"{candidates_text(patches)}; at most about {cost.longest_step_s:.1g} s a point beside the exposure, and "
+        f"{cost.memory_bytes / 1e9:.1f} GB of memory"
+    )
 
 
 def model_text(summary: ModelSummary | None) -> str:

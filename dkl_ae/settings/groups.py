@@ -74,6 +74,15 @@ class SearchSettings:
         unit="px",
         minimum=1,
     )
+    candidate_spacing: int = setting(
+        0,
+        "Candidate spacing",
+        "Every so many pixels of the survey, along rows and columns, there is a place that may be measured; 0 takes "
+        "every pixel of a small survey, and of a large one as many as keep a step below a second.",
+        unit="px",
+        minimum=0,
+        is_advanced=True,
+    )
     seed_points: int = setting(
         10, "Seed points", "Patterns measured at random positions before the model begins to choose.", minimum=0
     )

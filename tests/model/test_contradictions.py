@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dkl_ae.model import Posterior, ReadingModel, Readings
 from dkl_ae.model.deep_kernel import DeepKernel
-from dkl_ae.model.deep_kernel.conditioning import Conditioned
+from dkl_ae.model.deep_kernel.exact import ExactlyConditioned
 from dkl_ae.model.deep_kernel.patch_coordinates import PatchCoordinates
 from dkl_ae.model.deep_kernel.standardization import Standardization
 from dkl_ae.records import Patches, Survey, Symmetry
@@ -129,8 +129,8 @@ def test_what_is_left_out_is_the_same_however_the_data_come(data, first) -> None
     model = COORDINATES.fresh_model(seed=0)
     targets = Standardization().targets(data.candidates, data.values, data.sigmas)
     nothing = torch.zeros(len(targets), dtype=torch.float64)
-    whole = Conditioned(model, COORDINATES.coordinates, targets)
-    appended = Conditioned(model, COORDINATES.coordinates, targets.part(slice(first)))
+    whole = ExactlyConditioned(model, COORDINATES.coordinates, targets)
+    appended = ExactlyConditioned(model, COORDINATES.coordinates, targets.part(slice(first)))
     if first < len(targets):
         appended.append(targets.part(slice(first, None)))
     rows = numpy.arange(len(targets))

@@ -21,6 +21,8 @@ from dkl_ae.model.deep_kernel import (
     standardization,
     training,
 )
+from dkl_ae.model.deep_kernel import exact as exact_conditioning
+from dkl_ae.model.deep_kernel.exact import ExactlyConditioned
 from dkl_ae.model.descriptors import network, pca
 from dkl_ae.model.descriptors.network import LEARNED_FEATURES, LearnedFeatures
 from dkl_ae.model.descriptors.pca import COMPONENTS, pca_coordinates
@@ -360,7 +362,7 @@ def test_appended_measurements_equal_a_solution_from_scratch(start, steps, symme
                 model.predict()
         appended = fit(model, data)
         assert model.trainings == 1
-        anew = conditioning.Conditioned(model.model, model.patches.coordinates, model.targets)
+        anew = ExactlyConditioned(model.model, model.patches.coordinates, model.targets)
         mean, variance = anew.map()
         sigma = (variance + model.model.likelihood.second_noise).sqrt()
         # The map's parts are kept in single precision.
@@ -594,7 +596,7 @@ def test_a_failed_training_keeps_the_last_good_model(monkeypatch) -> None:
 def test_a_measurement_that_cannot_be_appended_brings_a_training(monkeypatch) -> None:
     model, data = deep_kernel_of(), measured(31)
     fit(model, data.first(30))
-    honest, calls = conditioning.safe_cholesky, []
+    honest, calls = exact_conditioning.safe_cholesky, []
 
     def once_singular(*arguments) -> torch.Tensor:
         calls.append(1)
@@ -602,7 +604,7 @@ def test_a_measurement_that_cannot_be_appended_brings_a_training(monkeypatch) ->
             raise torch.linalg.LinAlgError("not positive definite")
         return honest(*arguments)
 
-    monkeypatch.setattr(conditioning, "safe_cholesky", once_singular)
+    monkeypatch.setattr(exact_conditioning, "safe_cholesky", once_singular)
     assert_sound(fit(model, data))
     assert model.trainings == 2
     assert not model.notices

@@ -13,12 +13,13 @@ def survey(height: int = 9, width: int = 11) -> Survey:
 
 
 sizes = st.sampled_from([1, 3, 5, 7, 9])
+spacings = st.integers(1, 5)
 shapes = st.tuples(st.integers(9, 16), st.integers(9, 16))
 
 
-@given(shapes, sizes, st.data())
-def test_a_window_is_centred_on_its_candidates_pixel(shape, size, data) -> None:
-    patches = Patches(survey(*shape), size)
+@given(shapes, sizes, spacings, st.data())
+def test_a_window_is_centred_on_its_candidates_pixel(shape, size, spacing, data) -> None:
+    patches = Patches(survey(*shape), size, spacing)
     candidate = data.draw(st.integers(0, patches.count - 1))
     row, column = patches.pixel(candidate)
     half = size // 2
@@ -28,9 +29,9 @@ def test_a_window_is_centred_on_its_candidates_pixel(shape, size, data) -> None:
     assert window[half, half] == patches.survey.image[row, column]
 
 
-@given(shapes, sizes, st.data())
-def test_pixel_and_candidate_are_inverse(shape, size, data) -> None:
-    patches = Patches(survey(*shape), size)
+@given(shapes, sizes, spacings, st.data())
+def test_pixel_and_candidate_are_inverse(shape, size, spacing, data) -> None:
+    patches = Patches(survey(*shape), size, spacing)
     candidate = data.draw(st.integers(0, patches.count - 1))
     assert patches.candidate(*patches.pixel(candidate)) == candidate
 
@@ -43,6 +44,27 @@ def test_a_map_shows_each_candidates_value_at_its_pixel(shape, size) -> None:
         assert image[patches.pixel(candidate)] == candidate
     assert numpy.count_nonzero(numpy.isfinite(image)) == patches.count
     numpy.testing.assert_array_equal(patches.inside(image).ravel(), numpy.arange(patches.count))
+
+
+@given(shapes, sizes, spacings)
+def test_a_candidate_stands_for_the_pixels_that_it_is_nearest_to(shape, size, spacing) -> None:
+    patches = Patches(survey(*shape), size, spacing)
+    image = patches.to_map(numpy.arange(patches.count))
+    places = numpy.array([patches.pixel(candidate) for candidate in range(patches.count)])
+    for row, column in numpy.argwhere(numpy.isfinite(image)):
+        distances = numpy.abs(places - (row, column)).max(axis=1)
+        assert distances[int(image[row, column])] == distances.min()
+        assert patches.candidate(row, column) == image[row, column]
+    assert patches.inside(image).shape == patches.inner_shape
+    numpy.testing.assert_allclose(patches.positions_nm, (places - places[0]) * patches.survey.pixel_size_nm)
+
+
+@given(shapes, sizes, spacings)
+def test_thinned_candidates_look_as_they_do_among_all(shape, size, spacing) -> None:
+    every, some = (Patches(survey(*shape), size, pixels) for pixels in (1, spacing))
+    same = [every.candidate(*some.pixel(candidate)) for candidate in range(some.count)]
+    numpy.testing.assert_array_equal(some.features, every.features[same])
+    numpy.testing.assert_allclose(some.positions_nm, every.positions_nm[same])
 
 
 def test_windows_are_a_view() -> None:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy
 import torch
 
-from dkl_ae.model.deep_kernel.kernel import DeepKernelModel, covariance, prior_variance, safe_cholesky
-from dkl_ae.model.deep_kernel.patch_coordinates import coordinates_of
-from dkl_ae.model.deep_kernel.standardization import Targets
 from dkl_ae.records import BoolArray, FloatArray
 
 CONTRADICTED = 4.0
@@ -115,36 +113,27 @@ def left_out_of(
 
 
 @torch.no_grad()
-def doubts_of(
-    model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets, doubts: torch.Tensor, first: int
-) -> torch.Tensor:
+def doubts_of(left_out: Callable[[torch.Tensor], LeftOut], doubts: torch.Tensor, first: int) -> torch.Tensor:
     """Variances by which each reading is doubted, shape (n,), in the model's units.
 
     The one that is farthest off is doubted first, for it makes its neighbours look false.
 
-    coordinates: of every candidate, shape (symmetries, candidates, dimensions).
-    targets: without doubts.
+    left_out: what all others let one expect of each reading, by these variances.
     doubts: those of before, shape (n,).
     first: the first reading that may be doubted.
     """
     doubts = doubts.clone()
-    may_be = torch.arange(len(targets), device=doubts.device) >= first
-    latent = model.embedding(coordinates_of(coordinates, targets.candidates))
-    matrix = covariance(model, latent, latent)
-    noise = targets.known_variance + model.likelihood.second_noise
-    prior = prior_variance(model, latent)
-    residual = (targets.values - model.mean_module.constant).unsqueeze(1)
-    most = int(MOST_DOUBTED * (len(targets) - first))
+    may_be = torch.arange(len(doubts), device=doubts.device) >= first
+    most = int(MOST_DOUBTED * (len(doubts) - first))
     for _ in range(2 * most):
-        inverse = torch.cholesky_inverse(safe_cholesky(matrix, noise + doubts))
-        left_out = left_out_of(inverse.diagonal(), (inverse @ residual).squeeze(1), doubts, noise, prior)
-        suspects = left_out.to_doubt & may_be
+        each = left_out(doubts)
+        suspects = each.to_doubt & may_be
         if suspects.any() and int((doubts > 0).sum()) < most:
-            worst = int(torch.where(suspects, left_out.deviations, 0.0).argmax())
+            worst = int(torch.where(suspects, each.deviations, 0.0).argmax())
             # In powers of two, so that it does not change with every reading.
-            doubts[worst] = 4.0 ** torch.ceil(torch.log2(left_out.residuals[worst].abs()))
-        elif left_out.to_believe.any():
-            doubts[left_out.to_believe] = 0.0
+            doubts[worst] = 4.0 ** torch.ceil(torch.log2(each.residuals[worst].abs()))
+        elif each.to_believe.any():
+            doubts[each.to_believe] = 0.0
         else:
             break
     return doubts

@@ -16,6 +16,7 @@ import torch
 
 from dkl_ae.model.deep_kernel.compute import choose_device, single_threaded_torch
 from dkl_ae.model.deep_kernel.conditioning import Conditioned
+from dkl_ae.model.deep_kernel.exactness import conditioned_on, is_exact
 from dkl_ae.model.deep_kernel.kernel import by_present_names
 from dkl_ae.model.deep_kernel.patch_coordinates import PatchCoordinates
 from dkl_ae.model.deep_kernel.robust_training import RobustTraining
@@ -193,7 +194,7 @@ class DeepKernel:
         any other parameters are learned or restored."""
         if self._expected is None:
             targets = self._standardize(self._transferred.doubted(self._transferred.least_doubt))
-            self._conditioned = Conditioned(self.model, self.patches.coordinates, targets)
+            self._conditioned = conditioned_on(self.model, self.patches.coordinates, targets)
             self._schedule = dataclasses.replace(self._schedule, trained_on=len(targets))
             self._expected = self._predict()
         return self._expected
@@ -222,12 +223,14 @@ class DeepKernel:
             if not self._schedule.restored:
                 self.model, self._trust = training.of(self.model, self._trust)
             targets = self._standardize(measurements)
-            self._conditioned = Conditioned(self.model, coordinates, targets)
+            self._conditioned = conditioned_on(self.model, coordinates, targets)
             self._schedule = self._schedule.done(len(targets))
+            if not is_exact(len(targets)):
+                self._doubt()
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             self.model.load_state_dict(last_good)
             targets = self._standardize(measurements)
-            self._conditioned = Conditioned(self.model, coordinates, targets)
+            self._conditioned = conditioned_on(self.model, coordinates, targets)
             self._schedule = self._schedule.failed(len(targets))
             self._notices.append(
                 "The model could not be trained on the last measurement: its last good settings are used."
@@ -242,7 +245,7 @@ class DeepKernel:
         if trust is not self._trust:
             self._trust = trust
             self.targets = self._in_model_units(self._measurements)
-            self._conditioned = Conditioned(self.model, self.patches.coordinates, self.targets)
+            self._conditioned = conditioned_on(self.model, self.patches.coordinates, self.targets)
 
     def _split(self) -> tuple[Targets, torch.Tensor]:
         """See `Trust.split`."""

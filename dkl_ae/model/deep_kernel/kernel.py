@@ -84,10 +84,10 @@ class QuadraticKernel(gpytorch.kernels.Kernel):  # type: ignore[misc]
         self.initialize(raw_variance=self.raw_variance_constraint.inverse_transform(torch.tensor(value)))
 
     def forward(self, x1: torch.Tensor, x2: torch.Tensor, diag: bool = False, **unused: typing.Any) -> torch.Tensor:
-        norms, others = _norms(x1.square().sum(1)), _norms(x2.square().sum(1))
+        own, others = norms(x1.square().sum(1)), norms(x2.square().sum(1))
         if diag:
-            return self.variance * (x1 * x2).sum(1).square() / (norms * others)
-        return self.variance * (x1 @ x2.T).square() / (norms.unsqueeze(1) * others)
+            return self.variance * (x1 * x2).sum(1).square() / (own * others)
+        return self.variance * (x1 @ x2.T).square() / (own.unsqueeze(1) * others)
 
 
 class DeepKernelModel(gpytorch.models.ExactGP):  # type: ignore[misc]
@@ -171,7 +171,7 @@ def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) 
 
     left, right: shape (symmetries, n or m, latent dimensions).
     """
-    (left, left_positions), (right, right_positions) = (_structure_and_position(model, part) for part in (left, right))
+    (left, left_positions), (right, right_positions) = (structure_and_position(model, part) for part in (left, right))
     own = left[0]
     own_squares, squares = own.square().sum(1, keepdim=True), right.square().sum(2).unsqueeze(1)
     total = _of_products(model, own @ right.transpose(1, 2), own_squares, squares)
@@ -180,32 +180,33 @@ def covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Tensor) 
     kernel = model.position_kernel
     # From differences: the products of positions far outside, which belong to another survey, would round those within.
     exactly = "donot_use_mm_for_euclid_dist"
-    distance = torch.cdist(left_positions, right_positions, compute_mode=exactly) * _matern_scale(kernel)
+    distance = torch.cdist(left_positions, right_positions, compute_mode=exactly) * matern_scale(kernel)
     by_position: torch.Tensor = kernel.outputscale * (1 + distance) * torch.exp(-distance)
     return total + by_position
 
 
 def prior_variance(model: DeepKernelModel, latent: torch.Tensor) -> torch.Tensor:
     """Diagonal of the prior covariance, shape (n,)."""
-    latent, positions = _structure_and_position(model, latent)
+    latent, positions = structure_and_position(model, latent)
     squares = latent.square().sum(-1)
     variance = _of_products(model, (latent[0] * latent).sum(-1), squares[0], squares)
     return variance + model.position_kernel.outputscale if positions.shape[-1] else variance
 
 
-def _structure_and_position(model: DeepKernelModel, latent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def structure_and_position(model: DeepKernelModel, latent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Latent points without their positions, and these, which are those of every image alike: shape (n, 0 or 2)."""
     structure = latent.shape[-1] - model.embedding.position_dimensions
     return latent[..., :structure], latent[0, :, structure:]
 
 
-def _matern_scale(kernel: gpytorch.kernels.ScaleKernel) -> torch.Tensor:
+def matern_scale(kernel: gpytorch.kernels.ScaleKernel) -> torch.Tensor:
+    """What a distance is multiplied by in a Matern 3/2 kernel."""
     return typing.cast(torch.Tensor, math.sqrt(3) / kernel.base_kernel.lengthscale.squeeze())
 
 
 def variance_fractions(model: DeepKernelModel, latent: torch.Tensor) -> VarianceFractions:
     """Fractions of the prior variance of readings over some latent points."""
-    structure, _ = _structure_and_position(model, latent)
+    structure, _ = structure_and_position(model, latent)
     squares = structure[0].square().sum(-1).mean().item()
     local = model.local_kernel.outputscale.item()
     slow_variation = model.position_kernel.outputscale.item() if model.embedding.position_dimensions else 0.0
@@ -231,7 +232,7 @@ def _of_products(
     """
     share = model.signs / len(model.signs)
     # The root has no gradient at zero.
-    distance = (own_squares + squares - 2 * products).clamp_min(1e-15).sqrt() * _matern_scale(model.local_kernel)
+    distance = (own_squares + squares - 2 * products).clamp_min(1e-15).sqrt() * matern_scale(model.local_kernel)
     identity_weights = torch.nn.functional.pad(
         model.symmetry_breaking_kernel.outputscale.reshape(1), (0, len(share) - 1)
     )
@@ -241,11 +242,11 @@ def _of_products(
     linear = torch.tensordot(model.linear_kernel.variance.squeeze() * share, products, 1)
     # Images have one norm.
     quadratic = torch.tensordot(model.quadratic_kernel.variance * share, products.square(), 1)
-    total: torch.Tensor = local + linear + quadratic / (_norms(own_squares) * _norms(squares[0]))
+    total: torch.Tensor = local + linear + quadratic / (norms(own_squares) * norms(squares[0]))
     return total
 
 
-def _norms(squares: torch.Tensor) -> torch.Tensor:
+def norms(squares: torch.Tensor) -> torch.Tensor:
     """Roots with a gradient at zero, and to divide by."""
     return (squares + 1e-9).sqrt()
 

@@ -11,6 +11,7 @@ import numpy
 import torch
 
 from dkl_ae.model.deep_kernel.contradictions import cost_of_leaving_out, outlying
+from dkl_ae.model.deep_kernel.exactness import is_exact
 from dkl_ae.model.deep_kernel.kernel import DeepKernelModel, negative_log_posterior
 from dkl_ae.model.deep_kernel.patch_coordinates import PatchCoordinates, coordinates_of
 from dkl_ae.model.deep_kernel.standardization import Standardization, Targets
@@ -40,6 +41,8 @@ class RobustTraining:
         Raises torch.linalg.LinAlgError when a covariance cannot be factorised.
         """
         new, trust = self._better(model, trust)
+        if not is_exact(len(self.measurements[1])):
+            return new, trust  # among so many a few that are false do not steer a training
         revised = self._revised(new, trust)
         if revised is not trust:
             new = trained_further(new, self.patches.coordinates, self._seen(revised))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy
 import torch
 
+from dkl_ae.model.cost import MOST_TRAINED_ON
 from dkl_ae.model.deep_kernel.conditioning import Conditioned
 from dkl_ae.model.deep_kernel.kernel import DeepKernelModel, negative_log_posterior
 from dkl_ae.model.deep_kernel.patch_coordinates import coordinates_of
@@ -23,9 +24,6 @@ GROWTH_BEFORE_TRAINING = 1.1
 """Training waits until the data have grown by this factor; until then they only condition the model."""
 SURPRISE = 3.0
 """A reading farther from its prediction than this many standard deviations brings a training at once."""
-MAX_TRAINED_ON = 300
-"""A training sees at most this many measurements, drawn at random: its cost grows with their cube, and a few numbers
-need no more. The prediction always rests on all of them."""
 CONVERGED = 1e-3
 """A training ends when a cycle changes the loss per point by less than this."""
 
@@ -70,11 +68,11 @@ def conditioning_suffices(conditioned: Conditioned, new: Targets) -> bool:
 
 
 def seen_in_training(targets: Targets, seed: int) -> Targets:
-    """At most `MAX_TRAINED_ON` of the measurements."""
+    """At most `MOST_TRAINED_ON` of the measurements."""
     count = len(targets)
-    if count <= MAX_TRAINED_ON:
+    if count <= MOST_TRAINED_ON:
         return targets
-    return targets.part(numpy.random.default_rng((seed, count)).choice(count, MAX_TRAINED_ON, replace=False))
+    return targets.part(numpy.random.default_rng((seed, count)).choice(count, MOST_TRAINED_ON, replace=False))
 
 
 def trained(

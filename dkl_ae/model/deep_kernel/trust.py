@@ -9,6 +9,7 @@ import numpy
 import torch
 
 from dkl_ae.model.deep_kernel.contradictions import doubts_of
+from dkl_ae.model.deep_kernel.exactness import left_out_of_all
 from dkl_ae.model.deep_kernel.kernel import DeepKernelModel
 from dkl_ae.model.deep_kernel.standardization import Standardization, Targets
 from dkl_ae.model.deep_kernel.transfer import Measurements
@@ -75,7 +76,7 @@ class Trust:
     ) -> Trust:
         """By what a model contradicts and confirms; itself where nothing changes."""
         targets, doubts = self.split(measurements, standardization, coordinates.device)
-        found = doubts_of(model, coordinates, targets, doubts, self.first)
+        found = doubts_of(left_out_of_all(model, coordinates, targets), doubts, self.first)
         if torch.equal(found > 0, doubts > 0):
             return self
         return dataclasses.replace(self, doubts=found[self.first :].sqrt().cpu().numpy() * standardization.scale)

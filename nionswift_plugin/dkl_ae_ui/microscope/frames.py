@@ -8,6 +8,7 @@ import numpy
 from nion.data import DataAndMetadata
 from nion.instrumentation import scan_base
 
+from dkl_ae.instruments import SurveySize
 from dkl_ae.records import InstrumentError, Survey
 
 _MRAD_PER_UNIT: typing.Final = {"rad": 1e3, "mrad": 1.0}
@@ -21,6 +22,18 @@ def to_survey(xdata: DataAndMetadata.DataAndMetadata) -> Survey:
             f"The survey is calibrated in '{calibration.units}' rather than nm: choose a frame of the scan."
         )
     return Survey(numpy.array(xdata.data, numpy.float64), abs(calibration.scale))
+
+
+def survey_size(given: DataAndMetadata.DataAndMetadata | None, parameters: scan_base.ScanFrameParameters) -> SurveySize:
+    """Of the frame that is given, or of the whole one that a scan makes with these parameters.
+
+    Raises InstrumentError when the given one is not calibrated in nm.
+    """
+    if given is not None:
+        survey = to_survey(given)
+        return SurveySize(survey.shape, survey.pixel_size_nm)
+    height, width = parameters.pixel_size
+    return SurveySize((height, width), parameters.fov_nm / max(height, width))
 
 
 def check_survey_is_current(xdata: DataAndMetadata.DataAndMetadata, scan: scan_base.ScanHardwareSource) -> None:

@@ -18,7 +18,7 @@ from nion.utils import Geometry
 from dkl_ae.instruments import Frame, SurveySize
 from dkl_ae.records import InstrumentError, Position, Survey, brief
 from nionswift_plugin.dkl_ae_ui.microscope.devices import Microscope
-from nionswift_plugin.dkl_ae_ui.microscope.frames import check_survey_is_current, mrad_per_pixel, to_survey
+from nionswift_plugin.dkl_ae_ui.microscope.frames import check_survey_is_current, mrad_per_pixel, survey_size, to_survey
 
 BLANKER = "C_Blank"
 BEAM_CURRENT = "BeamCurrent"
@@ -107,11 +107,7 @@ class SwiftInstrument:
 
     @property
     def survey_size(self) -> SurveySize:
-        if self._given_survey is not None:
-            survey = to_survey(self._given_survey)
-            return SurveySize(survey.shape, survey.pixel_size_nm)
-        height, width = self._survey_parameters.pixel_size
-        return SurveySize((height, width), self._survey_parameters.fov_nm / max(height, width))
+        return survey_size(self._given_survey, self._survey_parameters)
 
     def acquire_survey(self) -> Survey:
         if self._given_survey is not None:

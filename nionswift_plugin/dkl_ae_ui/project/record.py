@@ -121,11 +121,11 @@ class RunRecord:
 
     def _add_maps(self) -> None:
         assert self._patches is not None
-        of_survey = axes.of_survey(self._patches.grid, self._patches.survey.pixel_size_nm)
+        of_survey = axes.of_survey(self._patches.inner_shape, self._patches.survey.pixel_size_nm)
         self._items.add_reserved(
             "maps",
             "Maps after each point",
-            (len(self._kept_steps), len(MAPS), *self._patches.grid),
+            (len(self._kept_steps), len(MAPS), *self._patches.inner_shape),
             numpy.float32,
             DataAndMetadata.DataDescriptor(False, 2, 2),
             [Calibration.Calibration(), Calibration.Calibration(), *of_survey],

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from nion.swift import DocumentController
 
-from dkl_ae.experiment import Objective
-from dkl_ae.records import Patches, Survey, sentence_of
+from dkl_ae.experiment import Objective, patches_for
+from dkl_ae.records import Survey, sentence_of
 from dkl_ae.run import (
     CommandApplied,
     Event,
@@ -111,7 +111,7 @@ class Recorder:
         tasks: list[Task] = [lambda: self._items.add(picture.role, picture.title, xdata)]
         if self._plan.search.patch_size > min(survey.shape):
             return tasks  # the run ends here: not one patch fits, and there will be no maps
-        patches = Patches(survey, self._plan.search.patch_size)
+        patches = patches_for(self._plan, survey)
         return [*tasks, *self._live.begin(patches), *self._kept.begin(patches), self._live.show_workspace]
 
     def _refer_to(self, event: ReferenceFound) -> list[Task]:

@@ -10,8 +10,8 @@ from nion.data import Calibration
 
 from dkl_ae.analysis import ModelView, empirical_coverage, nominal_coverage, standardized_errors
 from dkl_ae.analysis import curves as curves_of
-from dkl_ae.experiment import Objective
-from dkl_ae.records import FloatArray, Patches, Proposal
+from dkl_ae.experiment import Objective, patches_for
+from dkl_ae.records import FloatArray, Proposal
 from dkl_ae.session import Session
 from nionswift_plugin.dkl_ae_ui.project.path_picture import PathPicture
 from nionswift_plugin.dkl_ae_ui.project.pictures import (
@@ -32,7 +32,7 @@ class Images:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.standardized_errors = standardized_errors(session)
-        self._patches = Patches(session.survey, session.plan.search.patch_size)
+        self._patches = patches_for(session.plan, session.survey)
         self._path = PathPicture(session.survey.image)
         self._visited = 0
 

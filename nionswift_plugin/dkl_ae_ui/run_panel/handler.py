@@ -14,7 +14,18 @@ from nion.utils import Model, Registry
 
 from dkl_ae.experiment import ChangeObjective, require_known
 from dkl_ae.records import UserError
-from dkl_ae.run import CommandApplied, Event, Outcome, PointMeasured, RunEnded, Status, begun, folded, news_text
+from dkl_ae.run import (
+    CommandApplied,
+    Event,
+    Outcome,
+    PointMeasured,
+    RunEnded,
+    Status,
+    begun,
+    folded,
+    news_text,
+    outlook_text,
+)
 from dkl_ae.session import UnconfirmedFileError
 from dkl_ae.settings import VALUE, Plan
 from nionswift_plugin.dkl_ae_ui.project.session_files import Unfinished, last_unfinished
@@ -25,7 +36,7 @@ from nionswift_plugin.dkl_ae_ui.run_panel.form import Form
 from nionswift_plugin.dkl_ae_ui.run_panel.readouts import Readouts
 from nionswift_plugin.dkl_ae_ui.run_panel.reason_log import ReasonLog
 from nionswift_plugin.dkl_ae_ui.run_panel.results import Results
-from nionswift_plugin.dkl_ae_ui.run_panel.run_control import RunControl, new_run, resumed_run
+from nionswift_plugin.dkl_ae_ui.run_panel.run_control import RunControl, expected_survey, new_run, resumed_run
 from nionswift_plugin.dkl_ae_ui.run_panel.settings import about_patch_size, plan_of, remembered_texts
 from nionswift_plugin.dkl_ae_ui.run_panel.view import build_view
 
@@ -54,6 +65,8 @@ class Handler(Declarative.Handler):
         self._form = Form(remembered_texts(window.ui.get_persistent_string(_STORAGE_KEY, "")))
         self._chosen: Plan | None = None
         """What stands in the panel, unless it cannot work."""
+        self._outlook = ""
+        """What the model will have to choose from and what it will cost; empty where nothing is known of the survey."""
         self._controls = Controls()
         self._readouts = Readouts()
         self.message = Model.PropertyModel[str]("")
@@ -204,6 +217,9 @@ class Handler(Declarative.Handler):
         except UserError as error:
             self._chosen = None
             self._tell(str(error))
+        if not self.status.is_running:
+            size = expected_survey(self._window, self._chosen) if self._chosen is not None else None
+            self._outlook = outlook_text(self._chosen, size) if self._chosen is not None and size is not None else ""
         self._show()
         if self._chosen is None:
             return
@@ -220,7 +236,7 @@ class Handler(Declarative.Handler):
 
     def _show(self) -> None:
         """How the run is doing, and what can be done now."""
-        self._readouts.show(self.status)
+        self._readouts.show(self.status, self._outlook)
         self._controls.offer(
             self.status,
             self._run,

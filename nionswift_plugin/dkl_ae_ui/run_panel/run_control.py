@@ -15,6 +15,7 @@ from nion.swift import DocumentController
 from nion.utils import Registry
 
 from dkl_ae.experiment import Command, require_known
+from dkl_ae.instruments import SurveySize
 from dkl_ae.patterns import Reference
 from dkl_ae.records import InstrumentError, UserError, described
 from dkl_ae.run import CommandApplied, Event, InterruptedRun, RunEnded, Runner
@@ -52,6 +53,16 @@ class PreparedRun:
     session: SessionWriter
     interrupted: InterruptedRun | None = None
     """The run that goes on; None for a new one."""
+
+
+def expected_survey(window: DocumentController.DocumentController, plan: Plan) -> SurveySize | None:
+    """The size of the survey that a run would have as all is set now; None while it could not begin."""
+    try:
+        given = _given_survey(window, plan)
+        scan = _chosen_microscope(plan.devices).scan
+        return microscope.survey_size(given, scan.get_current_frame_parameters())
+    except UserError:
+        return None
 
 
 def new_run(window: DocumentController.DocumentController, plan: Plan) -> PreparedRun:
