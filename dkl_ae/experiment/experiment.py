@@ -265,7 +265,13 @@ class Experiment:
         )
         self._upcoming += [chosen_by_model(self.patches, choice, learned.prediction) for choice in choices]
         self._maps = maps_of(
-            self.patches, learned.prediction, search.acquisition, scores, probability, self._chooser.allowed
+            self.patches,
+            learned.prediction,
+            search.acquisition,
+            scores,
+            probability,
+            self._chooser.allowed,
+            circular=self.objective.scalarizer.circular,
         )
 
 

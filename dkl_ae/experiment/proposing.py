@@ -44,12 +44,15 @@ def maps_of(
     scores: FloatArray,
     reading_probability: FloatArray,
     allowed: BoolArray,
+    *,
+    circular: bool,
 ) -> Maps:
-    """scores: of the acquisition function, by candidate; measured against the highest of those that are allowed."""
+    """circular: whether the reading is an angle.
+    scores: of the acquisition function, by candidate; measured against the highest of those that are allowed."""
     free = scores[allowed]
     highest = float(free.max() if free.size else scores.max())
     return Maps(
-        prediction=patches.to_map(prediction.mean),
+        prediction=patches.to_map(prediction.mean, circular=circular),
         uncertainty=patches.to_map(prediction.sigma),
         acquisition=patches.to_map(relative_score(acquisition, scores, highest)),
         reading_probability=patches.to_map(reading_probability),

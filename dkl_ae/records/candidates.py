@@ -9,7 +9,7 @@ import typing
 import numpy
 import numpy.typing
 
-from dkl_ae.records.arrays import AnyArray, FeatureArray, FloatArray, IntArray
+from dkl_ae.records.arrays import AnyArray, FeatureArray, FloatArray
 from dkl_ae.records.errors import UserError
 from dkl_ae.records.survey import Survey
 from dkl_ae.records.survey_cleaning import slow_background, without_wild_pixels
@@ -160,8 +160,11 @@ class Patches:
                 f"The patch around pixel ({row}, {column}) leaves the survey: "
                 f"choose a pixel at least {margin} px from the edge."
             )
-        nearest_row, nearest_column = self._nearest
-        return int(nearest_row[row - margin] * self.grid[1] + nearest_column[column - margin])
+        nearest = (
+            min((inner + self.spacing // 2) // self.spacing, candidates - 1)
+            for inner, candidates in zip((row - margin, column - margin), self.grid, strict=True)
+        )
+        return int(numpy.ravel_multi_index(tuple(nearest), self.grid))
 
     def inside(self, image: AnyArray) -> AnyArray:
         """A view of a map of the survey's shape without the margin in which no patch fits: shape `inner_shape`."""
@@ -169,12 +172,14 @@ class Patches:
         height, width = self.inner_shape
         return image[margin : margin + height, margin : margin + width]
 
-    def to_map(self, values: numpy.typing.ArrayLike) -> FloatArray:
-        """Lay out one value for each candidate as a map: on all pixels that it stands for.
+    def to_map(self, values: numpy.typing.ArrayLike, *, circular: bool = False) -> FloatArray:
+        """Lay out one value for each candidate as a map, and what is linear between them where they are thinned.
 
         Parameters
         ----------
         values : array_like, shape (candidates,)
+        circular : bool
+            Whether they are angles in radian.
 
         Returns
         -------
@@ -182,18 +187,27 @@ class Patches:
             NaN in the margin, where no patch fits.
         """
         image = numpy.full(self.survey.shape, numpy.nan)
-        row, column = self._nearest
-        self.inside(image)[...] = numpy.reshape(numpy.asarray(values, numpy.float64), self.grid)[row][:, column]
+        grid = numpy.reshape(numpy.asarray(values, numpy.float64), self.grid)
+        if self.spacing == 1:
+            self.inside(image)[...] = grid
+        elif circular:
+            between = numpy.angle(self._between(numpy.exp(1j * grid)))
+            between[:: self.spacing, :: self.spacing] = grid
+            self.inside(image)[...] = between
+        else:
+            self.inside(image)[...] = self._between(grid)
         return image
 
-    @functools.cached_property
-    def _nearest(self) -> tuple[IntArray, IntArray]:
-        """Row and column, in the grid, of the candidate nearest to each row and column of `inner_shape`."""
-        row, column = (
-            numpy.minimum((numpy.arange(length) + self.spacing // 2) // self.spacing, candidates - 1)
-            for length, candidates in zip(self.inner_shape, self.grid, strict=True)
-        )
-        return row, column
+    def _between(self, grid: AnyArray) -> AnyArray:
+        """Linear between the candidates, and as the nearest beyond the last: shape `inner_shape`."""
+        for length in self.inner_shape:
+            place = numpy.arange(length) / self.spacing
+            before = numpy.minimum(place.astype(numpy.int64), len(grid) - 1)
+            fraction = place - before
+            # On a candidate its own value counts alone, though its neighbour has none.
+            after = numpy.minimum(numpy.where(fraction > 0, before + 1, before), len(grid) - 1)
+            grid = (grid[before] + fraction[:, numpy.newaxis] * (grid[after] - grid[before])).T
+        return grid
 
     def _windows_of(self, image: AnyArray) -> AnyArray:
         windows = numpy.lib.stride_tricks.sliding_window_view(image, (self.size, self.size))

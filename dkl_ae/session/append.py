@@ -57,7 +57,6 @@ class SessionAppender:
 
     def __init__(self, file: pathlib.Path, plan: Plan, rows: RowCounts | None = None) -> None:
         self._path = file
-        self._kept = kept_steps(plan)
         with contextlib.ExitStack() as closing:
             self._descriptor = os.open(file, os.O_RDWR | getattr(os, "O_BINARY", 0))
             closing.callback(os.close, self._descriptor)
@@ -72,6 +71,7 @@ class SessionAppender:
             self._step_columns = [column for column in step_columns if column.name in opened["steps"]]
             self._maps = [name for name in MAPS if name in opened["maps"]]
             self._steps = [opened[f"steps/{column.name}"] for column in self._step_columns]
+            self._kept = kept_steps(plan, opened["survey/image"].shape)
             self._patterns = opened["patterns"]
             self._longest = max(map(len, self._columns()))
             self.rows = rows or self._count_rows()

@@ -22,6 +22,8 @@ MAPS_IN_UNIT: typing.Final = ("prediction", "uncertainty")
 """Those in the unit of the optimized reading."""
 MAX_MAPS_KEPT: typing.Final = 100
 """The maps of every k-th step are kept, with the smallest k for which there are no more than this, and the last."""
+MAX_PIXELS_KEPT: typing.Final = 16_000_000
+"""Nor have they more pixels than this, of each kind of map: those of a large survey take long to write."""
 
 TEXT: typing.Final = "S1000"
 """UTF-8, filled with zero bytes; a longer text goes on in the next rows, whose kind is empty."""
@@ -220,9 +222,13 @@ def summary_from(row: typing.Mapping[str, typing.Any]) -> ModelSummary | None:
     return ModelSummary(None if any(map(math.isnan, numbers.values())) else VarianceFractions(**numbers), scale)
 
 
-def kept_steps(plan: Plan) -> tuple[int, ...]:
-    """The steps whose maps are kept: see MAX_MAPS_KEPT. The model speaks from the last seed on."""
+def kept_steps(plan: Plan, shape: tuple[int, int]) -> tuple[int, ...]:
+    """The steps whose maps are kept: see MAX_MAPS_KEPT. The model speaks from the last seed on.
+
+    shape: of the survey.
+    """
+    most = max(min(MAX_MAPS_KEPT, MAX_PIXELS_KEPT // math.prod(shape)), 1)
     first = max(plan.search.seed_points, 1)
     count = plan.search.points - first + 1
-    stride = max(1, math.ceil(count / MAX_MAPS_KEPT))
+    stride = max(1, math.ceil(count / most))
     return tuple(range(plan.search.points, first - 1, -stride))[::-1]

@@ -2,6 +2,7 @@
 
 import numpy
 import pytest
+import scipy.ndimage
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -47,16 +48,40 @@ def test_a_map_shows_each_candidates_value_at_its_pixel(shape, size) -> None:
 
 
 @given(shapes, sizes, spacings)
-def test_a_candidate_stands_for_the_pixels_that_it_is_nearest_to(shape, size, spacing) -> None:
+def test_the_candidate_of_a_pixel_is_the_nearest_one(shape, size, spacing) -> None:
     patches = Patches(survey(*shape), size, spacing)
     image = patches.to_map(numpy.arange(patches.count))
+    assert patches.inside(image).shape == patches.inner_shape
     places = numpy.array([patches.pixel(candidate) for candidate in range(patches.count)])
     for row, column in numpy.argwhere(numpy.isfinite(image)):
         distances = numpy.abs(places - (row, column)).max(axis=1)
-        assert distances[int(image[row, column])] == distances.min()
-        assert patches.candidate(row, column) == image[row, column]
-    assert patches.inside(image).shape == patches.inner_shape
+        assert distances[patches.candidate(row, column)] == distances.min()
     numpy.testing.assert_allclose(patches.positions_nm, (places - places[0]) * patches.survey.pixel_size_nm)
+
+
+@given(shapes, sizes, spacings, st.booleans(), st.data())
+def test_a_map_of_thinned_candidates_is_linear_between_them(shape, size, spacing, circular, data) -> None:
+    """scipy's interpolation is the oracle; an angle goes the short way round, and what is undefined spreads no farther
+    than to the next candidates."""
+    patches = Patches(survey(*shape), size, spacing)
+    values = numpy.random.default_rng(data.draw(st.integers(0, 9))).uniform(-numpy.pi, numpy.pi, patches.count)
+    undefined = data.draw(st.none() | st.integers(0, patches.count - 1))
+    if undefined is not None:
+        values[undefined] = numpy.nan
+    image = patches.to_map(values, circular=circular)
+    for candidate, value in enumerate(values):
+        numpy.testing.assert_equal(image[patches.pixel(candidate)], value)
+    between = patches.inside(image)
+    known = numpy.isfinite(between)
+    if undefined is not None:
+        away = numpy.argwhere(~known) / spacing - divmod(undefined, patches.grid[1])
+        assert numpy.abs(away).max() < 1
+    seen = numpy.exp(1j * values) if circular else values
+    places = numpy.indices(patches.inner_shape) / spacing
+    grid = numpy.nan_to_num(seen.reshape(patches.grid))
+    expected = scipy.ndimage.map_coordinates(grid, places, order=1, mode="nearest")[known]
+    shown = numpy.exp(1j * between[known]) * numpy.abs(expected) if circular else between[known]
+    numpy.testing.assert_allclose(shown, expected, atol=1e-9)
 
 
 @given(shapes, sizes, spacings)

@@ -94,6 +94,16 @@ def test_what_became_known_later_is_kept_too(whole) -> None:
         assert session.measurement(0).readings["principal_component"].reason == ""
 
 
+@given(st.integers(1, 9), st.integers(0, 3000), st.integers(8, 8192))
+def test_the_maps_of_the_last_step_are_kept_and_no_more_than_there_is_room_for(seeds, more, side) -> None:
+    kept = kept_steps(make_plan(seed_points=seeds, model_points=more), (side, side))
+    assert kept[-1] == seeds + more
+    assert kept[0] >= seeds
+    assert len(set(numpy.diff(kept))) <= 1, "every k-th"
+    assert len(kept) <= 100
+    assert len(kept) == 1 or len(kept) * side**2 <= 16_000_000
+
+
 def test_a_session_is_read_with_nothing_but_hdf5(whole) -> None:
     with h5py.File(whole[0]) as opened:
         count = PLAN.search.points
@@ -103,7 +113,7 @@ def test_a_session_is_read_with_nothing_but_hdf5(whole) -> None:
         assert opened["patterns"].shape == (count, 64, 64)
         assert opened["patterns"].attrs["units"] == "counts"
         for name in MAPS:
-            assert opened["maps"][name].shape == (len(kept_steps(PLAN)), 24, 24)
+            assert opened["maps"][name].shape == (len(kept_steps(PLAN, (24, 24))), 24, 24)
         for group in opened["readings"].values():
             assert group["value"].shape == group["sigma"].shape == (count,)
             assert group["value"].attrs["units"] == group["sigma"].attrs["units"]

@@ -37,7 +37,7 @@ class RunRecord:
         self._items = items
         self._run = run
         self._plan = plan
-        self._kept_steps = kept_steps(plan)
+        self._kept_steps: tuple[int, ...] = ()
         self._columns = measurement_columns(scalarizers.values())
         self._objectives = [_objective_from(1, plan)]
         self._patches: Patches | None = None
@@ -47,6 +47,7 @@ class RunRecord:
     def begin(self, patches: Patches) -> list[Task]:
         """The survey has come, with its patches."""
         self._patches = patches
+        self._kept_steps = kept_steps(self._plan, patches.survey.shape)
         return [self._add_measurements, self._add_maps]
 
     def add_reference(self, reference: Reference, pattern: AnyArray) -> list[Task]:
