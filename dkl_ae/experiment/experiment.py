@@ -13,6 +13,7 @@ from dkl_ae.experiment.chooser import Chooser
 from dkl_ae.experiment.commands import ChangeObjective, Command, Entry
 from dkl_ae.experiment.history import (
     best_of,
+    common_sigma_of_history,
     first_to_learn_from,
     measurements_of,
     outcomes_of_history,
@@ -265,7 +266,13 @@ class Experiment:
         )
         self._upcoming += [chosen_by_model(self.patches, choice, learned.prediction) for choice in choices]
         self._maps = maps_of(
-            self.patches, learned.prediction, search.acquisition, scores, probability, self._chooser.allowed
+            self.patches,
+            learned.prediction,
+            common_sigma_of_history(self._history, self.objective),
+            search.acquisition,
+            scores,
+            probability,
+            self._chooser.allowed,
         )
 
 

@@ -19,15 +19,32 @@ from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult
 UNKNOWN_ANGLE = math.pi / math.sqrt(3)
 """Standard deviation of an angle that is uniform on the circle, rad."""
 
+_NO_ERROR_MRAD = 1e-12
+"""Of a zero: as good as none, but no division by nothing."""
+
 
 def _x(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
-    return ScalarizerResult(m.x, numpy.sqrt(m.variance_x))
+    return ScalarizerResult(m.x, numpy.sqrt(m.variance_x), zero_slopes=_along(1, m))
 
 
 def _y(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
-    return ScalarizerResult(m.y, numpy.sqrt(m.variance_y))
+    return ScalarizerResult(m.y, numpy.sqrt(m.variance_y), zero_slopes=_along(0, m))
+
+
+def _directions(moments: Moments) -> FloatArray:
+    """Unit vectors (y, x) of the shifts, shape (2, n); of none, one between the axes."""
+    shift = numpy.stack([moments.y, moments.x])
+    length = numpy.hypot(*shift)
+    return numpy.divide(shift, length, out=numpy.full_like(shift, math.sqrt(0.5)), where=length > 0)
+
+
+def _along(axis: int, moments: Moments) -> FloatArray:
+    """The slopes of a shift along one of (y, x), shape (2, n)."""
+    slopes = numpy.zeros((2, len(moments.y)))
+    slopes[axis] = 1.0
+    return slopes
 
 
 def _magnitude(patterns: Patterns) -> ScalarizerResult:
@@ -37,7 +54,7 @@ def _magnitude(patterns: Patterns) -> ScalarizerResult:
     # At the origin every direction is as likely as any other.
     middle = (m.variance_y + m.variance_x) / 2
     variance = numpy.divide(along, magnitude**2, out=middle, where=magnitude > 0)
-    return ScalarizerResult(magnitude, numpy.sqrt(numpy.maximum(variance, 0)))
+    return ScalarizerResult(magnitude, numpy.sqrt(numpy.maximum(variance, 0)), zero_slopes=_directions(m))
 
 
 def magnitude_excess(value: FloatArray, sigma: FloatArray) -> FloatArray:
@@ -59,7 +76,10 @@ def _angle(patterns: Patterns) -> ScalarizerResult:
     across = m.x**2 * m.variance_y + m.y**2 * m.variance_x - 2 * m.y * m.x * m.covariance
     unknown = numpy.full_like(squared, UNKNOWN_ANGLE)
     sigma = numpy.divide(numpy.sqrt(numpy.maximum(across, 0)), squared, out=unknown, where=squared > 0)
-    return ScalarizerResult(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE))
+    # Nor is it less known than that for want of a zero.
+    shortest = max(*patterns.reference.zero_sigma_mrad, _NO_ERROR_MRAD) / UNKNOWN_ANGLE
+    slopes = _directions(m)[::-1] * [[1.0], [-1.0]] / numpy.maximum(numpy.sqrt(squared), shortest)
+    return ScalarizerResult(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE), zero_slopes=slopes)
 
 
 CENTRE_OF_MASS = (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy
 
-from dkl_ae.patterns import Patterns
+from dkl_ae.patterns import Patterns, Reference
 from dkl_ae.records import FloatArray, Reading, Symmetry, UserError, described, sentence_of
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,17 @@ class ScalarizerResult:
     """One standard deviation, shape (n,)."""
     reasons: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Why the reading of a pattern is undefined, one sentence, by its index in the stack."""
+    zero_slopes: FloatArray | None = None
+    """What the value gains for each mrad by which the reference's zero is too small along y and x, shape (2, n); None
+    where it does not change."""
+
+    def common_sigma(self, reference: Reference) -> FloatArray:
+        """One standard deviation of the error that all readings against the reference have in common, shape (n,)."""
+        if self.zero_slopes is None:
+            return numpy.where(numpy.isfinite(self.value), 0.0, numpy.nan)
+        y, x = reference.zero_sigma_mrad
+        common: FloatArray = numpy.hypot(self.zero_slopes[0] * y, self.zero_slopes[1] * x)
+        return numpy.where(numpy.isfinite(self.value), common, numpy.nan)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +108,7 @@ def read(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
     value, sigma = values.value.copy(), values.sigma.copy()
     none = list(reasons)
     value[none] = sigma[none] = numpy.nan
-    return ScalarizerResult(value, sigma, reasons)
+    return ScalarizerResult(value, sigma, reasons, values.zero_slopes)
 
 
 def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
@@ -107,7 +118,12 @@ def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
     reason = patterns.reasons.get(0) or values.reasons.get(0, "")
     if not reason and not (math.isfinite(value) and math.isfinite(sigma)):
         reason = _TOO_FEW
-    return Reading(math.nan, math.nan, scalarizer.unit, reason) if reason else Reading(value, sigma, scalarizer.unit)
+    if reason:
+        return Reading(math.nan, math.nan, scalarizer.unit, reason)
+    if values.zero_slopes is None:
+        return Reading(value, sigma, scalarizer.unit)
+    (by_y, by_x), (y, x) = values.zero_slopes[:, 0].tolist(), patterns.reference.zero_sigma_mrad
+    return Reading(value, sigma, scalarizer.unit, common_sigma=math.hypot(by_y * y, by_x * x))
 
 
 def evaluated(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:

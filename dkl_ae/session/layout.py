@@ -23,6 +23,9 @@ MAPS_IN_UNIT: typing.Final = ("prediction", "uncertainty")
 MAX_MAPS_KEPT: typing.Final = 100
 """The maps of every k-th step are kept, with the smallest k for which there are no more than this, and the last."""
 
+READING_COLUMNS: typing.Final = ("value", "sigma", "common_sigma")
+"""Of each scalarizer; a file of before there was the last has none."""
+
 TEXT: typing.Final = "S1000"
 """UTF-8, filled with zero bytes; a longer text goes on in the next rows, whose kind is empty."""
 

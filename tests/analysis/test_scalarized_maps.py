@@ -50,7 +50,7 @@ def test_the_maps_are_the_readings_of_each_pattern(file, tmp_path) -> None:
 def test_all_is_everything_there_is(file, tmp_path) -> None:
     with made(file, tmp_path, scalarizers=("all",)) as maps:
         assert set(maps) == {*SCALARIZERS, "reference"}
-        assert {"value", "sigma"} == set(maps["bragg_spacing"])
+        assert {"value", "sigma", "common_sigma"} == set(maps["bragg_spacing"])
 
 
 @pytest.mark.parametrize("pixels", [1, 4096, 3 * 4096, 20 * 4096, 2**30])
