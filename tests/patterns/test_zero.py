@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dkl_ae.instruments.column_instrument import ColumnInstrument
-from dkl_ae.patterns import Patterns, Reference, find_reference, reference_as_dict, reference_from_dict, with_zero_error
+from dkl_ae.patterns import (
+    Patterns,
+    Reference,
+    find_reference,
+    reference_as_dict,
+    reference_from_dict,
+    with_descan,
+    with_zero_error,
+)
 from dkl_ae.patterns.zero import FALSE_ALARM_PROBABILITY, zero_notice
 from dkl_ae.run.reference_exposures import reference_from, reference_pixels
 from dkl_ae.settings import DARKEST, MEAN, make_plan
@@ -124,3 +134,15 @@ def test_an_error_of_the_zero_survives_its_description() -> None:
     reference = referred(numpy.random.default_rng(0).poisson(disc(), (4, 64, 64)))
     read = reference_from_dict(reference_as_dict(reference), {})
     assert (read.zero_sigma_mrad, read.is_vacuum) == (reference.zero_sigma_mrad, True)
+
+
+def test_where_a_descan_is_fitted_the_scatter_about_the_fit_counts() -> None:
+    """The beam wanders by a hundred times the counting error, and it is vacuum all the same."""
+    random = numpy.random.default_rng(0)
+    places = numpy.stack(numpy.meshgrid([0.1, 0.5, 0.9], [0.1, 0.5, 0.9], indexing="ij"), axis=-1).reshape(-1, 2)
+    counts = numpy.stack([random.poisson(disc((31 + 0.6 * y, 32.5 - 0.4 * x), counts=1e6)) for y, x in places])
+    reference = dataclasses.replace(find_reference(counts.mean(axis=0), (2.5, 2.5), exposures=9), mask_radius=1.4)
+    fitted = with_descan(reference, counts, places, 1)
+    fitted = with_zero_error(fitted, Patterns(counts, fitted, positions=places))
+    assert fitted.is_vacuum
+    assert max(fitted.zero_sigma_mrad) == pytest.approx(30 / (2 * numpy.sqrt(9e6)) * numpy.sqrt(3), rel=0.7)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 
+import h5py
 import numpy
 import pytest
 
@@ -12,9 +14,13 @@ from dkl_ae.instruments.column_instrument import ColumnInstrument
 from dkl_ae.reports.run_tables import events_table
 from dkl_ae.run import Event, PointMeasured, ReferenceFound, Runner, StepCompleted, begun, folded, news_text
 from dkl_ae.scalarizers import SCALARIZERS
-from dkl_ae.session import SessionWriter, open_session
+from dkl_ae.session import SessionWriter, open_session, take_up
+from dkl_ae.session.append import clear_writer_mark
+from dkl_ae.session.create import FORMAT_OF_1_10
 from dkl_ae.settings import make_plan
 from dkl_ae.simulation import VirtualColumn
+from tests.support.kept_runs import kept_run
+from tests.support.recorded_specimen import instrument
 from tests.support.sheets import graphene_sheet
 from tests.support.surrogates import NearestNeighbour
 
@@ -72,3 +78,32 @@ def test_a_session_of_before_there_were_common_errors_has_none() -> None:
     with open_session(pathlib.Path(__file__).parents[1] / "data" / "session-1.h5") as session:
         assert not any(values.any() for values in session.common_sigmas.values())
         assert all(len(values) == session.count for values in session.common_sigmas.values())
+
+
+def test_a_run_goes_on_in_a_file_of_before_there_were_common_errors(tmp_path) -> None:
+    """Its columns stay as they are."""
+    plan = make_plan(patch_size=5, seed_points=4, model_points=4)
+    file, whole = tmp_path / "earlier.h5", tmp_path / "whole.h5"
+    kept_run(whole, plan, NearestNeighbour)
+    kept_run(file, plan, NearestNeighbour, killed_after=5)
+    clear_writer_mark(file)
+    with h5py.File(file, "r+", libver=FORMAT_OF_1_10) as opened:
+        for group in opened["readings"].values():
+            del group["common_sigma"]
+        reference = json.loads(opened["reference"].attrs["reference"])
+        del reference["zero_sigma_mrad"], reference["is_vacuum"]
+        opened["reference"].attrs["reference"] = json.dumps(reference)
+    interrupted, scalarizers, writer = take_up(file)
+    Runner(
+        instrument(),
+        plan,
+        lambda event: None,
+        NearestNeighbour,
+        scalarizers=scalarizers,
+        recorder=writer,
+        interrupted=interrupted,
+    ).run()
+    with open_session(file) as session, open_session(whole) as other, h5py.File(file) as opened:
+        assert [m.proposal for m in session.measurements] == [m.proposal for m in other.measurements]
+        assert not any("common_sigma" in group for group in opened["readings"].values())
+        assert not any(values.any() for values in session.common_sigmas.values())
