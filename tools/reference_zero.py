@@ -74,7 +74,7 @@ def covered(reference: Reference, counted: FloatArray, exact: FloatArray, column
         y, x = true.y - zero.y, true.x - zero.x
         truth = {"com_magnitude": numpy.hypot(y, x), "com_x": x, "com_y": y}[name]
         value = SCALARIZERS[name].without_excess(found.value, found.sigma)
-        total = numpy.hypot(found.sigma, found.common_sigma(reference))
+        total = numpy.hypot(found.sigma, found.common_sigma)
         shares.append([numpy.mean(numpy.abs(value - truth) < 2 * sigma) for sigma in (found.sigma, total)])
     return numpy.array(shares)
 

@@ -235,8 +235,7 @@ def read_chunk(
     parts = {}
     for name, scalarizer in scalarizers.items():
         values = read(scalarizer, patterns)
-        common_sigma = values.common_sigma(reference)
-        parts[name] = values.value, values.sigma, common_sigma, collections.Counter(values.reasons.values())
+        parts[name] = values.value, values.sigma, values.common_sigma, collections.Counter(values.reasons.values())
     return parts
 
 

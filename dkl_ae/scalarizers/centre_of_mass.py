@@ -25,26 +25,12 @@ _NO_ERROR_MRAD = 1e-12
 
 def _x(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
-    return ScalarizerResult(m.x, numpy.sqrt(m.variance_x), zero_slopes=_along(1, m))
+    return ScalarizerResult(m.x, numpy.sqrt(m.variance_x), shared=_by_zero(patterns, 0.0, 1.0))
 
 
 def _y(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
-    return ScalarizerResult(m.y, numpy.sqrt(m.variance_y), zero_slopes=_along(0, m))
-
-
-def _directions(moments: Moments) -> FloatArray:
-    """Unit vectors (y, x) of the shifts, shape (2, n); of none, one between the axes."""
-    shift = numpy.stack([moments.y, moments.x])
-    length = numpy.hypot(*shift)
-    return numpy.divide(shift, length, out=numpy.full_like(shift, math.sqrt(0.5)), where=length > 0)
-
-
-def _along(axis: int, moments: Moments) -> FloatArray:
-    """The slopes of a shift along one of (y, x), shape (2, n)."""
-    slopes = numpy.zeros((2, len(moments.y)))
-    slopes[axis] = 1.0
-    return slopes
+    return ScalarizerResult(m.y, numpy.sqrt(m.variance_y), shared=_by_zero(patterns, 1.0, 0.0))
 
 
 def _magnitude(patterns: Patterns) -> ScalarizerResult:
@@ -54,7 +40,26 @@ def _magnitude(patterns: Patterns) -> ScalarizerResult:
     # At the origin every direction is as likely as any other.
     middle = (m.variance_y + m.variance_x) / 2
     variance = numpy.divide(along, magnitude**2, out=middle, where=magnitude > 0)
-    return ScalarizerResult(magnitude, numpy.sqrt(numpy.maximum(variance, 0)), zero_slopes=_directions(m))
+    shared = _by_zero(patterns, *_directions(m))
+    return ScalarizerResult(magnitude, numpy.sqrt(numpy.maximum(variance, 0)), shared=shared)
+
+
+def _by_zero(patterns: Patterns, y: FloatArray | float, x: FloatArray | float) -> FloatArray:
+    """What one standard deviation of the zero does, shape (4, n): see `ScalarizerResult.shared`.
+
+    y, x: by how much the reading grows with the shift along them.
+    """
+    sigma_y, sigma_x = patterns.reference.zero_sigma_mrad
+    shared = numpy.zeros((4, len(patterns)))
+    shared[0], shared[1] = y * sigma_y, x * sigma_x
+    return shared
+
+
+def _directions(moments: Moments) -> FloatArray:
+    """Unit vectors (y, x) of the shifts, shape (2, n); of none, one between the axes."""
+    shift = numpy.stack([moments.y, moments.x])
+    length = numpy.hypot(*shift)
+    return numpy.divide(shift, length, out=numpy.full_like(shift, math.sqrt(0.5)), where=length > 0)
 
 
 def magnitude_excess(value: FloatArray, sigma: FloatArray) -> FloatArray:
@@ -78,8 +83,9 @@ def _angle(patterns: Patterns) -> ScalarizerResult:
     sigma = numpy.divide(numpy.sqrt(numpy.maximum(across, 0)), squared, out=unknown, where=squared > 0)
     # Nor is it less known than that for want of a zero.
     shortest = max(*patterns.reference.zero_sigma_mrad, _NO_ERROR_MRAD) / UNKNOWN_ANGLE
-    slopes = _directions(m)[::-1] * [[1.0], [-1.0]] / numpy.maximum(numpy.sqrt(squared), shortest)
-    return ScalarizerResult(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE), zero_slopes=slopes)
+    y, x = _directions(m) / numpy.maximum(numpy.sqrt(squared), shortest)
+    shared = _by_zero(patterns, x, -y)
+    return ScalarizerResult(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE), shared=shared)
 
 
 CENTRE_OF_MASS = (

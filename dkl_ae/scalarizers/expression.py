@@ -147,7 +147,7 @@ def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> S
     for place in map(int, numpy.flatnonzero(~numpy.isfinite(value))):
         reasons.setdefault(place, f"the expression gives {value[place]} here: write one that has a value everywhere.")
         value[place] = variance[place] = numpy.nan
-    return ScalarizerResult(value, numpy.sqrt(variance), reasons, _zero_slopes(term, value, read, patterns.reference))
+    return ScalarizerResult(value, numpy.sqrt(variance), reasons, _shared(term, value, read))
 
 
 def _change(
@@ -165,21 +165,18 @@ def _change(
     return change
 
 
-def _zero_slopes(
-    term: _Term, value: FloatArray, read: Sequence[ScalarizerResult], reference: Reference
-) -> FloatArray | None:
-    """A wrong zero moves all parts at once."""
-    slopes = {index: part.zero_slopes for index, part in enumerate(read) if part.zero_slopes is not None}
-    if not slopes or not all(reference.zero_sigma_mrad):
+def _shared(term: _Term, value: FloatArray, read: Sequence[ScalarizerResult]) -> FloatArray | None:
+    """An error of the reference changes all parts at once."""
+    shared = {index: part.shared for index, part in enumerate(read) if part.shared is not None}
+    if not shared:
         return None
     values = [part.value for part in read]
     with numpy.errstate(all="ignore"):
-        return numpy.stack(
-            [
-                _change(term, value, values, {index: slope[axis] * sigma for index, slope in slopes.items()}) / sigma
-                for axis, sigma in enumerate(reference.zero_sigma_mrad)
-            ]
-        )
+        changes = [
+            _change(term, value, values, {index: errors[source] for index, errors in shared.items()})
+            for source in range(len(next(iter(shared.values()))))
+        ]
+    return numpy.stack(changes)
 
 
 class _Reader:

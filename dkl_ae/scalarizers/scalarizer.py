@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy
 
-from dkl_ae.patterns import Patterns, Reference
+from dkl_ae.patterns import Patterns
 from dkl_ae.records import FloatArray, Reading, Symmetry, UserError, described, sentence_of
 
 logger = logging.getLogger(__name__)
@@ -28,16 +28,14 @@ class ScalarizerResult:
     """One standard deviation, shape (n,)."""
     reasons: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Why the reading of a pattern is undefined, one sentence, by its index in the stack."""
-    zero_slopes: FloatArray | None = None
-    """What the value gains for each mrad by which the reference's zero is too small along y and x, shape (2, n); None
-    where it does not change."""
+    shared: FloatArray | None = None
+    """What the value gains by one standard deviation of each error of the reference, shape (4, n): of its zero along y
+    and x, and of its disc's centre likewise; None where it does not change."""
 
-    def common_sigma(self, reference: Reference) -> FloatArray:
-        """One standard deviation of the error that all readings against the reference have in common, shape (n,)."""
-        if self.zero_slopes is None:
-            return numpy.where(numpy.isfinite(self.value), 0.0, numpy.nan)
-        y, x = reference.zero_sigma_mrad
-        common: FloatArray = numpy.hypot(self.zero_slopes[0] * y, self.zero_slopes[1] * x)
+    @property
+    def common_sigma(self) -> FloatArray:
+        """One standard deviation of the error that all readings against one reference have in common, shape (n,)."""
+        common = numpy.zeros(len(self.value)) if self.shared is None else numpy.sqrt((self.shared**2).sum(axis=0))
         return numpy.where(numpy.isfinite(self.value), common, numpy.nan)
 
 
@@ -108,7 +106,7 @@ def read(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
     value, sigma = values.value.copy(), values.sigma.copy()
     none = list(reasons)
     value[none] = sigma[none] = numpy.nan
-    return ScalarizerResult(value, sigma, reasons, values.zero_slopes)
+    return ScalarizerResult(value, sigma, reasons, values.shared)
 
 
 def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
@@ -120,10 +118,9 @@ def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
         reason = _TOO_FEW
     if reason:
         return Reading(math.nan, math.nan, scalarizer.unit, reason)
-    if values.zero_slopes is None:
+    if values.shared is None:
         return Reading(value, sigma, scalarizer.unit)
-    (by_y, by_x), (y, x) = values.zero_slopes[:, 0].tolist(), patterns.reference.zero_sigma_mrad
-    return Reading(value, sigma, scalarizer.unit, common_sigma=math.hypot(by_y * y, by_x * x))
+    return Reading(value, sigma, scalarizer.unit, common_sigma=math.hypot(*values.shared[:, 0].tolist()))
 
 
 def evaluated(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
