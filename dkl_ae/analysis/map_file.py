@@ -20,7 +20,7 @@ from dkl_ae.analysis.scalarized_maps import (
     scalarize_recording,
 )
 from dkl_ae.outputs import finished_file, new_hdf5, require_place
-from dkl_ae.patterns import Reference, reference_as_dict
+from dkl_ae.patterns import Reference, reference_as_dict, zero_notice
 from dkl_ae.recordings import Recording, recorded_reference
 from dkl_ae.records import program_version
 from dkl_ae.scalarizers import ANGSTROM_PER_NM, Scalarizer
@@ -34,7 +34,7 @@ def make_maps(
     *,
     overwrite: bool = False,
 ) -> list[str]:
-    """Scalarize a recorded set into an HDF5 file: `/<scalarizer>/{value,sigma}`, each (H, W) with its unit.
+    """Scalarize a recorded set into an HDF5 file: `/<scalarizer>/{value,sigma,common_sigma}`, each (H, W) with a unit.
 
     overwrite: whether an earlier file may be replaced; it stays until the maps are written.
 
@@ -62,6 +62,7 @@ def make_maps(
     return [
         f"The bright-field disc is {reference.radius_mrad:.2f} mrad around pixel ({reference.centre[0]:.2f}, "
         f"{reference.centre[1]:.2f}).",
+        *filter(None, [zero_notice(reference)]),
         *(
             f"{name}: undefined at {numpy.count_nonzero(numpy.isnan(found.value)):,} of {found.value.size:,} patterns, "
             f"{found.reasons.most_common(1)[0][1]:,} of them: {found.reasons.most_common(1)[0][0]}"
@@ -98,5 +99,6 @@ def write_maps(
             if name in NEIGHBOUR_SCALARIZERS:
                 arm = arm_in_pixels(request.arm_nm, recording.nm_per_pixel) * recording.nm_per_pixel
                 group.attrs["arm_angstrom"] = arm * ANGSTROM_PER_NM
-            for kind, image in (("value", found.value), ("sigma", found.sigma)):
+            images = {"value": found.value, "sigma": found.sigma, "common_sigma": found.common_sigma}
+            for kind, image in images.items():
                 group.create_dataset(kind, data=image, compression="gzip").attrs["unit"] = scalarizers[name].unit

@@ -117,6 +117,8 @@ class Map:
     value: FloatArray
     """Shape (H, W), NaN where it is undefined."""
     sigma: FloatArray
+    common_sigma: FloatArray
+    """Of the error that all pixels have in common; likewise."""
     reasons: collections.Counter[str]
     """Why it is undefined, and at how many patterns."""
 
@@ -124,8 +126,8 @@ class Map:
 ReadingContext = tuple[Reference, PatternMemory]
 """What patterns are read against."""
 
-ChunkResult = dict[str, tuple[FloatArray, FloatArray, collections.Counter[str]]]
-"""Values, sigmas and reasons of a chunk's patterns, by the scalarizer's name."""
+ChunkResult = dict[str, tuple[FloatArray, FloatArray, FloatArray, collections.Counter[str]]]
+"""Values, sigmas, common sigmas and reasons of a chunk's patterns, by the scalarizer's name."""
 
 Executor = Callable[[Callable[[Chunk], ChunkResult], Sequence[Chunk]], Iterator[tuple[Chunk, ChunkResult]]]
 """A way of spreading work: a function and chunks -> each chunk with its result, in any order."""
@@ -179,12 +181,13 @@ def scalarize_recording(
     memory = _memory(recording, reference, electrons)
     work = functools.partial(read_chunk, recording, (reference, memory), wanted, electrons, places=needed)
     nothing = numpy.full(recording.scan_shape, numpy.nan)
-    maps = {name: Map(nothing.copy(), nothing.copy(), collections.Counter()) for name in wanted}
+    maps = {name: Map(nothing.copy(), nothing.copy(), nothing.copy(), collections.Counter()) for name in wanted}
     for count, (chunk, parts) in enumerate((spread or in_threads())(work, chunks), start=1):
         rows, columns = chunk.pixels(needed).T
-        for name, (value, sigma, reasons) in parts.items():
+        for name, (value, sigma, common_sigma, reasons) in parts.items():
             maps[name].value[rows, columns] = value
             maps[name].sigma[rows, columns] = sigma
+            maps[name].common_sigma[rows, columns] = common_sigma
             maps[name].reasons.update(reasons)
         progress(count / len(chunks))
     for name in NEIGHBOUR_SCALARIZERS:
@@ -192,7 +195,7 @@ def scalarize_recording(
             maps[name] = _of_neighbours(name, maps, recording.nm_per_pixel, arm_nm)
     if places is not None:
         for found in maps.values():
-            found.value[~places] = found.sigma[~places] = numpy.nan
+            found.value[~places] = found.sigma[~places] = found.common_sigma[~places] = numpy.nan
     return {name: maps[name] for name in scalarizers}
 
 
@@ -232,7 +235,7 @@ def read_chunk(
     parts = {}
     for name, scalarizer in scalarizers.items():
         values = read(scalarizer, patterns)
-        parts[name] = values.value, values.sigma, collections.Counter(values.reasons.values())
+        parts[name] = values.value, values.sigma, values.common_sigma, collections.Counter(values.reasons.values())
     return parts
 
 
@@ -260,7 +263,9 @@ def _of_neighbours(name: str, maps: Mapping[str, Map], nm_per_pixel: float, arm_
     value, sigma = NEIGHBOUR_SCALARIZERS[name](_ends(com, arm), _ends(variance, arm), arm * nm_per_pixel)
     lost = int(numpy.count_nonzero(numpy.isnan(value)))
     sentence = "an end of the cross is outside of the scan, or its centre of mass is undefined."
-    return Map(value, sigma, collections.Counter({sentence: lost} if lost else {}))
+    # A wrong zero moves all ends alike.
+    nothing = numpy.where(numpy.isnan(value), numpy.nan, 0.0)
+    return Map(value, sigma, nothing, collections.Counter({sentence: lost} if lost else {}))
 
 
 def arm_in_pixels(arm_nm: float, nm_per_pixel: float) -> int:

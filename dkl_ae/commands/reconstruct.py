@@ -9,6 +9,7 @@ import typing
 from dkl_ae.commands import recorded_options
 from dkl_ae.commands.terminal import Terminal, add_overwrite, guarded, named_file
 from dkl_ae.outputs import finished_folder
+from dkl_ae.patterns import zero_notice
 
 MAPS: typing.Final = "reconstruction.h5"
 
@@ -76,5 +77,6 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
         result = reconstruct(request, settings, lambda done, text: terminal.show_progress(round(100 * done), text))
         write_reconstruction(unfinished / MAPS, result)
         write_reconstruction_report(result, unfinished)
-    terminal.say(f"\nSaved the maps {folder / MAPS}\nSaved the report {folder / PAGE}")
+    saved = [f"Saved the maps {folder / MAPS}", f"Saved the report {folder / PAGE}"]
+    terminal.say("\n".join(["", *filter(None, [zero_notice(result.reference)]), *saved]))
     return 0

@@ -15,11 +15,13 @@ import numpy
 from dkl_ae.analysis import dose_shares
 from dkl_ae.commands.terminal import Terminal
 from dkl_ae.instruments import Instrument
+from dkl_ae.patterns import zero_notice
 from dkl_ae.run import (
     Event,
     InterruptedRun,
     Outcome,
     PointMeasured,
+    ReferenceFound,
     Runner,
     RunPaused,
     StepCompleted,
@@ -107,6 +109,9 @@ class _Shown:
         match event:
             case PointMeasured():
                 self._terminal.show_progress(int(100 * self._status.fraction), progress_text(self._status))
+            case ReferenceFound(reference=reference):
+                if notice := zero_notice(reference):
+                    self._terminal.say(f"\n{notice}")
             case StepCompleted(notices=notices):
                 for notice in sorted(set(notices) - self._notices):
                     self._terminal.say(f"\n{notice}")

@@ -16,7 +16,8 @@ def add(commands: typing.Any) -> None:
     scalarize = commands.add_parser(
         "scalarize",
         help="the maps of a recorded 4D-STEM set, into an HDF5 file",
-        description="Read every pattern of a recorded 4D-STEM set. Writes /<scalarizer>/{value,sigma}, each (H, W) "
+        description="Read every pattern of a recorded 4D-STEM set. Writes "
+        "/<scalarizer>/{value,sigma,common_sigma}, each (H, W) "
         "with its unit; docs/scalarizers.md lists the scalarizers.",
     )
     recorded_options.add_file(scalarize)

@@ -13,6 +13,7 @@ from dkl_ae.experiment.chooser import Chooser
 from dkl_ae.experiment.commands import ChangeObjective, Command, Entry
 from dkl_ae.experiment.history import (
     best_of,
+    common_sigma_of_history,
     first_to_learn_from,
     measurements_of,
     outcomes_of_history,
@@ -267,6 +268,7 @@ class Experiment:
         self._maps = maps_of(
             self.patches,
             learned.prediction,
+            common_sigma_of_history(self._history, self.objective),
             search.acquisition,
             scores,
             probability,

@@ -46,6 +46,17 @@ def readings_of_history(history: Sequence[Entry], objective: Objective) -> Readi
     return Readings(candidates, values, sigmas, at_random).known()
 
 
+def common_sigma_of_history(history: Sequence[Entry], objective: Objective) -> float:
+    """Standard deviation of the error that all readings have in common; of angles, which have each its own, the median.
+
+    The model is not told it: what shifts all readings alike is no noise.
+    """
+    name = objective.scalarizer.name
+    readings = (measurement.readings[name] for measurement in measurements_of(history))
+    sigmas = [reading.common_sigma for reading in readings if math.isfinite(reading.value)]
+    return float(numpy.median(sigmas)) if sigmas else 0.0
+
+
 def outcomes_of_history(history: Sequence[Entry], objective: Objective) -> tuple[IntArray, BoolArray]:
     """The candidates that were measured, and whether each gave a number; both of shape (n,).
 

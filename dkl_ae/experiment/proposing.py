@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy
+
 from dkl_ae.experiment.acquisition import relative_score
 from dkl_ae.experiment.chooser import Choice
 from dkl_ae.model import Posterior
@@ -19,7 +21,7 @@ class Maps:
     prediction : ndarray of float, shape (H, W)
         The expected reading, in the scalarizer's unit.
     uncertainty : ndarray of float, shape (H, W)
-        Its standard deviation, in the same unit.
+        Its standard deviation, in the same unit, the error that all readings have in common included.
     acquisition : ndarray of float, shape (H, W)
         How much measuring there next is worth: see `dkl_ae.experiment.acquisition.relative_score`.
     reading_probability : ndarray of float, shape (H, W)
@@ -40,6 +42,7 @@ def map_title(name: str) -> str:
 def maps_of(
     patches: Patches,
     prediction: Posterior,
+    common_sigma: float,
     acquisition: str,
     scores: FloatArray,
     reading_probability: FloatArray,
@@ -47,13 +50,14 @@ def maps_of(
     *,
     circular: bool,
 ) -> Maps:
-    """circular: whether the reading is an angle.
+    """common_sigma: of the error that all readings have in common.
+    circular: whether the reading is an angle.
     scores: of the acquisition function, by candidate; measured against the highest of those that are allowed."""
     free = scores[allowed]
     highest = float(free.max() if free.size else scores.max())
     return Maps(
         prediction=patches.to_map(prediction.mean, circular=circular),
-        uncertainty=patches.to_map(prediction.sigma),
+        uncertainty=patches.to_map(numpy.hypot(prediction.sigma, common_sigma)),
         acquisition=patches.to_map(relative_score(acquisition, scores, highest)),
         reading_probability=patches.to_map(reading_probability),
     )

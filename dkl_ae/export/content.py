@@ -87,6 +87,16 @@ class Column:
     """Shape (measurements,); words are bytes."""
     sigmas: FloatArray | None = None
     """Their standard deviations, where they have any."""
+    common_sigmas: FloatArray | None = None
+    """Standard deviations of the error that all of them have in common; None where there is none."""
+
+    @property
+    def common(self) -> tuple[Column, ...]:
+        """A column of their own for the deviations that all have in common; none where there are none."""
+        if self.common_sigmas is None:
+            return ()
+        description = f"Standard deviation of the error that all readings of {self.name} have in common."
+        return (Column(f"{self.name}_common_sigma", self.units, description, self.common_sigmas),)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,10 +122,11 @@ class Content:
         """All columns, for formats that know no deviations: those are columns of their own."""
         found = list(self.measurements)
         for reading in self.readings:
-            found.append(dataclasses.replace(reading, sigmas=None))
+            found.append(dataclasses.replace(reading, sigmas=None, common_sigmas=None))
             if reading.sigmas is not None:
                 description = f"Standard deviation of {reading.name}."
                 found.append(Column(f"{reading.name}_sigma", reading.units, description, reading.sigmas))
+            found += reading.common
         return tuple(found)
 
 
@@ -230,7 +241,14 @@ def _measurements(session: Session) -> tuple[Column, ...]:
 def _readings(session: Session) -> tuple[Column, ...]:
     scalarizers = session.scalarizers
     return tuple(
-        Column(_name(name), scalarizers[name].unit, scalarizers[name].description, values, sigmas)
+        Column(
+            _name(name),
+            scalarizers[name].unit,
+            scalarizers[name].description,
+            values,
+            sigmas,
+            common if numpy.any(common := session.common_sigmas[name]) else None,
+        )
         for name, (values, sigmas) in session.readings.items()
     )
 

@@ -68,6 +68,8 @@ def _add_readings(group: typing.Any, content: Content) -> None:
             _add_column(group, column)
     for reading in content.readings:
         _add_column(group, reading)
+        for column in reading.common:
+            _add_column(group, column)
 
 
 def _add_column(group: typing.Any, column: Column) -> None:

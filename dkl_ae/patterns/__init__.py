@@ -20,10 +20,12 @@ from dkl_ae.patterns.reference_file import (
     reference_from_dict,
     save_reference,
 )
+from dkl_ae.patterns.zero import FALSE_ALARM_PROBABILITY, with_zero_error, zero_notice
 
 __all__ = [
     "COMPONENT_OF",
     "DETECTORS",
+    "FALSE_ALARM_PROBABILITY",
     "Arms",
     "Descan",
     "DetectorGeometry",
@@ -44,4 +46,6 @@ __all__ = [
     "scan_angles",
     "strain",
     "with_descan",
+    "with_zero_error",
+    "zero_notice",
 ]

@@ -9,11 +9,9 @@ import numpy
 import numpy.typing
 import scipy.ndimage
 
+from dkl_ae.patterns.camera_level import camera_level
 from dkl_ae.patterns.geometry import Descan, DetectorGeometry
 from dkl_ae.records import DEFAULT_MASK_OUTER, BoolArray, FloatArray, UserError
-
-_FAR_RADII = 1.5
-"""Beyond so many disc radii the undeflected beam leaves nothing: what is there is the camera's own."""
 
 _BAD_PIXEL_SIGMAS = 6.0
 """A pixel is bad when it differs by more standard deviations from all its neighbours but one: real discs are wider than
@@ -21,15 +19,6 @@ a pixel."""
 
 _CALIBRATION_TOLERANCE = 0.02
 """Relative difference of a pixel's angle that is none."""
-
-_SMOOTHING_PX = 9
-"""Pixels within which a camera's level does not change."""
-
-_MIN_LEVEL_ELECTRONS = 1e-3
-"""Electrons in a pixel."""
-
-_MIN_AREA_FRACTION = 0.1
-"""Share of the detector; less is a corner that the beam may miss by chance."""
 
 _MIN_FLAT_ELECTRONS = 50
 """In a pixel: more scatter by less than a seventh of their number."""
@@ -78,6 +67,17 @@ class Reference:
     """The reference pattern, shape (ky, kx), in electrons, cleaned of the camera's own; None where it is not known."""
     lattice_mrad: tuple[tuple[float, float], tuple[float, float]] | None = None
     """Two vectors (y, x) of the undeformed lattice, along the scan's axes, that strain is measured against."""
+    zero_sigma_mrad: tuple[float, float] = (0.0, 0.0)
+    """One standard deviation of `zero_mrad`, which all readings against it have in common; zeros where it is not
+    known. Of a single pattern by counting alone; see `dkl_ae.patterns.with_zero_error`."""
+    is_vacuum: bool | None = None
+    """Whether the exposures show vacuum as far as they can tell; None where nothing tells."""
+
+    @property
+    def centre_sigma_mrad(self) -> tuple[float, float]:
+        """One standard deviation of `centre` along the scan's (y, x): the disc's centre of mass is so far from it."""
+        y, x = map(math.hypot, self.zero_sigma_mrad, self.zero_mrad)
+        return y, x
 
     @property
     def electrons(self) -> float:
@@ -174,7 +174,7 @@ def find_reference(
         geometry=geometry or DetectorGeometry(),
     )
     electron = counts_per_electron / exposures
-    level, scatter = _camera_level(counts, radii(reference) / reference.radius_mrad, electron) if vacuum else (0.0, 0.0)
+    level, scatter = camera_level(counts, radii(reference) / reference.radius_mrad, electron) if vacuum else (0.0, 0.0)
     if given is None and level:
         given, counts = numpy.array(level), counts - level
     reference = dataclasses.replace(
@@ -188,7 +188,9 @@ def find_reference(
     y, x = scan_angles(reference)
     inside = numpy.where(in_mask(reference), counts, 0.0)
     zero = float((inside * y).sum() / inside.sum()), float((inside * x).sum() / inside.sum())
-    return dataclasses.replace(reference, zero_mrad=zero)
+    return dataclasses.replace(
+        reference, zero_mrad=zero, zero_sigma_mrad=_counting_error(reference, inside, (y - zero[0], x - zero[1]))
+    )
 
 
 def angles(reference: Reference) -> tuple[FloatArray, FloatArray]:
@@ -253,6 +255,23 @@ def _applied(matrix: FloatArray, y: FloatArray, x: FloatArray) -> tuple[FloatArr
     return matrix[0, 0] * y + matrix[0, 1] * x, matrix[1, 0] * y + matrix[1, 1] * x
 
 
+def _counting_error(
+    reference: Reference, counts: FloatArray, away: tuple[FloatArray, FloatArray]
+) -> tuple[float, float]:
+    """Of the centre of mass of a mean pattern, by counting and read noise.
+
+    counts: shape (ky, kx), those of the mask alone. away: distance from the centre of mass along y and x, mrad.
+    """
+    electrons = counts / reference.counts_per_electron
+    noise = numpy.where(in_mask(reference), reference.read_noise_electrons**2, 0.0)
+    total = float(electrons.sum())
+    y, x = (
+        math.sqrt(max(float(((electrons + noise) * angle**2).sum()), 0.0) / reference.exposures) / total
+        for angle in away
+    )
+    return y, x
+
+
 def _isolated_pixels(counts: FloatArray, counts_per_electron: float, exposures: int) -> BoolArray:
     neighbours = numpy.ones((3, 3), numpy.bool_)
     neighbours[1, 1] = False
@@ -290,41 +309,3 @@ def _disc(counts: FloatArray, counts_per_electron: float) -> tuple[tuple[float, 
     area = float(covered.sum())
     rows, columns = numpy.indices(counts.shape)
     return (float((covered * rows).sum()) / area, float((covered * columns).sum()) / area), area
-
-
-def _camera_level(counts: FloatArray, radius: FloatArray, electron: float) -> tuple[float, float]:
-    """What the camera counts where no electron comes, and how that scatters; zero where it may be electrons.
-
-    radius: of each pixel, in disc radii.
-    electron: counts that one electron adds to a pixel.
-    """
-    far = radius > _FAR_RADII
-    if far.mean() < _MIN_AREA_FRACTION:
-        return 0.0, 0.0
-    level, scatter = float(numpy.median(counts[far])), _scatter(counts, far)
-    if max(abs(level), scatter) < _MIN_LEVEL_ELECTRONS * electron:
-        return 0.0, 0.0
-    height = counts[radius <= 1].mean() - level
-    if scatter > 0.5 * height or _unevenness(counts, far) > 0.1 * height:
-        return 0.0, 0.0  # the beam reaches there
-    counting = max(level, 0.0) * electron
-    if scatter**2 >= 0.5 * counting:
-        # It scatters as electrons do.
-        return 0.0, math.sqrt(max(scatter**2 - counting, 0.0))
-    return level, scatter
-
-
-def _unevenness(counts: FloatArray, chosen: BoolArray) -> float:
-    """Standard deviation of what varies slowly over chosen pixels."""
-    share = scipy.ndimage.uniform_filter(chosen.astype(numpy.float64), _SMOOTHING_PX, mode="constant")
-    smooth = scipy.ndimage.uniform_filter(numpy.where(chosen, counts, 0.0), _SMOOTHING_PX, mode="constant")
-    return float((smooth[chosen] / share[chosen]).std())
-
-
-def _scatter(counts: FloatArray, chosen: BoolArray) -> float:
-    """Standard deviation of chosen pixels from their neighbours': what varies slowly is no noise."""
-    pairs = chosen[:, 1:] & chosen[:, :-1]
-    steps = numpy.diff(counts, axis=1)[pairs]
-    low, high = numpy.percentile(steps, (1, 99)) if steps.size else (0.0, 0.0)
-    # Of a normal distribution that is cut off there, the deviation is 0.9346 of the whole one's.
-    return float(steps[(steps >= low) & (steps <= high)].std() / 0.9346 / math.sqrt(2)) if steps.size else 0.0

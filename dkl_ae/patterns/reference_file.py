@@ -54,7 +54,8 @@ def load_reference(
                 return _from_archive(loaded)
         if loaded.ndim != 2:
             raise UserError(f"it has {loaded.ndim} axes")
-        return find_reference(loaded, mrad_per_pixel, counts_per_electron, mask=mask, geometry=geometry)
+        reference = find_reference(loaded, mrad_per_pixel, counts_per_electron, mask=mask, geometry=geometry)
+        return dataclasses.replace(reference, is_vacuum=True)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"The reference {file} cannot be used ({error}): choose a saved reference (.npz) or a vacuum pattern "
@@ -70,7 +71,8 @@ def reference_from_dict(header: typing.Mapping[str, typing.Any], arrays: typing.
     given = dict(header)
     if "rest_mrad" in given:  # its name in files of earlier versions
         given["zero_mrad"] = given.pop("rest_mrad")
-    given |= {name: tuple(given[name]) for name in ("shape", "mrad_per_pixel", "centre", "zero_mrad")}
+    pairs = ("shape", "mrad_per_pixel", "centre", "zero_mrad", "zero_sigma_mrad")
+    given |= {name: tuple(given[name]) for name in pairs if name in given}
     given["geometry"] = geometry_from_dict(given["geometry"])
     if given["descan"] is not None:
         given["descan"] = Descan(**{name: tuple(value) for name, value in given["descan"].items()})

@@ -18,6 +18,7 @@ from dkl_ae.patterns import (
     load_array,
     load_reference,
     with_descan,
+    with_zero_error,
 )
 from dkl_ae.recordings.recording import Recording
 from dkl_ae.records import (
@@ -92,23 +93,29 @@ def recorded_reference(recording: Recording, choice: ReferenceChoice, electrons:
 
     Raises UserError, one sentence, when it cannot be found as chosen.
     """
-    reference = _found(recording, choice, electrons)
+    reference, pixels = _found(recording, choice, electrons)
     reference = dataclasses.replace(reference, saturation=choice.saturation, threshold=choice.threshold)
     if recording.is_noise_free:
         # Its exact tails would be taken for a camera's level and noise.
-        reference = dataclasses.replace(reference, read_noise=0.0, dark=None, exposures=_NOISE_FREE_EXPOSURES)
+        reference = dataclasses.replace(
+            reference, read_noise=0.0, dark=None, exposures=_NOISE_FREE_EXPOSURES, zero_sigma_mrad=(0.0, 0.0)
+        )
     if DESCAN_ORDERS[choice.descan]:
         pixels = spread_pixels(recording.scan_shape, _MAX_DESCAN_PIXELS)
+    if pixels is not None:
         patterns = numpy.concatenate([_pattern(recording, pixel, electrons) for pixel in pixels])
         fractions = (pixels + 0.5) / numpy.array(recording.scan_shape)
-        reference = with_descan(reference, patterns, fractions, DESCAN_ORDERS[choice.descan])
+        if DESCAN_ORDERS[choice.descan]:
+            reference = with_descan(reference, patterns, fractions, DESCAN_ORDERS[choice.descan])
+        reference = with_zero_error(reference, Patterns(patterns, reference, positions=fractions))
     if reference.lattice_mrad is None:
         mean = _mean(recording, spread_pixels(recording.scan_shape, _MAX_MEAN_PIXELS), electrons)
         reference = with_undeformed(reference, Patterns(mean[numpy.newaxis], reference))
     return reference
 
 
-def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> Reference:
+def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> tuple[Reference, IntArray | None]:
+    """The reference, and the pixels whose mean pattern it was found in; None where it was given."""
     if choice.region:
         pixels = pixels_in(recording.scan_shape, parse_region(choice.region))
         return _find(recording, choice, pixels[:: max(1, len(pixels) // _MAX_MEAN_PIXELS)], electrons)
@@ -116,7 +123,7 @@ def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> R
         if recording.vacuum is None:
             raise UserError(f"{recording.name} has no pattern of vacuum: choose {DARKEST}, {MEAN} or a file.")
         vacuum = recording.vacuum * (electrons if recording.is_noise_free else 1.0)
-        return _reference_of(vacuum, 1, recording, choice)
+        return dataclasses.replace(_reference_of(vacuum, 1, recording, choice), is_vacuum=True), None
     if choice.source == DARKEST or (choice.source == AUTOMATIC and recording.survey is not None):
         if recording.survey is None:
             raise UserError(f"{recording.name} has no survey whose darkest places could be taken: give a survey file.")
@@ -127,20 +134,21 @@ def _found(recording: Recording, choice: ReferenceChoice, electrons: float) -> R
         return _find(recording, choice, spread_pixels(recording.scan_shape, _MAX_MEAN_PIXELS), electrons, vacuum=False)
     if choice.source.endswith(".npy"):
         given = _of_detector(choice.source, recording) * (electrons if recording.is_noise_free else 1.0)
-        return _reference_of(given.astype(numpy.float64), 1, recording, choice)
+        reference = _reference_of(given.astype(numpy.float64), 1, recording, choice)
+        return dataclasses.replace(reference, is_vacuum=True), None
     reference = load_reference(pathlib.Path(choice.source), recording.mrad_per_pixel, choice.counts_per_electron)
     if not reference.fits(recording.mrad_per_pixel):
         raise UserError(
             f"The reference has pixels of {reference.mrad_per_pixel[0]:.3g} mrad but the recording of "
             f"{recording.mrad_per_pixel[0]:.3g}: choose another."
         )
-    return reference
+    return reference, None
 
 
 def _find(
     recording: Recording, choice: ReferenceChoice, pixels: IntArray, electrons: float, *, vacuum: bool = True
-) -> Reference:
-    return _reference_of(_mean(recording, pixels, electrons), len(pixels), recording, choice, vacuum=vacuum)
+) -> tuple[Reference, IntArray]:
+    return _reference_of(_mean(recording, pixels, electrons), len(pixels), recording, choice, vacuum=vacuum), pixels
 
 
 def _reference_of(

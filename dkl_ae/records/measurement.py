@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 from collections.abc import Mapping
 
 
@@ -69,17 +70,26 @@ class Reading:
     value : float
         NaN where it is undefined.
     sigma : float
-        One standard deviation, from counting statistics, in the unit of the value.
+        One standard deviation, from counting statistics, in the unit of the value: its own, independent of others.
     unit : str
         Empty for a number without one.
     reason : str
         Why the value is undefined, in one sentence; else empty.
+    common_sigma : float
+        One standard deviation of the error that all readings of this kind in a run have in common, for the zero of
+        their reference is known no better; in the same unit. It shifts a map, and does not roughen it.
     """
 
     value: float
     sigma: float
     unit: str
     reason: str = ""
+    common_sigma: float = 0.0
+
+    @property
+    def total_sigma(self) -> float:
+        """One standard deviation from the truth: both errors together."""
+        return math.hypot(self.sigma, self.common_sigma)
 
 
 @dataclasses.dataclass(frozen=True)

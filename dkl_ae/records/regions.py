@@ -7,7 +7,7 @@ import math
 import numpy
 import scipy.ndimage
 
-from dkl_ae.records.arrays import FloatArray, IntArray
+from dkl_ae.records.arrays import IntArray
 from dkl_ae.records.errors import UserError
 from dkl_ae.records.survey import Survey
 
@@ -16,6 +16,11 @@ Region = tuple[float, float, float, float]
 
 _PARTS = 3
 """Along each direction, of a survey that is cut into parts."""
+
+_SURROUNDINGS = 8
+"""A pixel's surroundings have this part of the survey's side."""
+_ALIKE = 1e-9
+"""Part of the survey's range."""
 
 
 def parse_region(text: str) -> Region:
@@ -36,16 +41,17 @@ def darkest_pixels(survey: Survey, count: int) -> IntArray:
     """Row and column of the `count` darkest pixels of a survey, shape (count, 2): vacuum where there is any.
 
     In a lattice without vacuum they are the hollow sites, where symmetry makes the field vanish. The survey is
-    averaged over 3 x 3 pixels first, so that what is dark is a place rather than one noisy pixel.
+    averaged over 3 x 3 pixels first, so that what is dark is a place rather than one noisy pixel. Of equally dark ones,
+    such as those without a count in a hole, those come first that have the darkest surroundings.
     """
-    order = numpy.argsort(_smooth(survey), axis=None, kind="stable")[:count]
+    order = numpy.argsort(_brightness_ranks(survey), axis=None, kind="stable")[:count]
     return numpy.stack(numpy.unravel_index(order, survey.shape), axis=1)
 
 
 def darkest_pixels_in(survey: Survey, region: Region, count: int) -> IntArray:
     """The same in a part of the survey; fewer where it has fewer pixels."""
     inside = pixels_in(survey.shape, region)
-    order = numpy.argsort(_smooth(survey)[tuple(inside.T)], kind="stable")[:count]
+    order = numpy.argsort(_brightness_ranks(survey)[tuple(inside.T)], kind="stable")[:count]
     return inside[order]
 
 
@@ -57,11 +63,11 @@ def darkest_pixel_of_each_part(survey: Survey) -> IntArray:
             f"A descan is measured in {_PARTS} x {_PARTS} parts of the survey, which has {height} x {width} px: choose "
             "a larger survey, or no correction."
         )
-    smooth = _smooth(survey)
+    ranks = _brightness_ranks(survey)
     pixels = []
     for rows in numpy.array_split(numpy.arange(survey.shape[0]), _PARTS):
         for columns in numpy.array_split(numpy.arange(survey.shape[1]), _PARTS):
-            part = smooth[numpy.ix_(rows, columns)]
+            part = ranks[numpy.ix_(rows, columns)]
             row, column = numpy.unravel_index(int(part.argmin()), part.shape)
             pixels.append((rows[row], columns[column]))
     return numpy.array(pixels)
@@ -91,6 +97,14 @@ def spread_pixels(shape: tuple[int, int], count: int) -> IntArray:
     return pixels
 
 
-def _smooth(survey: Survey) -> FloatArray:
-    smooth: FloatArray = scipy.ndimage.uniform_filter(survey.image, 3, mode="nearest")
-    return smooth
+def _brightness_ranks(survey: Survey) -> IntArray:
+    """From 0 for the darkest pixel, shape (H, W); see `darkest_pixels`."""
+    smooth, surroundings = (
+        scipy.ndimage.uniform_filter(survey.image, side, mode="nearest")
+        for side in (3, max(min(survey.shape) // _SURROUNDINGS, 3))
+    )
+    # What differs by less is alike: sums of the same numbers differ in their last digits.
+    alike = numpy.round(smooth / (_ALIKE * (numpy.ptp(smooth) or 1.0)))
+    ranks = numpy.empty(smooth.size, numpy.int64)
+    ranks[numpy.lexsort((surroundings.ravel(), alike.ravel()))] = numpy.arange(smooth.size)
+    return ranks.reshape(survey.shape)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import numpy
 
 from dkl_ae.analysis import MAX_TRAINING_POINTS, FractionResult, Reconstruction, ReconstructionResult
+from dkl_ae.patterns import zero_notice
 from dkl_ae.records import FloatArray
 from dkl_ae.reports.drawing import colours_of, new_figure, show_map
-from dkl_ae.reports.page import Picture, Section, Table, percent, pluralized, quantity, write_page
+from dkl_ae.reports.page import Callout, Picture, Section, Table, percent, pluralized, quantity, write_page
 
 FEW_READINGS: typing.Final = 10
 """Fewer do not tell how much a reading varies over the specimen."""
@@ -25,7 +26,9 @@ def write_reconstruction_report(result: ReconstructionResult, folder: pathlib.Pa
 
     Raises OSError when the folder cannot be written.
     """
-    sections = [Section("In numbers", [_introduction(result), _numbers(result)])]
+    notice = zero_notice(result.reference)
+    doubts = [Callout(notice)] if notice else []
+    sections = [Section("In numbers", [*doubts, _introduction(result), _numbers(result)])]
     sections += [
         Section(
             reconstruction.scalarizer.label, [reconstruction.scalarizer.description, _picture(result, reconstruction)]

@@ -60,7 +60,7 @@ def _reading(session: Session, index: int) -> str:
     reading = session.measurement(index).readings[session.objective(session.count - 1).scalarizer.name]
     if math.isnan(reading.value):
         return ""
-    return f"{reading.value:.3g} \u00b1 {quantity(reading.sigma, reading.unit)}"
+    return f"{reading.value:.3g} \u00b1 {quantity(reading.total_sigma, reading.unit)}"
 
 
 def _expectation(session: Session, index: int) -> str:

@@ -10,6 +10,7 @@ import numpy
 from dkl_ae.analysis import curves, dose_shares, shown_steps
 from dkl_ae.experiment import ACQUISITIONS
 from dkl_ae.outputs import finished_folder
+from dkl_ae.patterns import zero_notice
 from dkl_ae.reports.page import PAGE, Callout, Section, pluralized, quantity, write_page
 from dkl_ae.reports.run_curves import (
     calibration_picture,
@@ -44,7 +45,7 @@ def write_report(
 
 def _sections(session: Session, shown: Sequence[int]) -> list[Section]:
     sections = [
-        Section("Summary", [*map(Callout, session.losses), *_summary(session)]),
+        Section("Summary", [*map(Callout, [*session.losses, *_doubts(session)]), *_summary(session)]),
         Section("Where it looked", [survey_picture(session)]),
     ]
     if shown:
@@ -62,6 +63,12 @@ def _sections(session: Session, shown: Sequence[int]) -> list[Section]:
     tables = [table(session) for table in (settings_table, reference_table, origin_table, unread_table, events_table)]
     sections.append(Section("Settings and events", [table for table in tables if table.rows]))
     return sections
+
+
+def _doubts(session: Session) -> list[str]:
+    """What is not to be trusted of the reference."""
+    notice = zero_notice(session.reference) if session.reference is not None else ""
+    return [notice] if notice else []
 
 
 def _summary(session: Session) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy
 
 from dkl_ae.instruments import Frame
-from dkl_ae.patterns import DetectorGeometry, Reference, find_reference, with_descan
+from dkl_ae.patterns import DetectorGeometry, Patterns, Reference, find_reference, with_descan, with_zero_error
 from dkl_ae.records import (
     IntArray,
     Survey,
@@ -50,10 +50,11 @@ def reference_from(frames: Sequence[Frame], plan: Plan) -> Reference:
         mask=(plan.detector.mask_inner, plan.detector.mask_outer),
         geometry=geometry_of(plan),
     )
-    if not DESCAN_ORDERS[plan.reference.descan]:
-        return reference
+    order = DESCAN_ORDERS[plan.reference.descan]
     positions = numpy.array([(frame.position_read_back.y, frame.position_read_back.x) for frame in frames])
-    return with_descan(reference, patterns, positions, DESCAN_ORDERS[plan.reference.descan])
+    if order:
+        reference = with_descan(reference, patterns, positions, order)
+    return with_zero_error(reference, Patterns(patterns, reference, positions=positions))
 
 
 def geometry_of(plan: Plan) -> DetectorGeometry:

@@ -7,6 +7,7 @@ import math
 from dkl_ae.experiment import candidates_text, patches_for
 from dkl_ae.instruments import SurveySize
 from dkl_ae.model import ModelSummary, model_cost
+from dkl_ae.patterns import zero_notice
 from dkl_ae.records import Position, Reading, Survey
 from dkl_ae.run.events import (
     CommandApplied,
@@ -32,7 +33,7 @@ def with_error(value: float, sigma: float, unit: str) -> str:
 def reading_text(reading: Reading) -> str:
     """A reading with its error, or that it is undefined and why."""
     if math.isfinite(reading.value):
-        return with_error(reading.value, reading.sigma, reading.unit)
+        return with_error(reading.value, reading.total_sigma, reading.unit)
     return f"undefined ({reading.reason.rstrip('.')})" if reading.reason else "undefined"
 
 
@@ -118,7 +119,8 @@ def news_text(event: Event, status: Status) -> str:  # noqa: PLR0911  # one for 
             size = f"Survey: {width} x {height} px, {width * nm:.3g} x {height * nm:.3g} nm."
             return f"{size} Measuring the reference..." if status.stage is Phase.REFERENCE else size
         case ReferenceFound(reference=reference):
-            return f"Running; the bright-field disc is {reference.radius_mrad:.1f} mrad."
+            disc = f"Running; the bright-field disc is {reference.radius_mrad:.1f} mrad."
+            return f"{disc} {zero_notice(reference)}".rstrip()
         case StepCompleted(notices=notices):
             return notices[-1] if notices else ""
         case CommandApplied():

@@ -19,15 +19,18 @@ from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult
 UNKNOWN_ANGLE = math.pi / math.sqrt(3)
 """Standard deviation of an angle that is uniform on the circle, rad."""
 
+_NO_ERROR_MRAD = 1e-12
+"""Of a zero: as good as none, but no division by nothing."""
+
 
 def _x(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
-    return ScalarizerResult(m.x, numpy.sqrt(m.variance_x))
+    return ScalarizerResult(m.x, numpy.sqrt(m.variance_x), shared=_by_zero(patterns, 0.0, 1.0))
 
 
 def _y(patterns: Patterns) -> ScalarizerResult:
     m = patterns.moments
-    return ScalarizerResult(m.y, numpy.sqrt(m.variance_y))
+    return ScalarizerResult(m.y, numpy.sqrt(m.variance_y), shared=_by_zero(patterns, 1.0, 0.0))
 
 
 def _magnitude(patterns: Patterns) -> ScalarizerResult:
@@ -37,7 +40,26 @@ def _magnitude(patterns: Patterns) -> ScalarizerResult:
     # At the origin every direction is as likely as any other.
     middle = (m.variance_y + m.variance_x) / 2
     variance = numpy.divide(along, magnitude**2, out=middle, where=magnitude > 0)
-    return ScalarizerResult(magnitude, numpy.sqrt(numpy.maximum(variance, 0)))
+    shared = _by_zero(patterns, *_directions(m))
+    return ScalarizerResult(magnitude, numpy.sqrt(numpy.maximum(variance, 0)), shared=shared)
+
+
+def _by_zero(patterns: Patterns, y: FloatArray | float, x: FloatArray | float) -> FloatArray:
+    """What one standard deviation of the zero does, shape (4, n): see `ScalarizerResult.shared`.
+
+    y, x: by how much the reading grows with the shift along them.
+    """
+    sigma_y, sigma_x = patterns.reference.zero_sigma_mrad
+    shared = numpy.zeros((4, len(patterns)))
+    shared[0], shared[1] = y * sigma_y, x * sigma_x
+    return shared
+
+
+def _directions(moments: Moments) -> FloatArray:
+    """Unit vectors (y, x) of the shifts, shape (2, n); of none, one between the axes."""
+    shift = numpy.stack([moments.y, moments.x])
+    length = numpy.hypot(*shift)
+    return numpy.divide(shift, length, out=numpy.full_like(shift, math.sqrt(0.5)), where=length > 0)
 
 
 def magnitude_excess(value: FloatArray, sigma: FloatArray) -> FloatArray:
@@ -59,7 +81,11 @@ def _angle(patterns: Patterns) -> ScalarizerResult:
     across = m.x**2 * m.variance_y + m.y**2 * m.variance_x - 2 * m.y * m.x * m.covariance
     unknown = numpy.full_like(squared, UNKNOWN_ANGLE)
     sigma = numpy.divide(numpy.sqrt(numpy.maximum(across, 0)), squared, out=unknown, where=squared > 0)
-    return ScalarizerResult(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE))
+    # Nor is it less known than that for want of a zero.
+    shortest = max(*patterns.reference.zero_sigma_mrad, _NO_ERROR_MRAD) / UNKNOWN_ANGLE
+    y, x = _directions(m) / numpy.maximum(numpy.sqrt(squared), shortest)
+    shared = _by_zero(patterns, x, -y)
+    return ScalarizerResult(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE), shared=shared)
 
 
 CENTRE_OF_MASS = (

@@ -142,16 +142,41 @@ def _evaluate(term: _Term, parts: Sequence[Scalarizer], patterns: Patterns) -> S
         value = numpy.broadcast_to(term(values), len(patterns)).astype(numpy.float64)
         variance = numpy.zeros(len(patterns))
         for index, part in enumerate(read):
-            # One deviation to either side rather than a derivative: an absolute value has none where it is zero.
-            up, down = (
-                term([*values[:index], part.value + step, *values[index + 1 :]]) for step in (part.sigma, -part.sigma)
-            )
-            variance += ((numpy.abs(up - value) + numpy.abs(value - down)) / 2) ** 2
+            variance += _change(term, value, values, {index: part.sigma}) ** 2
     reasons = {index: reason for part in reversed(read) for index, reason in part.reasons.items()}
     for place in map(int, numpy.flatnonzero(~numpy.isfinite(value))):
         reasons.setdefault(place, f"the expression gives {value[place]} here: write one that has a value everywhere.")
         value[place] = variance[place] = numpy.nan
-    return ScalarizerResult(value, numpy.sqrt(variance), reasons)
+    return ScalarizerResult(value, numpy.sqrt(variance), reasons, _shared(term, value, read))
+
+
+def _change(
+    term: _Term, value: FloatArray, values: Sequence[FloatArray], steps: Mapping[int, FloatArray]
+) -> FloatArray:
+    """By how much the value changes when some parts do, by their index; not to which side.
+
+    One step to either side rather than a derivative: an absolute value has none where it is zero.
+    """
+    up, down = (
+        term([part + sign * steps[index] if index in steps else part for index, part in enumerate(values)])
+        for sign in (1, -1)
+    )
+    change: FloatArray = (numpy.abs(up - value) + numpy.abs(value - down)) / 2
+    return change
+
+
+def _shared(term: _Term, value: FloatArray, read: Sequence[ScalarizerResult]) -> FloatArray | None:
+    """An error of the reference changes all parts at once."""
+    shared = {index: part.shared for index, part in enumerate(read) if part.shared is not None}
+    if not shared:
+        return None
+    values = [part.value for part in read]
+    with numpy.errstate(all="ignore"):
+        changes = [
+            _change(term, value, values, {index: errors[source] for index, errors in shared.items()})
+            for source in range(len(next(iter(shared.values()))))
+        ]
+    return numpy.stack(changes)
 
 
 class _Reader:

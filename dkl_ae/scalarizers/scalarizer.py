@@ -28,6 +28,15 @@ class ScalarizerResult:
     """One standard deviation, shape (n,)."""
     reasons: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Why the reading of a pattern is undefined, one sentence, by its index in the stack."""
+    shared: FloatArray | None = None
+    """What the value gains by one standard deviation of each error of the reference, shape (4, n): of its zero along y
+    and x, and of its disc's centre likewise; None where it does not change."""
+
+    @property
+    def common_sigma(self) -> FloatArray:
+        """One standard deviation of the error that all readings against one reference have in common, shape (n,)."""
+        common = numpy.zeros(len(self.value)) if self.shared is None else numpy.sqrt((self.shared**2).sum(axis=0))
+        return numpy.where(numpy.isfinite(self.value), common, numpy.nan)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +106,7 @@ def read(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:
     value, sigma = values.value.copy(), values.sigma.copy()
     none = list(reasons)
     value[none] = sigma[none] = numpy.nan
-    return ScalarizerResult(value, sigma, reasons)
+    return ScalarizerResult(value, sigma, reasons, values.shared)
 
 
 def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
@@ -107,7 +116,11 @@ def reading(scalarizer: Scalarizer, patterns: Patterns) -> Reading:
     reason = patterns.reasons.get(0) or values.reasons.get(0, "")
     if not reason and not (math.isfinite(value) and math.isfinite(sigma)):
         reason = _TOO_FEW
-    return Reading(math.nan, math.nan, scalarizer.unit, reason) if reason else Reading(value, sigma, scalarizer.unit)
+    if reason:
+        return Reading(math.nan, math.nan, scalarizer.unit, reason)
+    if values.shared is None:
+        return Reading(value, sigma, scalarizer.unit)
+    return Reading(value, sigma, scalarizer.unit, common_sigma=math.hypot(*values.shared[:, 0].tolist()))
 
 
 def evaluated(scalarizer: Scalarizer, patterns: Patterns) -> ScalarizerResult:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import numpy
@@ -20,8 +22,25 @@ def _fraction(name: str, patterns: Patterns) -> ScalarizerResult:
     return ScalarizerResult(m.fractions[:, column], m.fraction_sigmas[:, column])
 
 
-def _detector(name: str, label: str, description: str, symmetry: Symmetry = Symmetry.SCALAR) -> Scalarizer:
-    return Scalarizer(name, label, UNIT, description, functools.partial(_fraction, name), symmetry)
+def _difference(axis: int, name: str, patterns: Patterns) -> ScalarizerResult:
+    """Of two halves of the disc, which the line through its centre parts.
+
+    axis: across that line, 0 for y and 1 for x.
+    """
+    found, reference = _fraction(name, patterns), patterns.reference
+    # A uniform disc of radius r has 4 / (pi r) of its electrons in a strip along its diameter, by its width.
+    bright = patterns.moments.fractions[:, _COLUMNS["bf"]]
+    shared = numpy.zeros((4, len(patterns)))
+    shared[2 + axis] = 4 * bright / (math.pi * reference.radius_mrad) * reference.centre_sigma_mrad[axis]
+    return dataclasses.replace(found, shared=shared)
+
+
+def _detector(name: str, label: str, description: str) -> Scalarizer:
+    return Scalarizer(name, label, UNIT, description, functools.partial(_fraction, name), Symmetry.SCALAR)
+
+
+def _dpc(axis: int, name: str, label: str, description: str, symmetry: Symmetry) -> Scalarizer:
+    return Scalarizer(name, label, UNIT, description, functools.partial(_difference, axis, name), symmetry)
 
 
 VIRTUAL_DETECTORS = (
@@ -34,13 +53,15 @@ VIRTUAL_DETECTORS = (
     _detector("adf", "Virtual ADF", "Electrons beyond 1.1 disc radii, over all that were counted."),
     _detector("maadf", "Virtual MAADF", "Electrons between 1.1 and 2 disc radii, over all that were counted."),
     _detector("haadf", "Virtual HAADF", "Electrons beyond 2 disc radii, over all that were counted."),
-    _detector(
+    _dpc(
+        1,
         "dpc_x",
         "DPC x",
         "The right half of the bright-field disc less its left half, over all: a segmented detector's signal.",
         Symmetry.X,
     ),
-    _detector(
+    _dpc(
+        0,
         "dpc_y",
         "DPC y",
         "The lower half of the bright-field disc less its upper half, over all.",

@@ -25,7 +25,7 @@ from dkl_ae.session.create import FORMAT_OF_1_10
 from dkl_ae.session.disk.space import reserve_space
 from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
 from dkl_ae.session.disk.torn import SurvivingRows
-from dkl_ae.session.layout import MAPS, MEASUREMENTS, STEPS, kept_steps
+from dkl_ae.session.layout import MAPS, MEASUREMENTS, READING_COLUMNS, STEPS, kept_steps
 from dkl_ae.session.log import append_log, commands_of, put, reach
 from dkl_ae.session.other_patterns import can_hold, need_room
 from dkl_ae.session.reading import log_of
@@ -65,7 +65,10 @@ class SessionAppender:
                 h5py.File(file, "r+", libver=FORMAT_OF_1_10, rdcc_nbytes=CACHED_BYTES)
             )
             self._measurements = [opened[f"measurements/{column.name}"] for column in MEASUREMENTS]
-            self._readings = {name: (group["value"], group["sigma"]) for name, group in opened["readings"].items()}
+            self._readings = {
+                name: {column: group[column] for column in READING_COLUMNS if column in group}
+                for name, group in opened["readings"].items()
+            }
             self._version = int(opened.attrs["version"])
             step_columns = version_1.STEPS if self._version == 1 else STEPS
             self._step_columns = [column for column in step_columns if column.name in opened["steps"]]
@@ -137,7 +140,7 @@ class SessionAppender:
         synchronise(copy)
 
     def _columns(self) -> list[h5py.Dataset]:
-        return [*self._measurements, *(column for pair in self._readings.values() for column in pair)]
+        return [*self._measurements, *(column for columns in self._readings.values() for column in columns.values())]
 
     def _count_rows(self) -> RowCounts:
         opened = self._opened
@@ -171,17 +174,17 @@ class SessionAppender:
         self._longest = max(self._longest, index + 1)
         for column, dataset in zip(MEASUREMENTS, self._measurements, strict=True):
             row.write(dataset, numpy.array([column.of(event.measurement, event.dose)], column.dtype))
-        for name, (values, sigmas) in self._readings.items():
+        for name, columns in self._readings.items():
             reading = event.measurement.readings[name]
-            row.write(values, numpy.array([reading.value]))
-            row.write(sigmas, numpy.array([reading.sigma]))
+            for name_of_column, stored in columns.items():
+                row.write(stored, numpy.array([getattr(reading, name_of_column)]))
         rows.measurements = index + 1
 
     def _revise(self, measurements: Sequence[Measurement]) -> None:
         for name, columns in self._readings.items():
             readings = [measurement.readings[name] for measurement in measurements]
-            columns[0][: len(readings)] = [reading.value for reading in readings]
-            columns[1][: len(readings)] = [reading.sigma for reading in readings]
+            for column, stored in columns.items():
+                stored[: len(readings)] = [getattr(reading, column) for reading in readings]
 
     def _complete(self, event: RunResumed, rows: RowCounts) -> None:
         """What the run had no time to keep when it was killed."""

@@ -144,7 +144,11 @@ def _add_empty_datasets(
             symmetry=str(scalarizer.symmetry),
             description=scalarizer.description,
         )
-        for name, meaning in (("value", "Reading."), ("sigma", "Its standard deviation.")):
+        for name, meaning in (
+            ("value", "Reading."),
+            ("sigma", "Its standard deviation."),
+            ("common_sigma", "Standard deviation of the error that all of these readings have in common."),
+        ):
             _add_column(opened, f"{group.name}/{name}", Column(name, scalarizer.unit, meaning))
     pattern = first.frame.pattern
     _add_images(opened, "patterns", pattern.shape, pattern.dtype, "counts")

@@ -25,6 +25,9 @@ MAX_MAPS_KEPT: typing.Final = 100
 MAX_PIXELS_KEPT: typing.Final = 16_000_000
 """Nor have they more pixels than this, of each kind of map: those of a large survey take long to write."""
 
+READING_COLUMNS: typing.Final = ("value", "sigma", "common_sigma")
+"""Of each scalarizer; a file of before there was the last has none."""
+
 TEXT: typing.Final = "S1000"
 """UTF-8, filled with zero bytes; a longer text goes on in the next rows, whose kind is empty."""
 

@@ -12,8 +12,18 @@ import h5py
 import numpy
 
 from dkl_ae.experiment import Command, Entry, command_from_json, command_to_json
+from dkl_ae.patterns import zero_notice
 from dkl_ae.records import Measurement, software_versions
-from dkl_ae.run import CommandApplied, Event, PointMeasured, RunEnded, RunPaused, RunResumed, StepCompleted
+from dkl_ae.run import (
+    CommandApplied,
+    Event,
+    PointMeasured,
+    ReferenceFound,
+    RunEnded,
+    RunPaused,
+    RunResumed,
+    StepCompleted,
+)
 from dkl_ae.session.disk.torn import SurvivingRows
 from dkl_ae.session.layout import TEXT
 
@@ -87,6 +97,8 @@ def log_rows(event: Event) -> list[tuple[str, str]]:
                 if reading.reason:
                     reasons.setdefault(reading.reason, []).append(name)
             rows = [("trouble", json.dumps(reasons))] if reasons else []
+        case ReferenceFound(reference=reference):
+            rows = [("notice", notice)] if (notice := zero_notice(reference)) else []
         case StepCompleted(notices=notices):
             rows = [("notice", notice) for notice in notices]
         case CommandApplied(command=command):

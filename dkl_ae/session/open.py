@@ -9,6 +9,7 @@ import typing
 from collections.abc import Mapping
 
 import h5py
+import numpy
 
 from dkl_ae.records import UserError
 from dkl_ae.scalarizers import SCALARIZERS
@@ -67,10 +68,15 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
         name: (surviving.rows(f"readings/{name}/value"), surviving.rows(f"readings/{name}/sigma"))
         for name in scalarizers
     }
+    common_sigmas = {
+        name: surviving.rows(f"readings/{name}/common_sigma") if "common_sigma" in opened[f"readings/{name}"] else None
+        for name in readings
+    }
     count = min(
         surviving.images("patterns"),
         *(len(column) for column in columns.values()),
         *(len(part) for pair in readings.values() for part in pair),
+        *(len(part) for part in common_sigmas.values() if part is not None),
     )
     written = max(surviving.written(f"measurements/{name}") for name in columns)
     step_columns = version_1.STEPS if version == 1 else STEPS
@@ -103,6 +109,9 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
         count=count,
         columns=types.MappingProxyType({name: column[:count] for name, column in columns.items()}),
         readings=types.MappingProxyType({name: (v[:count], s[:count]) for name, (v, s) in readings.items()}),
+        common_sigmas=types.MappingProxyType(
+            {name: numpy.zeros(count) if part is None else part[:count] for name, part in common_sigmas.items()}
+        ),
         steps=types.MappingProxyType(version_1.with_numbers(steps) if version == 1 else steps),
         map_steps=surviving.rows("maps/step", "i8")[:map_count],
         log=log_of(surviving, version),

@@ -95,6 +95,9 @@ class Session:
     """Of the measurements, by name, each of shape (count,): see `dkl_ae.session.MEASUREMENTS`."""
     readings: Mapping[str, tuple[FloatArray, FloatArray]]
     """Values and sigmas of each scalarizer, by name, each of shape (count,)."""
+    common_sigmas: Mapping[str, FloatArray]
+    """Standard deviations of the error that all readings of a scalarizer have in common, likewise; zeros where the file
+    does not tell it."""
     steps: Mapping[str, AnyArray]
     """See `dkl_ae.session.STEPS`; there may be one row less than there are measurements."""
     map_steps: IntArray
@@ -155,7 +158,11 @@ class Session:
         reasons = self._reasons.get(index, {})
         readings = {
             name: Reading(
-                float(values[index]), float(sigmas[index]), self.scalarizers[name].unit, reasons.get(name, "")
+                float(values[index]),
+                float(sigmas[index]),
+                self.scalarizers[name].unit,
+                reasons.get(name, ""),
+                float(self.common_sigmas[name][index]),
             )
             for name, (values, sigmas) in self.readings.items()
         }

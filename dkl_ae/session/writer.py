@@ -121,6 +121,7 @@ class SessionWriter:
                 self._survey = event
             case ReferenceFound():
                 self._reference = event
+                self._waiting.append(event)
             case _:
                 self._waiting.append(event)
         self.keep_waiting()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -50,7 +51,7 @@ def test_the_maps_are_the_readings_of_each_pattern(file, tmp_path) -> None:
 def test_all_is_everything_there_is(file, tmp_path) -> None:
     with made(file, tmp_path, scalarizers=("all",)) as maps:
         assert set(maps) == {*SCALARIZERS, "reference"}
-        assert {"value", "sigma"} == set(maps["bragg_spacing"])
+        assert {"value", "sigma", "common_sigma"} == set(maps["bragg_spacing"])
 
 
 @pytest.mark.parametrize("pixels", [1, 4096, 3 * 4096, 20 * 4096, 2**30])
@@ -288,3 +289,30 @@ def test_sizes_that_the_file_does_not_tell_are_asked_for(tmp_path, capsys, monke
     sizes = ["--nm-per-pixel", "0.02", "--mrad-per-pixel", "2.5"]
     assert main(["scalarize", "patterns.npy", "--scalarizer", "com_x", *sizes]) == 0
     assert "Saved the maps maps.h5" in capsys.readouterr().out
+
+
+def test_maps_without_vacuum_say_so_and_have_the_error_that_their_pixels_share(file, tmp_path) -> None:
+    out = tmp_path / "maps.h5"
+    request = Request(file, (*FAST, "charge_density"), reference=ReferenceChoice(source="mean"))
+    lines = make_maps(request, out, None, lambda done: None)
+    (notice,) = (line for line in lines if line.startswith("No vacuum was found"))
+    with h5py.File(out) as maps:
+        y, x = json.loads(maps.attrs["reference"])["zero_sigma_mrad"]
+        assert f"an error of {max(y, x):.2g} mrad" in notice
+        for name, shared in (("com_x", x), ("com_y", y), ("abf", 0.0)):
+            assert maps[name]["common_sigma"][:] == pytest.approx(shared)
+        assert not numpy.nan_to_num(maps["charge_density"]["common_sigma"][:]).any()
+    assert not any(
+        "vacuum" in line for line in make_maps(Request(file), tmp_path / "other.h5", None, lambda done: None)
+    )
+
+
+def test_without_noise_a_zero_is_as_wrong_as_the_specimen_makes_it(file) -> None:
+    """Counting is no part of it."""
+    with contextlib.closing(open_recording(file)) as recording, h5py.File(file) as source:
+        noisy = recorded_reference(recording, ReferenceChoice(source="mean"), 1e5)
+        root = numpy.sqrt(source["patterns"][:] / source["patterns"][:].sum(axis=(2, 3), keepdims=True))
+    exact = dataclasses.replace(recording, stored_patterns=root, square_root_scale=1.0, vacuum=root[0, 0] ** 2)
+    found = recorded_reference(exact, ReferenceChoice(source="mean"), 1e5)
+    assert found.zero_sigma_mrad == pytest.approx(noisy.zero_sigma_mrad, rel=0.05)
+    assert recorded_reference(exact, ReferenceChoice(), 1e5).zero_sigma_mrad == (0.0, 0.0)

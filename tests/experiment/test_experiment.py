@@ -491,3 +491,21 @@ def test_readings_that_are_known_later_replace_the_earlier_ones() -> None:
     subject.tell(measurement(subject, second, 1.0), {first.candidate: {"bf": Reading(5.0, 0.01, "")}})
     assert subject.best.proposal == first
     assert subject.maps.prediction[first.row, first.column] == 5.0
+
+
+@given(plans, st.floats(0, 3), st.data())
+def test_an_error_that_all_readings_share_changes_what_is_shown_and_not_what_is_measured(plan, shared, data) -> None:
+    """The model is not told it: what shifts all readings alike is no noise."""
+    alone, sharing = experiment(plan), experiment(plan)
+    while not alone.finished:
+        proposal = alone.ask()
+        assert sharing.ask() == proposal
+        told = measurement(alone, proposal, data.draw(values))
+        alone.tell(told)
+        readings = {name: dataclasses.replace(r, common_sigma=shared) for name, r in told.readings.items()}
+        sharing.tell(dataclasses.replace(told, readings=readings))
+        if alone.maps is not None and sharing.maps is not None:
+            numpy.testing.assert_array_equal(sharing.maps.prediction, alone.maps.prediction)
+            numpy.testing.assert_array_equal(sharing.maps.acquisition, alone.maps.acquisition)
+            if any(math.isfinite(m.readings[plan.objective.scalarizer].value) for m in sharing.measurements):
+                numpy.testing.assert_allclose(sharing.maps.uncertainty, numpy.hypot(alone.maps.uncertainty, shared))

@@ -6,7 +6,7 @@ import scipy.ndimage
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dkl_ae.records import Patches, Position, Survey
+from dkl_ae.records import Patches, Position, Survey, darkest_pixels, darkest_pixels_in
 
 
 def survey(height: int = 9, width: int = 11) -> Survey:
@@ -234,3 +234,15 @@ def test_a_survey_that_is_nothing_but_a_slope_is_seen_as_it_is(slope) -> None:
     features = Patches(Survey(slope[0] * y + slope[1] * x, 0.1), 3).features
     assert numpy.isfinite(features).all()
     assert features.std() > 0.5
+
+
+def test_the_dark_is_found_in_the_middle_of_a_hole_without_a_count() -> None:
+    """And not on its upper rim, where rows begin."""
+    image = numpy.full((40, 60), 9.0)
+    row, column = numpy.mgrid[:40, :60]
+    image[numpy.hypot(row - 24, column - 37) < 12] = 0.0
+    for found in (
+        darkest_pixels(Survey(image, 0.1), 4),
+        darkest_pixels_in(Survey(image, 0.1), (0.0, 0.3, 1.0, 0.6), 4),
+    ):
+        assert (numpy.hypot(found[:, 0] - 24, found[:, 1] - 37) < 9).all()

@@ -28,13 +28,14 @@ _POSITION_COLUMNS = (
 
 
 def measurement_columns(scalarizers: Iterable[Scalarizer]) -> tuple[str, ...]:
-    """What stands in each column: where, how, and every reading with its error."""
+    """What stands in each column: where, how, and every reading with its errors."""
     readings = (
         column
         for scalarizer in scalarizers
         for column in (
             _with_unit(scalarizer.name, scalarizer.unit),
             _with_unit(f"{scalarizer.name} sigma", scalarizer.unit),
+            _with_unit(f"{scalarizer.name} common sigma", scalarizer.unit),
         )
     )
     return (*_POSITION_COLUMNS, *readings)
@@ -58,7 +59,7 @@ def measurement_row(step: int, measurement: Measurement) -> numpy.typing.NDArray
         measurement.time,
     ]
     for reading in measurement.readings.values():
-        row += [reading.value, reading.sigma]
+        row += [reading.value, reading.sigma, reading.common_sigma]
     return numpy.array(row, numpy.float64)
 
 
