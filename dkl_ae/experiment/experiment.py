@@ -125,6 +125,11 @@ class Experiment:
         """Of the number that is modelled, or of an angle's cosine and sine; none before the model is needed."""
         return self._reading_model.surrogates if self._reading_model is not None else ()
 
+    def prepare(self) -> None:
+        """Make the model now, which takes seconds on a large survey, rather than when the seeds are complete."""
+        if self.plan.search.model_points:
+            _ = self._model
+
     def ask(self) -> Proposal:
         """The next candidate to measure; the same until something is told.
 

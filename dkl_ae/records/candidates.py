@@ -200,14 +200,19 @@ class Patches:
 
     def _between(self, grid: AnyArray) -> AnyArray:
         """Linear between the candidates, and as the nearest beyond the last: shape `inner_shape`."""
-        for length in self.inner_shape:
-            place = numpy.arange(length) / self.spacing
-            before = numpy.minimum(place.astype(numpy.int64), len(grid) - 1)
-            fraction = place - before
+        height, width = self.inner_shape
+        return self._between_rows(self._between_rows(grid, height).T, width).T
+
+    def _between_rows(self, grid: AnyArray, length: int) -> AnyArray:
+        """So many rows, of which every `spacing`-th is one of the grid's."""
+        rows = numpy.empty((length, grid.shape[1]), grid.dtype, order="F" if grid.flags.f_contiguous else "C")
+        following = numpy.concatenate([grid[1:], grid[-1:]])
+        for step in range(self.spacing):
+            between = rows[step :: self.spacing]
+            count = len(between)
             # On a candidate its own value counts alone, though its neighbour has none.
-            after = numpy.minimum(numpy.where(fraction > 0, before + 1, before), len(grid) - 1)
-            grid = (grid[before] + fraction[:, numpy.newaxis] * (grid[after] - grid[before])).T
-        return grid
+            between[...] = grid[:count] + step / self.spacing * (following[:count] - grid[:count]) if step else grid
+        return rows
 
     def _windows_of(self, image: AnyArray) -> AnyArray:
         windows = numpy.lib.stride_tricks.sliding_window_view(image, (self.size, self.size))

@@ -212,6 +212,7 @@ class Runner:
         self._require_room_on(SurveySize(survey.shape, survey.pixel_size_nm))
         patches = patches_for(self.plan, survey)
         experiment = self._experiment = Experiment(self.plan, self.scalarizers, patches, self._make_surrogate)
+        experiment.prepare()
         self._acquire_reference(survey)
         if self._interrupted is not None:
             take_up(self._interrupted, experiment, self._points, self._exposing, self._recording)

@@ -6,6 +6,7 @@ Both are pure linear algebra, without any training.
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Iterator
 
 import torch
@@ -33,9 +34,15 @@ class Conditioned(abc.ABC):
     def __init__(self, model: DeepKernelModel, coordinates: torch.Tensor) -> None:
         self._model = model
         self._coordinates = coordinates
-        pieces = self._pieces(coordinates.shape[1], coordinates.shape[0] * HIDDEN_UNITS)
-        self._latent_of_all = torch.cat([model.embedding(coordinates[:, part]) for part in pieces], dim=1)
-        """Of all candidates, shape (symmetries, candidates, latent dimensions)."""
+        symmetries, count, _ = coordinates.shape
+        embedding = copy.deepcopy(model.embedding).float()
+        parts = [embedding(coordinates[:, part].float()) for part in self._pieces(count, symmetries * HIDDEN_UNITS)]
+        self._latent_of_all = torch.cat(parts, dim=1)
+        """Of all candidates, shape (symmetries, candidates, latent dimensions). In single precision: a place is moved
+        by a rounding error, and what is said of it is exact."""
+        priors = [prior_variance(model, latent.double()) for latent in parts]
+        self._prior_of_all = torch.cat(priors)
+        """Variance at every candidate before anything was measured."""
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -70,7 +77,7 @@ class Conditioned(abc.ABC):
         first, second = (torch.as_tensor(part, device=self._coordinates.device) for part in (rows, columns))
         prior = torch.cat(
             [
-                fixed_covariance(self._model, self._latent_of_all[:, first], self._latent_of_all[:, second[part]])
+                fixed_covariance(self._model, self._latent_at(first), self._latent_at(second[part]))
                 for part in self._pieces(len(second), len(first))
             ],
             dim=1,
@@ -110,6 +117,10 @@ class Conditioned(abc.ABC):
             if isinstance(value, torch.Tensor):
                 setattr(self, name, value.to(coordinates.device))
 
+    def _latent_at(self, candidates: torch.Tensor | slice) -> torch.Tensor:
+        """Shape (symmetries, n, latent dimensions)."""
+        return self._latent_of_all[:, candidates].double()
+
     def _latent_of(self, targets: Targets) -> torch.Tensor:
         """Shape (symmetries, n, latent dimensions)."""
         latent: torch.Tensor = self._model.embedding(coordinates_of(self._coordinates, targets.candidates))
@@ -119,9 +130,6 @@ class Conditioned(abc.ABC):
         """Variance of each measurement, known and learned."""
         noise: torch.Tensor = targets.known_variance + self._model.likelihood.second_noise
         return noise
-
-    def _prior_variance_of_all(self) -> torch.Tensor:
-        return prior_variance(self._model, self._latent_of_all)
 
     def _pieces(self, length: int, width: int) -> Iterator[slice]:
         """Slices of a long axis: `width` numbers for each of its elements, as many as stay in the processor's cache. A

@@ -50,7 +50,7 @@ class ExactlyConditioned(Conditioned):
         than the map holds. In single precision: it is by far the largest array."""
         self._mean = model.mean_module.constant.repeat(count)
         """Of all candidates, as far as the map holds the measurements."""
-        self._variance = self._prior_variance_of_all()
+        self._variance = self._prior_of_all
         """Likewise."""
         self._mapped = 0
         """How many measurements the map holds."""
@@ -101,7 +101,7 @@ class ExactlyConditioned(Conditioned):
         # A GPU's memory may run out in between: then all of it is done again.
         mean, variance = self._mean.clone(), self._variance.clone()
         for part in self._pieces(len(self._mean), max(latent.shape[1], done)):
-            cross = fixed_covariance(self._model, latent, self._latent_of_all[:, part])
+            cross = fixed_covariance(self._model, latent, self._latent_at(part))
             cross -= self._factor[done:, :done] @ self._whitened_cross_covariance[:done, part].double()
             new = torch.linalg.solve_triangular(self._factor[done:, done:], cross, upper=False)
             self._whitened_cross_covariance[done:count, part] = new

@@ -137,10 +137,10 @@ class SparselyConditioned(Conditioned):
         """v of all candidates, and their variance after all measurements."""
         count = self._coordinates.shape[1]
         whitened_of_all = self._coordinates.new_empty((len(self._factor), count), dtype=torch.float32)
-        variance = self._prior_variance_of_all()
+        variance = self._prior_of_all.clone()
         of_points = torch.linalg.cholesky(self._precision_of_points)
         for part in self._pieces(count, len(self._factor)):
-            cross = fixed_covariance(self._model, self._points, self._latent_of_all[:, part])
+            cross = fixed_covariance(self._model, self._points, self._latent_at(part))
             whitened = torch.linalg.solve_triangular(self._factor, cross, upper=False)
             known = torch.linalg.solve_triangular(of_points, whitened, upper=False)
             variance[part] += known.square().sum(0) - whitened.square().sum(0)
