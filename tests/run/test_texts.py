@@ -36,6 +36,10 @@ def test_a_reading_is_told_with_its_error_and_unit(value, sigma) -> None:
     assert reading_text(Reading(value, sigma, "")) == f"{value:.4g} ± {sigma:.2g}"
 
 
+def test_the_error_that_readings_share_is_told_with_their_own() -> None:
+    assert reading_text(Reading(1.0, 0.03, "mrad", common_sigma=0.04)) == "1 ± 0.05 mrad"
+
+
 def test_what_is_undefined_says_why() -> None:
     undefined = float("nan")
     assert reading_text(Reading(undefined, undefined, "mrad", "beam is off: 0 counts.")) == (

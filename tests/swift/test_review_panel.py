@@ -174,7 +174,7 @@ def test_the_panel_explains_the_step(swift, open_review, session) -> None:
     assert handler.chosen_text.value == f"the model: {explored} % to explore, {100 - explored} % to exploit"
     assert handler.expected_text.value == f"{step.expected:.4g} ± {step.uncertainty:.2g} mrad"
     direction = "above" if step.standardized_error > 0 else "below"
-    assert handler.read_text.value.startswith(f"{step.reading.value:.4g} ± {step.reading.sigma:.2g} mrad: ")
+    assert handler.read_text.value.startswith(f"{step.reading.value:.4g} ± {step.reading.total_sigma:.2g} mrad: ")
     assert handler.read_text.value.endswith(f": {abs(step.standardized_error):.1f} sigma {direction}")
     assert handler.intervals_text.value.endswith(" % within 2")
     assert " of 3 within 1 sigma" in handler.intervals_text.value
