@@ -150,14 +150,15 @@ class Conditioned:
         return left_out(values, columns.cpu().numpy(), self._whitened_residual.cpu().numpy())
 
     @torch.no_grad()
-    def left_out(self, targets: Targets, doubts: torch.Tensor) -> LeftOut:
+    def left_out(self, targets: Targets, doubts: torch.Tensor, outlying: torch.Tensor) -> LeftOut:
         """Every measurement beside what all others let one expect.
 
-        targets: those that this is conditioned on, without doubts; doubts: variances, shape (n,).
+        targets: those that this is conditioned on, without doubts; doubts: variances, shape (n,); outlying: see
+        `LeftOut`, shape (n,).
         """
         noise = targets.known_variance + self._model.likelihood.second_noise
         prior = prior_variance(self._model, self._latent)
-        return left_out_of(self._precision, self._weighted_residual, doubts, noise, prior)
+        return left_out_of(self._precision, self._weighted_residual, doubts, outlying, noise, prior)
 
     @torch.no_grad()
     def if_believed(self, targets: Targets, rows: IntArray) -> torch.Tensor:

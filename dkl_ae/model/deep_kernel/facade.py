@@ -244,7 +244,7 @@ class DeepKernel:
             self.targets = self._in_model_units(self._measurements)
             self._conditioned = Conditioned(self.model, self.patches.coordinates, self.targets)
 
-    def _split(self) -> tuple[Targets, torch.Tensor]:
+    def _split(self) -> tuple[Targets, torch.Tensor, torch.Tensor]:
         """See `Trust.split`."""
         return self._trust.split(self._measurements, self.standardization, self.patches.coordinates.device)
 
