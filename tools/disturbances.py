@@ -20,7 +20,7 @@ import numpy
 from dkl_ae.benchmarks.recorded import targets
 from dkl_ae.experiment import Experiment, deep_kernel_for
 from dkl_ae.model import Doubts, Trainable
-from dkl_ae.records import BoolArray, FloatArray, Measurement, Patches, Reading, Survey
+from dkl_ae.records import BoolArray, FloatArray, Measurement, Origin, Patches, Reading, Survey
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.settings import make_plan
 from dkl_ae.simulation import VirtualColumn, graphene_with_silicon
@@ -88,8 +88,14 @@ def false_readings(share: float, deviations: float, case: Case, random: numpy.ra
     return dataclasses.replace(case, values=case.values + deviations * case.truth.std() * false, false=false)
 
 
+def other_noise(case: Case, random: numpy.random.Generator) -> Case:
+    """Disturbs nothing: what two runs differ by that merely take another path."""
+    return dataclasses.replace(case, values=case.truth + case.sigmas * random.normal(size=case.truth.size))
+
+
 DISTURBANCES: Mapping[str, Callable[[Case, numpy.random.Generator], Case]] = {
     "none": lambda case, random: case,
+    "other-noise": other_noise,
     "hot-1e2": functools.partial(hot_pixel, 1e2),
     "hot-1e4": functools.partial(hot_pixel, 1e4),
     "gradient": functools.partial(gradient, 5.0),
@@ -117,6 +123,8 @@ class Outcome:
     doubted_true: int
     """True ones."""
     unconfirmed_true: int
+    confirmations: int
+    """Points that were measured to confirm others."""
     unchanged: bool
     """Whether no reading was ever doubted or tried without: the run is then the one of before."""
     milliseconds: float
@@ -177,6 +185,7 @@ def outcome(case: Case, seed: int) -> Outcome:
         doubted_false=sum(bool(case.false[candidate]) for candidate in doubted),
         doubted_true=sum(not case.false[candidate] for candidate in doubted),
         unconfirmed_true=sum(not case.false[measured[row]] for row in numpy.flatnonzero(surrogate.unconfirmed())),
+        confirmations=sum(m.proposal.origin is Origin.CONFIRMATION for m in experiment.measurements),
         unchanged=not touched,
         milliseconds=1e3 * seconds / len(measured),
     )

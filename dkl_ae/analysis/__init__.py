@@ -11,6 +11,7 @@ from dkl_ae.analysis.map_file import make_maps
 from dkl_ae.analysis.numbers import (
     BEST,
     Phase,
+    confirmations,
     dose_shares,
     phases,
     predicted,
@@ -30,6 +31,7 @@ from dkl_ae.analysis.reconstruction_file import write_reconstruction
 from dkl_ae.analysis.scalarized_maps import Request
 from dkl_ae.analysis.steps import (
     StepRecord,
+    confirmed_readings,
     curves,
     empirical_coverage,
     nearest_step,
@@ -49,6 +51,8 @@ __all__ = [
     "ReconstructionSettings",
     "Request",
     "StepRecord",
+    "confirmations",
+    "confirmed_readings",
     "counterfactual_plan",
     "counterfactual_view",
     "curves",

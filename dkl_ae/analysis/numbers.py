@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy
 import numpy.typing
 
-from dkl_ae.analysis.steps import standardized_errors
+from dkl_ae.analysis.steps import confirmed_readings, standardized_errors
 from dkl_ae.experiment import ChangeObjective, Objective
 from dkl_ae.records import BoolArray, FloatArray, IntArray, Origin, UserError
 from dkl_ae.session import Session
@@ -75,6 +75,12 @@ def seeds(session: Session) -> BoolArray:
     return chosen
 
 
+def confirmations(session: Session) -> BoolArray:
+    """Which measurements were made to confirm a surprising reading, shape (count,)."""
+    made: BoolArray = session.columns["origin"] == Origin.CONFIRMATION.encode()
+    return made
+
+
 def phases(session: Session) -> tuple[Phase, ...]:
     """The measurements of a run by what they were made for; one without measurements when there are none."""
     # Of several changes before one measurement the last counts, and none after the last measurement.
@@ -105,15 +111,16 @@ def predicted(session: Session, phase: Phase) -> Predicted:
 def representative_patterns(session: Session) -> dict[int, tuple[str, ...]]:
     """Measurements, from 0, whose patterns tell most of the run, with what they are.
 
-    The best, the median and the worst for the goal that was followed last, and the one that differed most from what was
-    expected; the first, where every reading is undefined.
+    The best, the median and the worst for the goal that was followed last, of those that others confirm, and the one
+    that differed most from what was expected; the first, where every reading is undefined.
     """
     if session.count == 0:
         return {}
     objective = session.objective(session.count - 1)
     readings = objective.scalarizer.without_excess(*session.readings[objective.scalarizer.name])
     closeness = numpy.array([objective.utility(float(reading)) for reading in readings])
-    order = numpy.argsort(-closeness, kind="stable")[: numpy.count_nonzero(numpy.isfinite(closeness))]
+    confirmed = confirmed_readings(session, objective, session.count)
+    order = confirmed[numpy.argsort(-closeness[confirmed], kind="stable")]
     found: dict[int, tuple[str, ...]] = {}
     if order.size:
         for role, index in ((BEST, order[0]), (MEDIAN, order[order.size // 2]), (WORST, order[-1])):

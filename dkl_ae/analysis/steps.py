@@ -15,7 +15,7 @@ import scipy.special
 
 from dkl_ae.experiment import Objective
 from dkl_ae.model import ModelSummary
-from dkl_ae.records import FloatArray, Origin, Position, Reading
+from dkl_ae.records import FloatArray, IntArray, Origin, Position, Reading
 from dkl_ae.run import Dose, StepTimes
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session import Session, summary_from, times_from
@@ -56,7 +56,7 @@ class Curves:
     expected: FloatArray
     """Before the exposure; NaN where the model was not asked, or something else was optimized."""
     best: FloatArray
-    """The reading closest to the goal so far: the learning curve."""
+    """The reading closest to the goal so far, of those that others confirm: the learning curve."""
 
 
 def step_record(session: Session, number: int) -> StepRecord:
@@ -132,12 +132,21 @@ def curves(session: Session, objective: Objective) -> Curves:
         [objective.utility(float(value)) for value in objective.scalarizer.without_excess(values, sigmas)]
     )
     best = numpy.full(session.count, numpy.nan)
-    latest = -math.inf
     for index in range(session.count):
-        is_better = closeness[index] > latest
-        latest = closeness[index] if is_better else latest
-        best[index] = values[index] if is_better else best[index - 1]
+        nearest = confirmed_readings(session, objective, index + 1)
+        if nearest.size:
+            best[index] = values[nearest[numpy.argmax(closeness[nearest])]]
     return Curves(values, numpy.where(optimized, session.columns["expected"], numpy.nan), best)
+
+
+def confirmed_readings(session: Session, objective: Objective, number: int) -> IntArray:
+    """Which of the first measurements, from 0, count when the best is named after so many: those that gave a number
+    which others confirm, as far as the run knew; all that gave one, where none is confirmed."""
+    values = session.readings[objective.scalarizer.name][0][:number]
+    known = numpy.flatnonzero(numpy.isfinite(values))
+    unconfirmed = session.unconfirmed(objective.scalarizer.name, number)
+    confirmed = known[~numpy.isin(session.columns["candidate"][known], list(unconfirmed))]
+    return confirmed if confirmed.size else known
 
 
 def nearest_step(session: Session, place: Position, number: int) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy
 
-from dkl_ae.analysis import dose_shares
+from dkl_ae.analysis import confirmed_readings, dose_shares
 from dkl_ae.commands.terminal import Terminal
 from dkl_ae.instruments import Instrument
 from dkl_ae.patterns import zero_notice
@@ -25,6 +25,7 @@ from dkl_ae.run import (
     Runner,
     RunPaused,
     StepCompleted,
+    SurveyAcquired,
     begun,
     folded,
     outlook_text,
@@ -112,7 +113,7 @@ class _Shown:
             case ReferenceFound(reference=reference):
                 if notice := zero_notice(reference):
                     self._terminal.say(f"\n{notice}")
-            case StepCompleted(notices=notices):
+            case SurveyAcquired(notices=notices) | StepCompleted(notices=notices):
                 for notice in sorted(set(notices) - self._notices):
                     self._terminal.say(f"\n{notice}")
                 self._notices.update(notices)
@@ -153,14 +154,15 @@ def _best_places(session: Session) -> list[str]:
     scalarizer = objective.scalarizer
     values, sigmas = session.readings[scalarizer.name]
     utility = numpy.array([objective.utility(float(value)) for value in scalarizer.without_excess(values, sigmas)])
-    # What is undefined comes last.
-    best = numpy.argsort(-utility, kind="stable")[: min(_BEST, numpy.count_nonzero(numpy.isfinite(utility)))]
+    confirmed = confirmed_readings(session, objective, session.count)
+    best = confirmed[numpy.argsort(-utility[confirmed], kind="stable")][:_BEST]
     lines = [f"Best positions for {objective.text()}, from the survey's centre:"] if best.size else []
     for index in best:
         measurement = session.measurement(int(index))
         position = position_text(session.survey, measurement.position_read_back)
         lines.append(f"  {position}: {reading_text(measurement.readings[scalarizer.name])} (point {index + 1})")
-    return lines
+    left_out = numpy.count_nonzero(numpy.isfinite(utility)) - confirmed.size
+    return [*lines, f"Not among them: {left_out} that no other reading confirms."] if left_out else lines
 
 
 def _dose(session: Session) -> str:

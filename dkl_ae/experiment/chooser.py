@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy
 
@@ -82,12 +82,25 @@ class Chooser:
         free = numpy.flatnonzero(self.allowed)
         return int(random.choice(free)) if free.size else None
 
+    def beside(self, candidate: int, reach_nm: float, taken: Collection[int] = ()) -> int | None:
+        """The nearest candidate that may be measured; None when there is none within reach.
+
+        taken: candidates that will be measured before.
+        """
+        free = self.allowed.copy()
+        for other in taken:
+            free &= self._far_from(other)
+        distances = numpy.where(free, self._candidates.distances_nm(candidate), numpy.inf)
+        nearest = int(numpy.argmin(distances))
+        return nearest if distances[nearest] <= reach_nm else None
+
     def batch(
         self,
         posterior: ObjectivePosterior,
         covariance: Covariance,
         *,
         size: int,
+        first: Sequence[int] = (),
         measured: Sequence[int],
         error: float,
         reading_probability: FloatArray,
@@ -99,6 +112,7 @@ class Chooser:
         well-suited to parallelize optimization", 2010).
 
         size: how many to choose; 0 to score only.
+        first: candidates that are measured first of these, whatever their scores; at most as many.
         measured: the candidates that are measured, in their order.
         error: usual standard deviation of a reading.
         reading_probability: that each candidate gives a number, shape (candidates,).
@@ -107,24 +121,27 @@ class Chooser:
         fantasies: list[FloatArray] = []
         choices: list[Choice] = []
         latest = measured[-1] if measured else None
-        first: FloatArray | None = None
+        before: FloatArray | None = None
         for number in range(max(size, 1)):
             if self._acquisition.needs_sample:
                 sample = self._sample(posterior, covariance, allowed, (len(measured), number))
                 posterior = dataclasses.replace(posterior, sample=sample)
             scores = self._scores(posterior, latest, reading_probability)
-            first = scores if first is None else first
-            if not size or not allowed.any():
+            before = scores if before is None else before
+            if number < len(first):
+                latest = first[number]
+            elif size and allowed.any():
+                latest = choose(scores, allowed)
+            else:
                 break
-            latest = choose(scores, allowed)
             parameter = self._search.acquisition_parameter
             fraction = exploration_fraction(self._acquisition.name, posterior, parameter, latest)
             choices.append(Choice(latest, float(scores[latest]), fraction))
             allowed &= self._far_from(latest)
             if self._search.batch_size > 1 and not self._acquisition.needs_sample:
                 posterior = self._fantasize(posterior, covariance, latest, error, fantasies)
-        assert first is not None
-        return choices, first
+        assert before is not None
+        return choices, before
 
     def _far_from(self, candidate: int) -> BoolArray:
         """Which candidates may be measured once this one is."""

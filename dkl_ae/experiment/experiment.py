@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from dkl_ae.experiment.chooser import Chooser
 from dkl_ae.experiment.commands import ChangeObjective, Command, Entry
+from dkl_ae.experiment.confirming import confirmation_text, reach_nm, to_confirm
 from dkl_ae.experiment.history import (
     best_of,
     common_sigma_of_history,
@@ -33,7 +34,8 @@ class Experiment:
 
     The model is fitted once all seeds are told, and from then on whenever the batch that it chose is told; one that was
     trained before needs no seeds. A reading that is not a number counts as measured: its candidate is not proposed
-    again, and the model does not see it.
+    again, and the model does not see it. A reading that nothing confirms is measured once more, right beside, before it
+    leads: see `dkl_ae.experiment.confirming`.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ class Experiment:
         self._knows_before = bool(plan.model.pretrained)
         self._reading_model: ReadingModel | None = None
         self._maps: Maps | None = None
+        self._waiting: list[Measurement] = []
+        """Whose readings the first of the upcoming points confirm."""
         self._upcoming = [seed_at(self.patches, candidate) for candidate in self._chooser.seeds()]
         if not self._upcoming:
             self._learn()
@@ -101,14 +105,20 @@ class Experiment:
 
     @property
     def best(self) -> Measurement | None:
-        """The measurement with the reading of the largest utility, of those that the model does not contradict."""
-        unconfirmed = self._reading_model.unconfirmed.tolist() if self._reading_model is not None else ()
-        return best_of(self._history, self.objective, unconfirmed)
+        """The measurement with the reading of the largest utility, of those that others confirm."""
+        return best_of(self._history, self.objective, self.unconfirmed)
+
+    @property
+    def unconfirmed(self) -> tuple[int, ...]:
+        """Candidates whose readings nothing confirms, as of the last fit: they are not called the best."""
+        return tuple(self._reading_model.unconfirmed.tolist()) if self._reading_model is not None else ()
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Sentences of the model for the operator, from the last fit."""
-        return self._reading_model.notices if self._reading_model is not None else ()
+        """Sentences for the operator, from the last fit."""
+        if self._reading_model is None:
+            return ()
+        return (*self._reading_model.notices, *(confirmation_text(self.objective, m) for m in self._waiting))
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -242,6 +252,7 @@ class Experiment:
         self._knows_before = False
         self._reading_model = None
         self._maps = None
+        self._waiting = []
 
     def _exclude(self, measurement: Measurement) -> None:
         candidate = measurement.proposal.candidate
@@ -252,7 +263,7 @@ class Experiment:
 
     def _learn(self) -> None:
         """Learn from all readings, and choose anew what to measure next."""
-        self._upcoming = []
+        self._upcoming, self._waiting = [], []
         readings = readings_of_history(self._history, self.objective)
         if not readings.values.size and not self._knows_before:
             # Not one seed gave a number: go on at random rather than stop.
@@ -261,15 +272,22 @@ class Experiment:
             return
         learned, search = self._model.fit(readings, len(self._measured)), self.plan.search
         probability = self._reading_probability.at_every_candidate(*outcomes_of_history(self._history, self.objective))
+        size = max(min(search.batch_size, search.points - len(self._measured)), 0)
+        confirmations = self._confirmations(size)
         choices, scores = self._chooser.batch(
             self.objective.posterior(learned.targets, learned.posteriors),
             functools.partial(self._model.covariance, self.objective.weights),
-            size=max(min(search.batch_size, search.points - len(self._measured)), 0),
+            size=size,
+            first=confirmations,
             measured=self._measured,
             error=learned.error,
             reading_probability=probability,
         )
-        self._upcoming += [chosen_by_model(self.patches, choice, learned.prediction) for choice in choices]
+        origins = [Origin.CONFIRMATION] * len(confirmations) + [Origin.MODEL] * (len(choices) - len(confirmations))
+        self._upcoming += [
+            chosen_by_model(self.patches, choice, learned.prediction, origin)
+            for choice, origin in zip(choices, origins, strict=True)
+        ]
         self._maps = maps_of(
             self.patches,
             learned.prediction,
@@ -280,6 +298,27 @@ class Experiment:
             self._chooser.allowed,
             circular=self.objective.scalarizer.circular,
         )
+
+    def _confirmations(self, most: int) -> list[int]:
+        """Candidates beside those whose readings are to be confirmed next."""
+        if not self.plan.search.confirm_surprising:
+            return []
+        waiting = to_confirm(
+            self.measurements,
+            self.objective,
+            self.patches,
+            unconfirmed=self.unconfirmed,
+            contradicted=self._model.contradicted.tolist(),
+        )
+        found: list[int] = []
+        for measurement in waiting:
+            if len(found) == most:
+                break
+            beside = self._chooser.beside(measurement.proposal.candidate, reach_nm(self.patches), found)
+            if beside is not None:
+                found.append(beside)
+                self._waiting.append(measurement)
+        return found
 
 
 def require_room(plan: Plan, patches: Patches) -> None:

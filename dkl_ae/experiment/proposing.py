@@ -69,14 +69,14 @@ def seed_at(patches: Patches, candidate: int) -> Proposal:
     return Proposal(candidate, row, column, Origin.SEED)
 
 
-def chosen_by_model(patches: Patches, choice: Choice, prediction: Posterior) -> Proposal:
+def chosen_by_model(patches: Patches, choice: Choice, prediction: Posterior, origin: Origin = Origin.MODEL) -> Proposal:
     """A candidate with what the model expects of it."""
     row, column = patches.pixel(choice.candidate)
     return Proposal(
         choice.candidate,
         row,
         column,
-        Origin.MODEL,
+        origin,
         score=choice.score,
         expected=float(prediction.mean[choice.candidate]),
         uncertainty=float(prediction.sigma[choice.candidate]),

@@ -54,7 +54,7 @@ class Learned:
     """What a model says after it has learned."""
 
     targets: tuple[FloatArray, ...]
-    """The readings of each modelled number, shape (n,)."""
+    """The readings of each modelled number that others confirm, shape (n,)."""
     posteriors: tuple[Posterior, ...]
     """Of each modelled number at every candidate, its intervals as wide as the readings ask for."""
     prediction: Posterior
@@ -145,7 +145,7 @@ class ReadingModel:
         contradicted, unconfirmed = self._doubted(readings.values.size)
         self.contradicted, self.unconfirmed = readings.candidates[contradicted], readings.candidates[unconfirmed]
         self.learned = Learned(
-            targets=tuple(values[~contradicted] for values, _ in targets),
+            targets=tuple(values[~unconfirmed] for values, _ in targets),
             posteriors=tuple(posteriors),
             prediction=_angle_posterior(*posteriors) if self._circular else posteriors[0],
             error=float(numpy.median(targets[0][1])) if readings.values.size else 0.0,

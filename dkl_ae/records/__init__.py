@@ -22,6 +22,7 @@ from dkl_ae.records.regions import (
     spread_pixels,
 )
 from dkl_ae.records.survey import Survey
+from dkl_ae.records.survey_cleaning import CleanedSurvey, cleaned
 from dkl_ae.records.symmetry import Symmetry, SymmetryOperation, symmetry_operations
 from dkl_ae.records.version import program_version, software_versions
 
@@ -35,6 +36,7 @@ __all__ = [
     "AnyArray",
     "BoolArray",
     "Candidates",
+    "CleanedSurvey",
     "ComplexArray",
     "FeatureArray",
     "FloatArray",
@@ -53,6 +55,7 @@ __all__ = [
     "UserError",
     "brief",
     "centred_size",
+    "cleaned",
     "darkest_pixel_of_each_part",
     "darkest_pixels",
     "darkest_pixels_in",

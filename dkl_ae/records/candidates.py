@@ -12,9 +12,7 @@ import numpy.typing
 from dkl_ae.records.arrays import AnyArray, FeatureArray, FloatArray
 from dkl_ae.records.errors import UserError
 from dkl_ae.records.survey import Survey
-from dkl_ae.records.survey_cleaning import slow_background, without_wild_pixels
-
-_ROUNDING: typing.Final = 1e-9
+from dkl_ae.records.survey_cleaning import cleaned
 
 
 def centred_size(size: int) -> int:
@@ -110,11 +108,7 @@ class Patches:
         The scale is the survey's, not each patch's: brightness carries the number of atoms. Wild pixels are brought
         back to their neighbours, and a slow background is taken off.
         """
-        image = without_wild_pixels(self.survey.image)
-        background = slow_background(image, self.size)
-        # A survey that is nothing but a slope is all that there is to see.
-        if background is not None and numpy.ptp(image - background) > _ROUNDING * numpy.ptp(image):
-            image = image - background
+        image = cleaned(self.survey.image, self.size).image
         scaled = ((image - image.mean()) / image.std()).astype(numpy.float32)
         return self._windows_of(scaled).reshape(self.count, self.size * self.size)
 

@@ -12,7 +12,11 @@ class Origin(enum.StrEnum):
     """Who chose a probe position."""
 
     SEED = "seed"
+    """At random."""
     MODEL = "model"
+    """The model, for what it expects there."""
+    CONFIRMATION = "confirm"
+    """The model, to measure a reading once more that nothing confirms."""
 
 
 @dataclasses.dataclass(frozen=True)

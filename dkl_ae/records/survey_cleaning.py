@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import typing
 
@@ -25,6 +26,35 @@ _SIGNIFICANT: typing.Final = 4.0
 """A background is there when the usual slope is this many of its standard errors."""
 _DEVIATION_OF_MEDIAN: typing.Final = 1.4826
 """One standard deviation of a normal distribution, in median absolute deviations."""
+_ROUNDING: typing.Final = 1e-9
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CleanedSurvey:
+    """A survey without what is no specimen."""
+
+    image: FloatArray
+    """Shape (H, W); the survey's own where there was nothing else in it."""
+    wild_pixels: int
+    """So many were brought back to their neighbours."""
+    background: float
+    """How far the background that was taken off rises over the survey, in standard deviations of what is left; 0 where
+    there was none."""
+
+
+def cleaned(image: FloatArray, size: int) -> CleanedSurvey:
+    """A survey with wild pixels brought back to their neighbours, and a slow background taken off.
+
+    size: side of a patch, in pixels.
+    """
+    tamed = without_wild_pixels(image)
+    wild_pixels = int(numpy.count_nonzero(tamed != image))
+    background = slow_background(tamed, size)
+    # A survey that is nothing but a slope is all that there is to see.
+    if background is None or not numpy.ptp(tamed - background) > _ROUNDING * numpy.ptp(tamed):
+        return CleanedSurvey(tamed, wild_pixels, 0.0)
+    left = tamed - background
+    return CleanedSurvey(left, wild_pixels, float(numpy.ptp(background) / left.std()))
 
 
 def without_wild_pixels(image: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ if typing.TYPE_CHECKING:
 
 SEED_COLOUR: typing.Final = "#3ca0ff"
 MODEL_COLOUR: typing.Final = "#ff2828"
+CONFIRMATION_COLOUR: typing.Final = "#ffb000"
 _MARGIN_COLOUR = "0.85"
 """Of where a map is undefined."""
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.analysis import BEST, ModelView, phases, recorded_view, representative_patterns, seeds
+from dkl_ae.analysis import BEST, ModelView, confirmations, phases, recorded_view, representative_patterns, seeds
 from dkl_ae.experiment import ACQUISITIONS, map_title
 from dkl_ae.outputs import finished_file, save_figure
 from dkl_ae.records import FloatArray, Position
 from dkl_ae.reports.drawing import (
+    CONFIRMATION_COLOUR,
     MODEL_COLOUR,
     SEED_COLOUR,
     centred_extent,
@@ -94,6 +95,19 @@ def _mark_path(session: Session, axes: typing.Any) -> str:
         sentences.append(
             f"Dots: {pluralized(steps.size, 'place')} that the model chose, from red for early to yellow for late."
         )
+    confirming = confirmations(session)
+    if confirming.any():
+        axes.plot(
+            x[confirming],
+            y[confirming],
+            "^",
+            color=CONFIRMATION_COLOUR,
+            markersize=9,
+            fillstyle="none",
+            label="confirming",
+        )
+        made = pluralized(int(confirming.sum()), "place")
+        sentences.append(f"Triangles: {made} among these, right beside readings that nothing had confirmed.")
     for before, phase in itertools.pairwise(phases(session)):
         place = x[phase.first], y[phase.first]
         axes.plot(*place, "D", color="cyan", markersize=9, fillstyle="none", linestyle="none", label="goal changed")

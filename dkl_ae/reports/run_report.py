@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy
 
-from dkl_ae.analysis import curves, dose_shares, shown_steps
-from dkl_ae.experiment import ACQUISITIONS
+from dkl_ae.analysis import confirmations, confirmed_readings, curves, dose_shares, shown_steps
+from dkl_ae.experiment import ACQUISITIONS, Objective
 from dkl_ae.outputs import finished_folder
 from dkl_ae.patterns import zero_notice
 from dkl_ae.reports.page import PAGE, Callout, Section, pluralized, quantity, write_page
@@ -71,6 +71,20 @@ def _doubts(session: Session) -> list[str]:
     return [notice] if notice else []
 
 
+def _about_confirmations(session: Session, objective: Objective) -> list[str]:
+    """How many readings nothing confirms, and how many points were spent on confirming."""
+    known = numpy.isfinite(session.readings[objective.scalarizer.name][0])
+    unconfirmed = int(known.sum()) - confirmed_readings(session, objective, session.count).size
+    sentences = []
+    if made := int(confirmations(session).sum()):
+        measured = pluralized(made, "measurement")
+        sentences.append(f"{measured} of them confirmed or belied surprising readings right beside these.")
+    if unconfirmed:
+        left_out = pluralized(unconfirmed, "reading")
+        sentences.append(f"No other reading confirms {left_out}, left out where the best is named.")
+    return sentences
+
+
 def _summary(session: Session) -> list[str]:
     plan = session.plan
     acquisition = ACQUISITIONS[plan.search.acquisition].label
@@ -94,6 +108,7 @@ def _summary(session: Session) -> list[str]:
         sentences.append(
             f"Nearest to the goal came a {last.scalarizer.label} of {quantity(float(best), last.scalarizer.unit)}."
         )
+    sentences += _about_confirmations(session, last)
     dose = dose_shares(session)
     if dose.full_scan_s is not None:
         sentences.append(

@@ -61,7 +61,7 @@ def events_table(session: Session) -> Table:
 
 def _in_words(happened: LogEntry) -> str:
     match happened.kind:
-        case "trouble":
+        case "trouble" | "unconfirmed":
             return ""
         case "resumed":
             return "The run, which had been left, was resumed."

@@ -64,6 +64,8 @@ class SurveyAcquired:
     plan: Plan
     survey: Survey
     dose: Dose
+    notices: tuple[str, ...] = ()
+    """Sentences for the operator: what the model will not see of it."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -113,6 +115,8 @@ class StepCompleted:
     notices: tuple[str, ...]
     checkpoint: Checkpoint | None = None
     """What the model has learned, when it was trained in this step."""
+    unconfirmed: tuple[int, ...] = ()
+    """Candidates whose readings nothing confirms: see `Experiment.unconfirmed`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,6 +134,8 @@ class CommandApplied:
     checkpoint: Checkpoint | None
     """What that model has learned; None before it was trained."""
     after_run: bool
+    unconfirmed: tuple[int, ...] = ()
+    """See `StepCompleted.unconfirmed`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,6 +184,9 @@ class RunResumed:
     explanation: ModelSummary | None
     """What it says of itself; None before it has learned."""
     dose: Dose
+    best: Measurement | None = None
+    unconfirmed: tuple[int, ...] = ()
+    """See `StepCompleted.unconfirmed`."""
 
 
 @dataclasses.dataclass(frozen=True)

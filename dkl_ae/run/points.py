@@ -81,6 +81,7 @@ class Points:
                 experiment.explanation,
                 experiment.notices,
                 experiment.checkpoint if experiment.checkpoint is not learned else None,
+                experiment.unconfirmed,
             )
         )
         return measurement

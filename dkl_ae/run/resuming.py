@@ -35,5 +35,7 @@ def take_up(
             experiment.checkpoint,
             experiment.explanation,
             exposing.dose,
+            experiment.best,
+            experiment.unconfirmed,
         )
     )

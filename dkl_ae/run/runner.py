@@ -21,6 +21,7 @@ from dkl_ae.records import (
     Survey,
     Symmetry,
     UserError,
+    cleaned,
 )
 from dkl_ae.run.controls import Controls
 from dkl_ae.run.ending import Ending
@@ -39,6 +40,7 @@ from dkl_ae.run.resuming import adopt_survey, take_up
 from dkl_ae.run.run_recorder import RunRecorder
 from dkl_ae.run.stages import acquire_reference, load_inputs, require_device, require_room_for_cross, require_room_on
 from dkl_ae.run.stop_rules import Progress, stop_rules, verdict
+from dkl_ae.run.texts import survey_notices
 from dkl_ae.scalarizers import Scalarizer, scalarizers_of
 from dkl_ae.settings import FILE, Plan
 
@@ -226,7 +228,8 @@ class Runner:
             self._recording.wait_while_paused()
             return adopt_survey(self._interrupted, self._instrument, self._exposing)
         survey, trouble = self._exposing.survey()
-        self._recording.record(SurveyAcquired(self.plan, survey, self._exposing.dose))
+        notices = survey_notices(cleaned(survey.image, self.plan.search.patch_size))
+        self._recording.record(SurveyAcquired(self.plan, survey, self._exposing.dose, notices))
         if trouble is not None:
             raise trouble
         return survey
@@ -255,6 +258,7 @@ class Runner:
                 experiment.best,
                 experiment.checkpoint,
                 after_run,
+                experiment.unconfirmed,
             )
         )
 

@@ -190,6 +190,7 @@ def _resumed(status: Status, event: RunResumed) -> Status:
         reference=interrupted.reference.reference if interrupted.reference is not None else status.reference,
         latest=measurements[-1] if measurements else None,
         points_without_number=functools.reduce(_counted, measurements, {}),
+        best=event.best,
         dose=event.dose,
     )
 

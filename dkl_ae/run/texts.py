@@ -8,7 +8,7 @@ from dkl_ae.experiment import candidates_text, patches_for
 from dkl_ae.instruments import SurveySize
 from dkl_ae.model import ModelSummary, model_cost
 from dkl_ae.patterns import zero_notice
-from dkl_ae.records import Position, Reading, Survey
+from dkl_ae.records import CleanedSurvey, Origin, Position, Reading, Survey
 from dkl_ae.run.events import (
     CommandApplied,
     Dose,
@@ -42,6 +42,21 @@ def position_text(survey: Survey, position: Position) -> str:
     return _offset_text(survey.offset_nm(position))
 
 
+def survey_notices(survey: CleanedSurvey) -> tuple[str, ...]:
+    """What the model does not see of a survey; none where it sees it as it is."""
+    notices = []
+    if survey.wild_pixels:
+        are_far = (
+            "1 pixel of the survey is" if survey.wild_pixels == 1 else f"{survey.wild_pixels} pixels of the survey are"
+        )
+        these = "it" if survey.wild_pixels == 1 else "these"
+        notices.append(f"{are_far} far beyond all around: the model sees the survey with {these} brought back.")
+    if survey.background:
+        rise = f"{survey.background:.2g} standard deviations"
+        notices.append(f"A slow background rises over the survey by {rise}: the model sees the survey without it.")
+    return tuple(notices)
+
+
 def dose_text(dose: Dose) -> str:
     beam = f"{dose.exposure_s:.2f} s of beam"
     return beam if dose.electrons is None else f"{dose.electrons:.3g} electrons, {beam}"
@@ -56,7 +71,8 @@ def progress_text(status: Status) -> str:
     """How many points are measured, and the latest reading; empty before the first point."""
     if not status.number:
         return ""
-    points = f"Point {status.number} of {status.points}"
+    is_confirmation = status.latest is not None and status.latest.proposal.origin is Origin.CONFIRMATION
+    points = f"Point {status.number} of {status.points}" + (", a confirmation" if is_confirmation else "")
     return f"{points}: {reading_text(status.latest_reading)}" if status.latest_reading is not None else points
 
 
@@ -113,11 +129,12 @@ def news_text(event: Event, status: Status) -> str:  # noqa: PLR0911  # one for 
     status: after the event.
     """
     match event:
-        case SurveyAcquired(survey=survey):
+        case SurveyAcquired(survey=survey, notices=notices):
             height, width = survey.shape
             nm = survey.pixel_size_nm
             size = f"Survey: {width} x {height} px, {width * nm:.3g} x {height * nm:.3g} nm."
-            return f"{size} Measuring the reference..." if status.stage is Phase.REFERENCE else size
+            goes_on = ("Measuring the reference...",) if status.stage is Phase.REFERENCE else ()
+            return " ".join((size, *notices, *goes_on))
         case ReferenceFound(reference=reference):
             disc = f"Running; the bright-field disc is {reference.radius_mrad:.1f} mrad."
             return f"{disc} {zero_notice(reference)}".rstrip()

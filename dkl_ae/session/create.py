@@ -68,7 +68,7 @@ def create_session(
         if first is not None:
             _add_empty_datasets(opened, scalarizers, survey, first)
         rows = 0
-        for event in events:
+        for event in (survey, *events):
             rows = append_log(opened, event, 0, rows)
         opened.flush()
         content = opened.id.get_file_image()

@@ -75,7 +75,11 @@ MEASUREMENTS: typing.Final[Sequence[MeasurementColumn]] = (
     MeasurementColumn("row", "px", "Survey pixel.", "i8", lambda m, dose: m.proposal.row),
     MeasurementColumn("column", "px", "Survey pixel.", "i8", lambda m, dose: m.proposal.column),
     MeasurementColumn(
-        "origin", "", "Who chose the place: seed or model.", "S8", lambda m, dose: m.proposal.origin.encode()
+        "origin",
+        "",
+        "Who chose the place: seed, model, or confirm: the model, to measure beside a reading that nothing confirmed.",
+        "S8",
+        lambda m, dose: m.proposal.origin.encode(),
     ),
     MeasurementColumn(
         "score",

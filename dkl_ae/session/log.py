@@ -23,13 +23,17 @@ from dkl_ae.run import (
     RunPaused,
     RunResumed,
     StepCompleted,
+    SurveyAcquired,
 )
 from dkl_ae.session.disk.torn import SurvivingRows
 from dkl_ae.session.layout import TEXT
+from dkl_ae.settings import Plan
 
 COMMAND: typing.Final = "command"
 """A command was applied; its text is the command as JSON."""
 CONTINUED: typing.Final = "continued"
+UNCONFIRMED: typing.Final = "unconfirmed"
+"""Readings that nothing confirms, after a step or a command; its text is their candidates as JSON. None without any."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,7 @@ class LogEntry:
     measured: int
     """Measurements so far."""
     kind: str
-    """command, notice, trouble, paused, continued, resumed, or an outcome: finished, stopped, failed."""
+    """command, notice, trouble, unconfirmed, paused, continued, resumed, or an outcome: finished, stopped, failed."""
     text: str
 
 
@@ -60,6 +64,21 @@ def read_log(rows: SurvivingRows) -> tuple[LogEntry, ...]:
 def commands_of(log: Sequence[LogEntry]) -> tuple[tuple[int, Command], ...]:
     """Each command with the number of measurements before it."""
     return tuple((entry.measured, command_from_json(entry.text)) for entry in log if entry.kind == COMMAND)
+
+
+def unconfirmed_of(log: Sequence[LogEntry], plan: Plan) -> dict[tuple[int, str], frozenset[int]]:
+    """Candidates whose readings nothing confirmed, by the number of measurements so far and by the scalarizer that was
+    followed; none where all were confirmed.
+
+    plan: as the run began.
+    """
+    found: dict[tuple[int, str], frozenset[int]] = {}
+    for entry in log:
+        if entry.kind == COMMAND:
+            plan = command_from_json(entry.text).changed(plan)
+        elif entry.kind == UNCONFIRMED:
+            found[entry.measured, plan.objective.scalarizer] = frozenset(map(int, json.loads(entry.text)))
+    return found
 
 
 def in_order(measurements: Sequence[Measurement], commands: Sequence[tuple[int, Command]]) -> tuple[Entry, ...]:
@@ -91,6 +110,8 @@ def log_rows(event: Event) -> list[tuple[str, str]]:
     """Kind and text of each row."""
     rows: list[tuple[str, str]] = []
     match event:
+        case SurveyAcquired(notices=notices):
+            rows = [("notice", notice) for notice in notices]
         case PointMeasured(measurement=measurement):
             reasons: dict[str, list[str]] = {}
             for name, reading in measurement.readings.items():
@@ -99,17 +120,21 @@ def log_rows(event: Event) -> list[tuple[str, str]]:
             rows = [("trouble", json.dumps(reasons))] if reasons else []
         case ReferenceFound(reference=reference):
             rows = [("notice", notice)] if (notice := zero_notice(reference)) else []
-        case StepCompleted(notices=notices):
-            rows = [("notice", notice) for notice in notices]
-        case CommandApplied(command=command):
-            rows = [(COMMAND, command_to_json(command))]
+        case StepCompleted(notices=notices, unconfirmed=unconfirmed):
+            rows = [*(("notice", notice) for notice in notices), *_unconfirmed_rows(unconfirmed)]
+        case CommandApplied(command=command, unconfirmed=unconfirmed):
+            rows = [(COMMAND, command_to_json(command)), *_unconfirmed_rows(unconfirmed)]
         case RunPaused(paused=paused, reason=reason):
             rows = [("paused" if paused else CONTINUED, reason)]
-        case RunResumed():
-            rows = [("resumed", json.dumps(software_versions()))]
+        case RunResumed(unconfirmed=unconfirmed):
+            rows = [("resumed", json.dumps(software_versions())), *_unconfirmed_rows(unconfirmed)]
         case RunEnded(outcome=outcome, message=message):
             rows = [(str(outcome), message)]
     return rows
+
+
+def _unconfirmed_rows(candidates: Sequence[int]) -> list[tuple[str, str]]:
+    return [(UNCONFIRMED, json.dumps(list(candidates)))] if candidates else []
 
 
 def put(dataset: h5py.Dataset, index: int, value: typing.Any) -> None:

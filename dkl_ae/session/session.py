@@ -20,7 +20,7 @@ from dkl_ae.run import Dose, Outcome
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.disk.damage import reading
 from dkl_ae.session.layout import MAPS, dose_from, measurement_from
-from dkl_ae.session.log import LogEntry, commands_of, in_order
+from dkl_ae.session.log import LogEntry, commands_of, in_order, unconfirmed_of
 from dkl_ae.session.other_patterns import name_beside
 from dkl_ae.session.reading import cross_ends, latest_checkpoint, reference_exposures, undefined_reasons
 from dkl_ae.settings import Plan
@@ -141,6 +141,21 @@ class Session:
     def objective(self, measured: int) -> Objective:
         """What was optimized after so many measurements."""
         return Objective.of(self.plan_at(measured).objective, self.scalarizers)
+
+    def unconfirmed(self, scalarizer: str, measured: int) -> frozenset[int]:
+        """Candidates whose readings of a scalarizer nothing confirmed after so many measurements, as far as the run
+        knew: when it followed that scalarizer last."""
+        for step in range(min(measured, len(self.steps["model_s"])), 0, -1):
+            if (step, scalarizer) in self._unconfirmed:
+                return self._unconfirmed[step, scalarizer]
+            if scalarizer in {self.objective(followed).scalarizer.name for followed in (step - 1, step)}:
+                break
+        return frozenset()
+
+    @functools.cached_property
+    def _unconfirmed(self) -> dict[tuple[int, str], frozenset[int]]:
+        with reading(self.file):
+            return unconfirmed_of(self.log, self.plan)
 
     @property
     def outcome(self) -> Outcome | None:

@@ -41,8 +41,8 @@ def log_entry(entry: LogEntry) -> LogEntry:
 
 
 def completed_plan(plan: Plan, keys: set[str], instrument: Mapping[str, typing.Any]) -> Plan:
-    """The plan with the exposure and the devices, which stood beside it, as texts; its model knew no positions,
-    and every pixel was a candidate.
+    """The plan with the exposure and the devices, which stood beside it, as texts; its model knew no positions, every
+    pixel was a candidate, and its run confirmed nothing.
 
     keys: those of the plan's own that are in the file.
     """
@@ -51,7 +51,7 @@ def completed_plan(plan: Plan, keys: set[str], instrument: Mapping[str, typing.A
         for key, text in present_keys(instrument.get("settings", {})).items()
         if key in SETTINGS and SETTINGS[key].group in ("devices", "exposure") and key not in keys
     }
-    return changed(plan, **beside, slow_variation=False, candidate_spacing=1)
+    return changed(plan, **beside, slow_variation=False, candidate_spacing=1, confirm_surprising=False)
 
 
 def words_of(summary: ModelSummary | None) -> str:

@@ -97,6 +97,13 @@ class SearchSettings:
         "own explanation.",
         minimum=0,
     )
+    confirm_surprising: bool = setting(
+        True,
+        "Confirm surprising readings",
+        "Whether a reading that the model and all other readings do not confirm is measured once more, right beside, "
+        "before it leads. Such points count among the model points.",
+        is_advanced=True,
+    )
     batch_size: int = setting(
         1,
         "Batch size",

@@ -92,8 +92,8 @@ def test_with_an_inducing_point_at_every_measurement_it_is_exact(data, again, is
         *(numpy.concatenate([targets.candidates, later.candidates]),),
         *(torch.cat([getattr(targets, name), getattr(later, name)]) for name in ("values", "known_variance")),
     )
-    doubts = torch.zeros(len(whole), dtype=torch.float64)
-    left_out = [conditioned.left_out(whole, doubts) for conditioned in (sparse, expected)]
+    doubts, outlying = torch.zeros(len(whole), dtype=torch.float64), torch.zeros(len(whole), dtype=torch.bool)
+    left_out = [conditioned.left_out(whole, doubts, outlying) for conditioned in (sparse, expected)]
     for name in ("residuals", "variances", "noise", "prior"):
         torch.testing.assert_close(*(getattr(one, name) for one in left_out), rtol=1e-6, atol=1e-6)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dkl_ae.model import Posterior, ReadingModel, Readings
 from dkl_ae.model.deep_kernel import DeepKernel
+from dkl_ae.model.deep_kernel.contradictions import MOST_OUTLYING, outlying
 from dkl_ae.model.deep_kernel.exact import ExactlyConditioned
 from dkl_ae.model.deep_kernel.patch_coordinates import PatchCoordinates
 from dkl_ae.model.deep_kernel.standardization import Standardization
@@ -119,6 +120,32 @@ def test_a_contradicted_reading_makes_the_model_look_beside_it_and_what_agrees_t
     assert not model.contradicted()[50]
 
 
+@given(st.integers(0, 1000), st.integers(10, 40), st.data())
+def test_false_readings_do_not_hide_each_other(seed, count, data) -> None:
+    """However many they are, up to two fifths, and though all are off to one side."""
+    random = numpy.random.default_rng(seed)
+    false = random.choice(count, data.draw(st.integers(1, int(MOST_OUTLYING * count))), replace=False)
+    values = random.normal(size=count)
+    values[false] += data.draw(st.sampled_from([1, -1])) * data.draw(st.floats(25, 1e6))
+    found = outlying(values, numpy.full(count, 0.1), numpy.ones(count), centred=True)
+    assert set(numpy.flatnonzero(found)) == set(false)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_read_beside_a_false_reading_belies_it_and_is_believed_itself(seed) -> None:
+    """Three of twelve readings are false, so that they pass for what is usual; beside each a true one is read."""
+    data = measured(12, seed)
+    free = [place for place in range(PATCHES.count) if place not in data.candidates]
+    beside = [min(free, key=lambda place: PATCHES.distances_nm(one)[place]) for one in data.candidates[:3]]
+    wrong = with_false(data, [0, 1, 2], 10 * TRUTH.std())
+    candidates = numpy.array([*wrong.candidates, *beside])
+    values = numpy.array([*wrong.values, *TRUTH[beside]])
+    model = deep_kernel_of()
+    for told in range(12, 16):
+        fit(model, Data(candidates[:told], values[:told], numpy.full(told, 0.05)))
+    assert set(numpy.flatnonzero(model.contradicted())) == {0, 1, 2}
+
+
 FEATURES = numpy.random.default_rng(2).normal(size=(60, 9)).astype(numpy.float32)
 COORDINATES = PatchCoordinates.of(FEATURES, 3, Symmetry.SCALAR, "combined", None)
 
@@ -136,7 +163,7 @@ def test_what_is_left_out_is_the_same_however_the_data_come(data, first) -> None
     rows = numpy.arange(len(targets))
     expected = whole.leave_one_out(rows, targets.values.numpy())
     for conditioned in (whole, appended):
-        left_out = conditioned.left_out(targets, nothing)
+        left_out = conditioned.left_out(targets, nothing, nothing > 0)
         numpy.testing.assert_allclose(left_out.residuals, targets.values.numpy() - expected.mean, atol=1e-8)
         numpy.testing.assert_allclose(left_out.variances.sqrt(), expected.sigma, atol=1e-8)
 

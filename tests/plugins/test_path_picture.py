@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dkl_ae.records import Origin, Proposal
-from nionswift_plugin.dkl_ae_ui.project.path_picture import MODEL_COLOUR, NEXT_COLOUR, SEED_COLOUR, PathPicture
+from nionswift_plugin.dkl_ae_ui.project.path_picture import NEXT_COLOUR, ORIGIN_COLOURS, PathPicture
 
 SURVEY = numpy.random.default_rng(0).random((40, 60))
 pixels = st.tuples(st.integers(0, 39), st.integers(0, 59))
@@ -16,14 +16,15 @@ def proposal(pixel: tuple[int, int], origin: Origin = Origin.MODEL) -> Proposal:
     return Proposal(0, *pixel, origin)
 
 
-@given(st.lists(pixels, min_size=1, max_size=20, unique=True))
+@given(st.lists(st.tuples(pixels, st.sampled_from(Origin)), min_size=1, max_size=20, unique_by=lambda both: both[0]))
 def test_the_last_visited_point_has_its_colour(visited) -> None:
     picture = PathPicture(SURVEY)
-    for index, pixel in enumerate(visited):
-        picture.visit(proposal(pixel, Origin.SEED if index % 2 else Origin.MODEL))
-    centre = tuple(p * picture.enlargement + picture.enlargement // 2 for p in visited[-1])
-    expected = MODEL_COLOUR if len(visited) % 2 else SEED_COLOUR
-    assert tuple(picture.image(None)[centre]) == expected
+    for pixel, origin in visited:
+        picture.visit(proposal(pixel, origin))
+    pixel, origin = visited[-1]
+    centre = tuple(p * picture.enlargement + picture.enlargement // 2 for p in pixel)
+    assert tuple(picture.image(None)[centre]) == ORIGIN_COLOURS[origin]
+    assert len(set(ORIGIN_COLOURS.values())) == len(Origin)
 
 
 @given(pixels)

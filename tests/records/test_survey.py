@@ -6,7 +6,7 @@ import scipy.ndimage
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dkl_ae.records import Patches, Position, Survey, darkest_pixels, darkest_pixels_in
+from dkl_ae.records import Patches, Position, Survey, cleaned, darkest_pixels, darkest_pixels_in
 
 
 def survey(height: int = 9, width: int = 11) -> Survey:
@@ -198,6 +198,24 @@ def test_a_wild_pixel_costs_the_same_however_wild_it_is_and_little(places, first
     elsewhere[[hit.candidate(*place) for place in places]] = False
     assert numpy.abs(found[0] - clean)[elsewhere].max() < 0.2
     assert numpy.abs(found[0]).max() < 12
+
+
+@given(
+    st.lists(st.tuples(st.integers(3, 44), st.integers(3, 48)), max_size=3, unique=True),
+    wild_values,
+    st.floats(5, 20),
+    st.booleans(),
+)
+def test_what_was_cleaned_is_counted(wild, value, deviations, has_slope) -> None:
+    image = bilayer()
+    deviations = deviations if has_slope else 0.0
+    slope = deviations * image.std() * numpy.linspace(0, 1, image.shape[1])
+    seen = image + slope
+    for place in wild:
+        seen[place] = value
+    found = cleaned(seen, 5)
+    assert found.wild_pixels == len(wild)
+    assert found.background == pytest.approx(deviations, rel=0.3, abs=0.01)
 
 
 @given(st.integers(0, 47), wild_values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pathlib
+import re
 import threading
 
 import numpy
@@ -26,8 +27,13 @@ from dkl_ae.run import (
     RunPaused,
     StepCompleted,
     SurveyAcquired,
+    begun,
+    folded,
+    news_text,
 )
 from dkl_ae.run.reference_exposures import reference_pixels
+from dkl_ae.scalarizers import SCALARIZERS
+from dkl_ae.session.log import log_rows
 from dkl_ae.settings import VALUE, Plan, changed, make_plan
 from tests.support.simulated_instrument import ELECTRONS_PER_S, EXPOSURE_S, SURVEY_S, SimulatedInstrument, failing_at
 from tests.support.surrogates import NearestNeighbour
@@ -550,3 +556,30 @@ def test_a_run_can_be_switched_when_its_file_is_gone(tmp_path) -> None:
     own.unlink()
     runner.give(ChangeObjective("one", "largest", 0.0))
     assert events[-1].objective.scalarizer.name == "one"
+
+
+def run_on(image: numpy.ndarray) -> SurveyAcquired:
+    """What is told of a survey that looks like this."""
+    instrument = SimulatedInstrument()
+    pixel_size_nm = instrument.acquire_survey().pixel_size_nm
+    instrument.acquire_survey = lambda: Survey(image, pixel_size_nm)  # type: ignore[method-assign]
+    (acquired,) = of(SurveyAcquired, run(instrument))
+    return acquired
+
+
+def test_what_is_taken_out_of_the_survey_is_told_with_it_and_kept() -> None:
+    row, column = numpy.mgrid[:40, :40]
+    image = 2 + numpy.cos(row) * numpy.cos(column) + 0.1 * numpy.random.default_rng(0).normal(size=row.shape)
+    assert run_on(image).notices == ()
+    disturbed = image + 5 * image.std() * numpy.linspace(0, 1, 40)
+    disturbed[20, 20] = 1e4
+    told = run_on(disturbed)
+    wild, slow = told.notices
+    assert wild == "1 pixel of the survey is far beyond all around: the model sees the survey with it brought back."
+    assert re.fullmatch(
+        r"A slow background rises over the survey by [\d.]+ standard deviations: the model sees the survey without it.",
+        slow,
+    )
+    status = begun(PLAN, SCALARIZERS)
+    assert f"{wild} {slow} Measuring" in news_text(told, folded(status, told))
+    assert log_rows(told) == [("notice", wild), ("notice", slow)]

@@ -65,6 +65,7 @@ def test_a_killed_session_is_read_as_it_was_left() -> None:
         assert session.objective(10).scalarizer.name == "com_magnitude"
         assert session.objective(11).scalarizer.name == "com_angle"
         assert session.plan.exposure.exposure_ms == 10
+        assert not session.plan.search.confirm_surprising, "it goes on as it began"
         assert step_record(session, 13).model is not None
         assert step_record(session, 14).model is None
 

@@ -64,10 +64,11 @@ class Conditioned(abc.ABC):
         """What some measurements, whose values are given, would be predicted to be without each, noise included."""
 
     @abc.abstractmethod
-    def left_out(self, targets: Targets, doubts: torch.Tensor) -> LeftOut:
+    def left_out(self, targets: Targets, doubts: torch.Tensor, outlying: torch.Tensor) -> LeftOut:
         """Every measurement beside what all others let one expect.
 
-        targets: those that this is conditioned on, without doubts; doubts: variances, shape (n,).
+        targets: those that this is conditioned on, without doubts; doubts: variances, shape (n,); outlying: see
+        `LeftOut`, shape (n,).
         """
 
     @torch.no_grad()

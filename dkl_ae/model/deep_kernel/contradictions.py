@@ -1,8 +1,9 @@
 """Readings that the model and all other readings contradict: how far they are doubted.
 
-A reading is contradicted when it is far from what all others let one expect there, and when they know the place: where
-little is known a reading is news, as that of a dopant is, and is believed. It is doubted by as much as it is off, so
-that others outweigh it; what confirms it later ends the doubt.
+A reading is contradicted when it is far from what all others let one expect there, and when they know the place, or
+when there is more evidence that it is false than that it is true: where little is known a reading is news, as that of a
+dopant is, and is believed. It is doubted by as much as it is off, so that others outweigh it; what confirms it later
+ends the doubt.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ CONFIRMED = 2.0
 """One that was contradicted and is nearer than this is believed again."""
 KNOWN = 0.5
 """A place is known when the others explain at least this share of its prior variance."""
-OUTLYING = 5.0
-"""A reading farther from the bulk than this many deviations is tried without."""
+OUTLYING = 4.0
+"""Readings farther from the bulk than this many deviations are tried without."""
+MOST_OUTLYING = 0.4
+"""At most this share of the readings is tried without."""
 _TREND = 0.4
 """By how much the variance of readings grows with the squared distance from the mean patch: the modes of the kernel's
 priors."""
@@ -61,11 +64,14 @@ class LeftOut:
         """Which are far from what the others let one expect, whether they know the place or not."""
         return self.deviations > CONTRADICTED
 
+    outlying: torch.Tensor
+    """Which the model was not trained on, for it was more likely that they are false."""
+
     @property
     def to_doubt(self) -> torch.Tensor:
         """Which are contradicted and not doubted yet."""
         known = 1 - (self.variances - self.noise) / self.prior
-        return self.unexpected & (known > KNOWN) & (self.doubts == 0)
+        return self.unexpected & ((known > KNOWN) | self.outlying) & (self.doubts == 0)
 
     @property
     def to_believe(self) -> torch.Tensor:
@@ -82,13 +88,36 @@ def outlying(values: FloatArray, sigmas: FloatArray, squares: FloatArray, *, cen
     """Which readings are far from the bulk of them although their patches are not: they might be false, and are to be
     tried without. A rare structure's reading may be as far off as its patch is.
 
+    They are those beyond the widest gap, of those gaps beyond which all are far from what is usual among the others:
+    several false readings would hide each other if they all counted.
+
     squares: squared distance of each patch from the mean patch, 1 in the mean of all.
     centred: whether readings have a centre other than zero.
     """
-    centre = float(numpy.median(values)) if centred and values.size else 0.0
-    off = numpy.abs(values - centre)
-    scale = numpy.hypot(_DEVIATION_OF_MEDIAN * numpy.median(off), numpy.median(sigmas)) if values.size else 0.0
-    return off > OUTLYING * scale * numpy.sqrt((1 + _TREND * squares) / (1 + _TREND))
+    centre = middle_of_shortest_half(values) if centred else 0.0
+    off = numpy.abs(values - centre) / numpy.sqrt((1 + _TREND * squares) / (1 + _TREND))
+    farthest = numpy.argsort(-off, kind="stable")
+    ordered = off[farthest]
+    error = numpy.median(sigmas) if values.size else 0.0
+    gaps = {
+        count: ordered[count - 1] - ordered[count]
+        for count in range(1, int(MOST_OUTLYING * values.size) + 1)
+        if ordered[count - 1] > OUTLYING * numpy.hypot(_DEVIATION_OF_MEDIAN * numpy.median(ordered[count:]), error)
+    }
+    are_beyond = numpy.zeros(values.size, numpy.bool_)
+    if gaps:
+        are_beyond[farthest[: max(gaps, key=lambda count: gaps[count])]] = True
+    return are_beyond
+
+
+def middle_of_shortest_half(values: FloatArray) -> float:
+    """A centre that readings on one side of the others do not move (the shorth); 0 of none."""
+    if not values.size:
+        return 0.0
+    ordered = numpy.sort(values)
+    half = values.size // 2 + 1
+    start = int(numpy.argmin(ordered[half - 1 :] - ordered[: values.size - half + 1]))
+    return float(numpy.mean(ordered[start : start + half]))
 
 
 def cost_of_leaving_out(values: FloatArray, centre: float) -> float:
@@ -102,14 +131,19 @@ def cost_of_leaving_out(values: FloatArray, centre: float) -> float:
 
 
 def left_out_of(
-    precision: torch.Tensor, weighted: torch.Tensor, doubts: torch.Tensor, noise: torch.Tensor, prior: torch.Tensor
+    precision: torch.Tensor,
+    weighted: torch.Tensor,
+    doubts: torch.Tensor,
+    outlying: torch.Tensor,
+    noise: torch.Tensor,
+    prior: torch.Tensor,
 ) -> LeftOut:
     """By Rasmussen & Williams, equation 5.12.
 
     precision: the diagonal of the inverse of the readings' covariance; weighted: that inverse times the readings less
-    their prior mean; doubts: variances that are part of that covariance, beside the noise.
+    their prior mean; doubts: variances that are part of that covariance, beside the noise; outlying: see `LeftOut`.
     """
-    return LeftOut(weighted / precision, 1 / precision - doubts, noise, prior, doubts)
+    return LeftOut(weighted / precision, 1 / precision - doubts, noise, prior, doubts, outlying)
 
 
 @torch.no_grad()

@@ -119,10 +119,11 @@ class ExactlyConditioned(Conditioned):
         return left_out(values, columns.cpu().numpy(), self._whitened_residual.cpu().numpy())
 
     @torch.no_grad()
-    def left_out(self, targets: Targets, doubts: torch.Tensor) -> LeftOut:
+    def left_out(self, targets: Targets, doubts: torch.Tensor, outlying: torch.Tensor) -> LeftOut:
         """See `Conditioned.left_out`."""
         prior = prior_variance(self._model, self._latent)
-        return left_out_of(self._precision, self._weighted_residual, doubts, self._noise_of(targets), prior)
+        noise = self._noise_of(targets)
+        return left_out_of(self._precision, self._weighted_residual, doubts, outlying, noise, prior)
 
     def _explained(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         whitened = self._whitened_cross_covariance[: self._mapped]
@@ -131,11 +132,12 @@ class ExactlyConditioned(Conditioned):
 
 @torch.no_grad()
 def exactly_left_out(
-    model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets
+    model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets, outlying: torch.Tensor
 ) -> Callable[[torch.Tensor], LeftOut]:
     """Every measurement beside what all others let one expect, as a function of the variances by which each is doubted.
 
     targets: without doubts.
+    outlying: see `LeftOut`.
     """
     latent = model.embedding(coordinates_of(coordinates, targets.candidates))
     matrix = fixed_covariance(model, latent, latent)
@@ -145,6 +147,6 @@ def exactly_left_out(
 
     def left_out_with(doubts: torch.Tensor) -> LeftOut:
         inverse = torch.cholesky_inverse(safe_cholesky(matrix, noise + doubts))
-        return left_out_of(inverse.diagonal(), (inverse @ residual).squeeze(1), doubts, noise, prior)
+        return left_out_of(inverse.diagonal(), (inverse @ residual).squeeze(1), doubts, outlying, noise, prior)
 
     return left_out_with

@@ -25,11 +25,11 @@ def conditioned_on(model: DeepKernelModel, coordinates: torch.Tensor, targets: T
 
 
 def left_out_of_all(
-    model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets
+    model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets, outlying: torch.Tensor
 ) -> Callable[[torch.Tensor], LeftOut]:
     """See `exactly_left_out`."""
     form = exactly_left_out if is_exact(len(targets)) else sparsely_left_out
-    return form(model, coordinates, targets)
+    return form(model, coordinates, targets, outlying)
 
 
 def is_exact(count: int) -> bool:

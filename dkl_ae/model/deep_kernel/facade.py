@@ -247,7 +247,7 @@ class DeepKernel:
             self.targets = self._in_model_units(self._measurements)
             self._conditioned = conditioned_on(self.model, self.patches.coordinates, self.targets)
 
-    def _split(self) -> tuple[Targets, torch.Tensor]:
+    def _split(self) -> tuple[Targets, torch.Tensor, torch.Tensor]:
         """See `Trust.split`."""
         return self._trust.split(self._measurements, self.standardization, self.patches.coordinates.device)
 

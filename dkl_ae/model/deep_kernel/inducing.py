@@ -126,12 +126,12 @@ class SparselyConditioned(Conditioned):
         return Posterior(mean=values - chosen / chosen_precision, sigma=1 / numpy.sqrt(chosen_precision))
 
     @torch.no_grad()
-    def left_out(self, targets: Targets, doubts: torch.Tensor) -> LeftOut:
+    def left_out(self, targets: Targets, doubts: torch.Tensor, outlying: torch.Tensor) -> LeftOut:
         """See `Conditioned.left_out`."""
         precisions = _precisions(
             self._whitened, self._own_variance, self._residual, self._precision_of_points, self._told
         )
-        return left_out_of(*precisions, doubts, self._noise_of(targets), self._prior)
+        return left_out_of(*precisions, doubts, outlying, self._noise_of(targets), self._prior)
 
     def _map_anew(self) -> tuple[torch.Tensor, torch.Tensor]:
         """v of all candidates, and their variance after all measurements."""
@@ -159,7 +159,7 @@ class SparselyConditioned(Conditioned):
 
 @torch.no_grad()
 def sparsely_left_out(
-    model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets
+    model: DeepKernelModel, coordinates: torch.Tensor, targets: Targets, outlying: torch.Tensor
 ) -> Callable[[torch.Tensor], LeftOut]:
     """See `dkl_ae.model.deep_kernel.exact.exactly_left_out`."""
     latent = model.embedding(coordinates_of(coordinates, targets.candidates))
@@ -176,7 +176,7 @@ def sparsely_left_out(
         precision_of_points = weighted @ whitened.T
         precision_of_points.diagonal().add_(1.0)
         precisions = _precisions(whitened, variance, residual, precision_of_points, weighted @ residual)
-        return left_out_of(*precisions, doubts, noise, prior)
+        return left_out_of(*precisions, doubts, outlying, noise, prior)
 
     return left_out_with
 

@@ -18,6 +18,7 @@ from dkl_ae.model.deep_kernel.standardization import Standardization, Targets
 from dkl_ae.model.deep_kernel.training import TrainingSchedule, seen_in_training, trained, trained_further
 from dkl_ae.model.deep_kernel.transfer import Measurements
 from dkl_ae.model.deep_kernel.trust import Trust
+from dkl_ae.records import BoolArray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,20 +51,28 @@ class RobustTraining:
         return new, trust
 
     def _better(self, model: DeepKernelModel, trust: Trust) -> tuple[DeepKernelModel, Trust]:
-        """A model trained on all, as far as they are believed; or also without what is outlying, where there is more
-        evidence that this is false."""
+        """A model trained on all, as far as they are believed; or also without what is outlying, or with the one that
+        is doubted least, where there is more evidence for that."""
+        nothing = numpy.zeros(len(self.measurements[1]) - trust.first, numpy.bool_)
+        beliefs = [dataclasses.replace(trust, outlying=nothing)]
+        suspects = self._outlying(trust)
+        if suspects.any() and not suspects.all():
+            beliefs.append(dataclasses.replace(trust, outlying=suspects))
+        if trust.doubts.any():
+            beliefs.append(dataclasses.replace(trust.without_least_doubt(), outlying=nothing))
+        trained_models = [(self._trained(model, belief), belief) for belief in beliefs]
+        return max(trained_models, key=lambda both: self._evidence(*both))
+
+    def _outlying(self, trust: Trust) -> BoolArray:
+        """Which of its own measurements are outlying, of those that are not doubted already."""
         candidates, values, sigmas = self.measurements
         squares = coordinates_of(self.patches.coordinates, candidates)[0].square().sum(1).cpu().numpy()
-        is_new = trust.doubts_of_all(len(values)) == 0
-        suspects = (outlying(values, sigmas, squares, centred=self.patches.centred) & is_new)[trust.first :]
-        every = dataclasses.replace(trust, outlying=numpy.zeros(len(suspects), numpy.bool_))
-        best = self._trained(model, every)
-        if suspects.any() and not suspects.all():
-            some = dataclasses.replace(trust, outlying=suspects)
-            other = self._trained(model, some)
-            if self._evidence(other, some) > self._evidence(best, every):
-                return other, some
-        return best, every
+        believed = numpy.flatnonzero(trust.doubts_of_all(len(values)) == 0)
+        are_outlying = numpy.zeros(len(values), numpy.bool_)
+        are_outlying[believed] = outlying(
+            values[believed], sigmas[believed], squares[believed], centred=self.patches.centred
+        )
+        return are_outlying[trust.first :]
 
     def _trained(self, model: DeepKernelModel, trust: Trust) -> DeepKernelModel:
         make_fresh = functools.partial(self.patches.fresh_model, self.seed)
@@ -71,13 +80,16 @@ class RobustTraining:
 
     @torch.no_grad()
     def _evidence(self, model: DeepKernelModel, trust: Trust) -> float:
-        """Logarithm of the probability density of all readings, those that are outlying taken to be false."""
-        seen, standardization = self._seen(trust), self._standardization(trust)
+        """Logarithm of the probability density of all readings, those that are outlying or doubted taken to be
+        false."""
+        values, standardization = self.measurements[1], self._standardization(trust)
+        are_false = trust.outlying_of_all(len(values)) | (trust.doubts_of_all(len(values)) > 0)
+        targets = standardization.targets(*self.measurements, device=self.patches.coordinates.device)
+        seen = seen_in_training(targets.part(numpy.flatnonzero(~are_false)), self.seed)
         base = coordinates_of(self.patches.coordinates, seen.candidates)
         loss = float(negative_log_posterior(model, base, seen.values, seen.known_variance))
-        is_outlying = trust.outlying_of_all(len(self.measurements[1]))
-        usual = numpy.count_nonzero(~is_outlying) * (loss + math.log(standardization.scale))
-        return -usual - cost_of_leaving_out(self.measurements[1][is_outlying], standardization.centre)
+        usual = numpy.count_nonzero(~are_false) * (loss + math.log(standardization.scale))
+        return -usual - cost_of_leaving_out(values[are_false], standardization.centre)
 
     def _seen(self, trust: Trust) -> Targets:
         """What a training sees: without what is outlying."""

@@ -53,6 +53,12 @@ class Trust:
         candidates, values, sigmas = measurements
         return candidates, values, numpy.hypot(sigmas, self.doubts_of_all(len(values)))
 
+    def without_least_doubt(self) -> Trust:
+        """The same with the measurement that is doubted least, of those that are, believed again."""
+        doubts = self.doubts.copy()
+        doubts[numpy.argmin(numpy.where(doubts > 0, doubts, numpy.inf))] = 0.0
+        return dataclasses.replace(self, doubts=doubts)
+
     def standardization(self, measurements: Measurements, *, centred: bool) -> Standardization:
         """By those that are believed and were trained on."""
         values = measurements[1]
@@ -61,11 +67,13 @@ class Trust:
 
     def split(
         self, measurements: Measurements, standardization: Standardization, device: torch.device
-    ) -> tuple[Targets, torch.Tensor]:
-        """The measurements as they are, and the variances by which they are doubted, in the model's units."""
+    ) -> tuple[Targets, torch.Tensor, torch.Tensor]:
+        """The measurements as they are, the variances by which they are doubted, in the model's units, and which are
+        outlying."""
         targets = standardization.targets(*measurements, device=device)
         doubts = (self.doubts_of_all(len(targets)) / standardization.scale) ** 2
-        return targets, torch.as_tensor(doubts, device=device)
+        outlying = self.outlying_of_all(len(targets))
+        return targets, torch.as_tensor(doubts, device=device), torch.as_tensor(outlying, device=device)
 
     def revised(
         self,
@@ -75,8 +83,8 @@ class Trust:
         standardization: Standardization,
     ) -> Trust:
         """By what a model contradicts and confirms; itself where nothing changes."""
-        targets, doubts = self.split(measurements, standardization, coordinates.device)
-        found = doubts_of(left_out_of_all(model, coordinates, targets), doubts, self.first)
+        targets, doubts, outlying = self.split(measurements, standardization, coordinates.device)
+        found = doubts_of(left_out_of_all(model, coordinates, targets, outlying), doubts, self.first)
         if torch.equal(found > 0, doubts > 0):
             return self
         return dataclasses.replace(self, doubts=found[self.first :].sqrt().cpu().numpy() * standardization.scale)

@@ -48,7 +48,7 @@ def measurement_row(step: int, measurement: Measurement) -> numpy.typing.NDArray
         step,
         proposal.row,
         proposal.column,
-        proposal.origin is Origin.MODEL,
+        proposal.origin is not Origin.SEED,
         math.nan if proposal.score is None else proposal.score,
         measurement.position_asked.y,
         measurement.position_asked.x,

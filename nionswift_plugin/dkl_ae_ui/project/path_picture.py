@@ -22,8 +22,11 @@ def _blue_green_red(colour: str) -> tuple[int, int, int]:
     return blue, green, red
 
 
-SEED_COLOUR = _blue_green_red(reports.SEED_COLOUR)
-MODEL_COLOUR = _blue_green_red(reports.MODEL_COLOUR)
+ORIGIN_COLOURS = {
+    Origin.SEED: _blue_green_red(reports.SEED_COLOUR),
+    Origin.MODEL: _blue_green_red(reports.MODEL_COLOUR),
+    Origin.CONFIRMATION: _blue_green_red(reports.CONFIRMATION_COLOUR),
+}
 LINE_COLOUR = (90, 190, 240)
 NEXT_COLOUR = (80, 255, 80)
 PICKED_COLOUR = (255, 255, 255)
@@ -55,7 +58,7 @@ class PathPicture:
         here = self._centre(proposal)
         if self._last is not None:
             self._line(self._last, here)
-        self._dot(here, SEED_COLOUR if proposal.origin is Origin.SEED else MODEL_COLOUR)
+        self._dot(here, ORIGIN_COLOURS[proposal.origin])
         self._last = here
 
     def image(self, upcoming: Proposal | None, picked: Proposal | None = None) -> ByteArray:

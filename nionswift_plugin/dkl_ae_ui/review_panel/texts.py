@@ -26,6 +26,8 @@ def about_session(session: Session) -> str:
 def chosen_by(step: StepRecord) -> str:
     if step.origin is Origin.SEED:
         return "random (seed)"
+    if step.origin is Origin.CONFIRMATION:
+        return "the model: to confirm a reading beside"
     if step.exploration is None:
         return f"the {step.origin}"
     explored = round(100 * step.exploration)
