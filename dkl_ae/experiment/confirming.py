@@ -10,6 +10,7 @@ import math
 import typing
 from collections.abc import Collection, Sequence
 
+from dkl_ae.experiment.chooser import Chooser
 from dkl_ae.experiment.history import best_of
 from dkl_ae.experiment.objective import Objective
 from dkl_ae.records import Measurement, Origin, Patches
@@ -50,6 +51,21 @@ def to_confirm(
         and not _is_tried(measurement, measurements[index + 1 :], patches)
     ]
     return sorted(waiting, key=lambda measurement: -_utility(measurement, objective))
+
+
+def places_beside(
+    waiting: Sequence[Measurement], chooser: Chooser, patches: Patches, most: int
+) -> dict[int, Measurement]:
+    """Candidates right beside some measurements, each with the one that it is to confirm; none where it may not be
+    measured."""
+    found: dict[int, Measurement] = {}
+    for measurement in waiting:
+        if len(found) == most:
+            break
+        beside = chooser.beside(measurement.proposal.candidate, reach_nm(patches), list(found))
+        if beside is not None:
+            found[beside] = measurement
+    return found
 
 
 def confirmation_text(objective: Objective, measurement: Measurement) -> str:

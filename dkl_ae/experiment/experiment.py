@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from dkl_ae.experiment.chooser import Chooser
 from dkl_ae.experiment.commands import ChangeObjective, Command, Entry
-from dkl_ae.experiment.confirming import confirmation_text, reach_nm, to_confirm
+from dkl_ae.experiment.confirming import confirmation_text, places_beside, to_confirm
 from dkl_ae.experiment.history import (
     best_of,
     common_sigma_of_history,
@@ -283,11 +283,7 @@ class Experiment:
             error=learned.error,
             reading_probability=probability,
         )
-        origins = [Origin.CONFIRMATION] * len(confirmations) + [Origin.MODEL] * (len(choices) - len(confirmations))
-        self._upcoming += [
-            chosen_by_model(self.patches, choice, learned.prediction, origin)
-            for choice, origin in zip(choices, origins, strict=True)
-        ]
+        self._upcoming += chosen_by_model(self.patches, choices, learned.prediction, len(confirmations))
         self._maps = maps_of(
             self.patches,
             learned.prediction,
@@ -310,15 +306,9 @@ class Experiment:
             unconfirmed=self.unconfirmed,
             contradicted=self._model.contradicted.tolist(),
         )
-        found: list[int] = []
-        for measurement in waiting:
-            if len(found) == most:
-                break
-            beside = self._chooser.beside(measurement.proposal.candidate, reach_nm(self.patches), found)
-            if beside is not None:
-                found.append(beside)
-                self._waiting.append(measurement)
-        return found
+        beside = places_beside(waiting, self._chooser, self.patches, most)
+        self._waiting = list(beside.values())
+        return list(beside)
 
 
 def require_room(plan: Plan, patches: Patches) -> None:

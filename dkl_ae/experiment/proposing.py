@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy
 
@@ -69,16 +70,22 @@ def seed_at(patches: Patches, candidate: int) -> Proposal:
     return Proposal(candidate, row, column, Origin.SEED)
 
 
-def chosen_by_model(patches: Patches, choice: Choice, prediction: Posterior, origin: Origin = Origin.MODEL) -> Proposal:
-    """A candidate with what the model expects of it."""
-    row, column = patches.pixel(choice.candidate)
-    return Proposal(
-        choice.candidate,
-        row,
-        column,
-        origin,
-        score=choice.score,
-        expected=float(prediction.mean[choice.candidate]),
-        uncertainty=float(prediction.sigma[choice.candidate]),
-        exploration=choice.exploration,
-    )
+def chosen_by_model(
+    patches: Patches, choices: Sequence[Choice], prediction: Posterior, confirmations: int
+) -> list[Proposal]:
+    """Candidates with what the model expects of each.
+
+    confirmations: so many, the first of them, are to confirm readings.
+    """
+    return [
+        Proposal(
+            choice.candidate,
+            *patches.pixel(choice.candidate),
+            Origin.CONFIRMATION if number < confirmations else Origin.MODEL,
+            score=choice.score,
+            expected=float(prediction.mean[choice.candidate]),
+            uncertainty=float(prediction.sigma[choice.candidate]),
+            exploration=choice.exploration,
+        )
+        for number, choice in enumerate(choices)
+    ]

@@ -23,7 +23,8 @@ def fixed_covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Te
     if left.shape[1] * right.shape[1] < _SMALL:
         return covariance(model, left, right)
     (left, left_positions), (right, right_positions) = (structure_and_position(model, part) for part in (left, right))
-    own, own_squares = left[0], left[0].square().sum(1, keepdim=True)
+    # Images have one norm.
+    own, own_squares, squares = left[0], left[0].square().sum(1, keepdim=True), right[0].square().sum(1)
     local, linear = model.local_kernel.outputscale.item(), model.linear_kernel.variance.item()
     symmetry_breaking, scale = (
         model.symmetry_breaking_kernel.outputscale.item(),
@@ -34,13 +35,12 @@ def fixed_covariance(model: DeepKernelModel, left: torch.Tensor, right: torch.Te
     for number, (image, sign) in enumerate(zip(right, model.signs.tolist(), strict=True)):
         share = sign / len(right)
         products = own @ image.T
-        squared_distances = torch.add(own_squares, image.square().sum(1)).sub_(products, alpha=2)
+        squared_distances = torch.add(own_squares, squares).sub_(products, alpha=2)
         matern = _matern_of(squared_distances.clamp_min_(0).sqrt_().mul_(scale))
         total.add_(matern, alpha=local * share + (symmetry_breaking if number == 0 else 0.0))
         total.add_(products, alpha=linear * share)
         quadratic.addcmul_(products, products, value=share)
-    # Images have one norm.
-    size = torch.outer(norms(own_squares.squeeze(1)), norms(right[0].square().sum(1)))
+    size = torch.outer(norms(own_squares.squeeze(1)), norms(squares))
     total.addcdiv_(quadratic, size, value=model.quadratic_kernel.variance.item())
     if left_positions.shape[-1]:
         kernel = model.position_kernel

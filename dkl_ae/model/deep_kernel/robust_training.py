@@ -41,25 +41,29 @@ class RobustTraining:
 
         Raises torch.linalg.LinAlgError when a covariance cannot be factorised.
         """
-        new, trust = self._better(model, trust)
+        every = dataclasses.replace(trust, outlying=numpy.zeros(len(self.measurements[1]) - trust.first, numpy.bool_))
         if not is_exact(len(self.measurements[1])):
-            return new, trust  # among so many a few that are false do not steer a training
+            # Among so many a few that are false do not steer a training, and several take long.
+            return self._trained(model, every), every
+        new, trust = self._better(model, every)
         revised = self._revised(new, trust)
         if revised is not trust:
             new = trained_further(new, self.patches.coordinates, self._seen(revised))
             trust = self._revised(new, revised)
         return new, trust
 
-    def _better(self, model: DeepKernelModel, trust: Trust) -> tuple[DeepKernelModel, Trust]:
-        """A model trained on all, as far as they are believed; or also without what is outlying, or with the one that
-        is doubted least, where there is more evidence for that."""
-        nothing = numpy.zeros(len(self.measurements[1]) - trust.first, numpy.bool_)
-        beliefs = [dataclasses.replace(trust, outlying=nothing)]
-        suspects = self._outlying(trust)
+    def _better(self, model: DeepKernelModel, every: Trust) -> tuple[DeepKernelModel, Trust]:
+        """A model trained on all, as far as they are believed; or without what is outlying, or with the one that is
+        doubted least, where there is more evidence for that.
+
+        every: nothing is outlying.
+        """
+        beliefs = [every]
+        suspects = self._outlying(every)
         if suspects.any() and not suspects.all():
-            beliefs.append(dataclasses.replace(trust, outlying=suspects))
-        if trust.doubts.any():
-            beliefs.append(dataclasses.replace(trust.without_least_doubt(), outlying=nothing))
+            beliefs.append(dataclasses.replace(every, outlying=suspects))
+        if every.doubts.any():
+            beliefs.append(every.without_least_doubt())
         trained_models = [(self._trained(model, belief), belief) for belief in beliefs]
         return max(trained_models, key=lambda both: self._evidence(*both))
 
