@@ -110,8 +110,10 @@ def test_it_tells_what_it_reads_and_what_came_of_it(recording, tmp_path, capsys)
     session = tmp_path / "session.h5"
     arguments = ["--patch", "4", "--seeds", "3", "--steps", "2", "--scalarizer", "abf", "--goal", "smallest"]
     assert main(["replay", str(recording), "--out", str(session), "--device", "cpu", *arguments]) == 0
-    first, *progress, empty, outcome, head = (lines := capsys.readouterr().out.splitlines())[:9]
+    first, outlook, *progress, empty, outcome, head = (lines := capsys.readouterr().out.splitlines())[:10]
     assert first == "A patch of 4 px has no central pixel: 5 px are taken."
+    cost = r"at most about [\d.]+ s a point beside the exposure, and [\d.]+ GB of memory"
+    assert re.fullmatch(rf"Model: 400 candidates; {cost}\.", outlook)
     with open_session(session) as opened:
         values, sigmas = opened.readings["abf"]
         places = [(m.proposal.row, m.proposal.column) for m in opened.measurements]
@@ -124,13 +126,13 @@ def test_it_tells_what_it_reads_and_what_came_of_it(recording, tmp_path, capsys)
         "Finished: 5 points measured.",
         "Best positions for the smallest Virtual ABF, from the survey's centre:",
     )
-    for line, index in zip(lines[9:14], numpy.argsort(values), strict=True):
+    for line, index in zip(lines[10:15], numpy.argsort(values), strict=True):
         # Of a survey of 24 x 24 pixels, from its centre.
         y, x = (0.02 * (place + 0.5 - 12) for place in places[index])
         reading = f"{values[index]:.4g} ± {sigmas[index]:.2g} fraction of the beam"
         assert line == f"  x {x:.3f}, y {y:.3f} nm: {reading} (point {index + 1})"
     # 576 pixels at 40 us, four patterns for the reference and five measured, 10 ms each.
-    assert lines[14:] == [
+    assert lines[15:] == [
         "Dose: 0.113 s of beam (2.11e+07 electrons), survey and reference included; a scan of all 24 x 24 places takes "
         "5.76 s, 51 times as much.",
         f"Saved the session {session}",
