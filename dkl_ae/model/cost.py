@@ -15,9 +15,12 @@ need no more. The prediction always rests on all of them."""
 _EVALUATIONS: typing.Final = 4_500_000
 """Covariances between candidates and what was measured that are computed anew in one step, once the model was trained:
 half a second on one core."""
-_SECONDS_PER_EVALUATION: typing.Final = 1.1e-7
-_SECONDS_OF_TRAINING: typing.Final = 0.4
-"""On as many measurements as it sees at most. Both were measured on one core of a server's processor."""
+_SECONDS_PER_EVALUATION: typing.Final = 1.05e-7
+_SECONDS_PER_CANDIDATE: typing.Final = 9e-6
+"""For what does not depend on how many were measured, such as the network's features."""
+_SECONDS_OF_TRAINING: typing.Final = (0.3, 0.5)
+"""From scratch, and how much more on as many measurements as it sees at most. All were measured on one core of a
+server's processor."""
 _BYTES_OF_PROGRAM: typing.Final = 450_000_000
 """With torch, and nothing learned."""
 _BYTES_PER_CANDIDATE: typing.Final = 2_800
@@ -49,10 +52,11 @@ def model_cost(candidates: int, points: int, patch_size: int) -> ModelCost:
     patch_size : side of a patch, in pixels.
     """
     evaluations = _evaluations_per_candidate(points)
-    training = _SECONDS_OF_TRAINING * min(points / MOST_TRAINED_ON, 1.0) ** 2
+    least, more = _SECONDS_OF_TRAINING
+    training = least + more * min(points / MOST_TRAINED_ON, 1.0)
     bytes_per_candidate = _BYTES_PER_CANDIDATE + 4 * (patch_size**2 + evaluations)
     return ModelCost(
-        longest_step_s=training + _SECONDS_PER_EVALUATION * evaluations * candidates,
+        longest_step_s=training + (_SECONDS_PER_CANDIDATE + _SECONDS_PER_EVALUATION * evaluations) * candidates,
         memory_bytes=_BYTES_OF_PROGRAM + bytes_per_candidate * candidates,
     )
 

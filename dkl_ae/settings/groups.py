@@ -78,7 +78,7 @@ class SearchSettings:
         0,
         "Candidate spacing",
         "Every so many pixels of the survey, along rows and columns, there is a place that may be measured; 0 takes "
-        "every pixel of a small survey, and of a large one as many as keep a step below a second.",
+        "every pixel of a small survey, and of a large one as many as the model can keep up with.",
         unit="px",
         minimum=0,
         is_advanced=True,
