@@ -9,6 +9,7 @@ import abc
 import copy
 from collections.abc import Iterator
 
+import numpy
 import torch
 
 from dkl_ae.model.deep_kernel.contradictions import LeftOut
@@ -40,8 +41,7 @@ class Conditioned(abc.ABC):
         self._latent_of_all = torch.cat(parts, dim=1)
         """Of all candidates, shape (symmetries, candidates, latent dimensions). In single precision: a place is moved
         by a rounding error, and what is said of it is exact."""
-        priors = [prior_variance(model, latent.double()) for latent in parts]
-        self._prior_of_all = torch.cat(priors)
+        self._prior_of_all = torch.cat([prior_variance(model, latent.double()) for latent in parts])
         """Variance at every candidate before anything was measured."""
 
     @abc.abstractmethod
@@ -99,7 +99,7 @@ class Conditioned(abc.ABC):
         """
         mean, _ = self.map()
         candidates = targets.candidates[rows]
-        cross = torch.as_tensor(self.covariance(candidates, torch.arange(len(mean)).numpy()), device=mean.device)
+        cross = torch.as_tensor(self.covariance(candidates, numpy.arange(len(mean))), device=mean.device)
         places = torch.as_tensor(candidates, device=mean.device)
         own = cross[torch.arange(len(rows), device=mean.device), places]
         noise = targets.known_variance[rows] + self._model.likelihood.second_noise

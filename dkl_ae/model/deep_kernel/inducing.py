@@ -119,19 +119,17 @@ class SparselyConditioned(Conditioned):
     @torch.no_grad()
     def leave_one_out(self, rows: IntArray, values: FloatArray) -> Posterior:
         """See `Conditioned.leave_one_out`."""
-        precision, weighted = _precisions(
-            self._whitened, self._own_variance, self._residual, self._precision_of_points, self._told
-        )
+        precision, weighted = self._precisions()
         chosen_precision, chosen = precision.cpu().numpy()[rows], weighted.cpu().numpy()[rows]
         return Posterior(mean=values - chosen / chosen_precision, sigma=1 / numpy.sqrt(chosen_precision))
 
     @torch.no_grad()
     def left_out(self, targets: Targets, doubts: torch.Tensor, outlying: torch.Tensor) -> LeftOut:
         """See `Conditioned.left_out`."""
-        precisions = _precisions(
-            self._whitened, self._own_variance, self._residual, self._precision_of_points, self._told
-        )
-        return left_out_of(*precisions, doubts, outlying, self._noise_of(targets), self._prior)
+        return left_out_of(*self._precisions(), doubts, outlying, self._noise_of(targets), self._prior)
+
+    def _precisions(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return _precisions(self._whitened, self._own_variance, self._residual, self._precision_of_points, self._told)
 
     def _map_anew(self) -> tuple[torch.Tensor, torch.Tensor]:
         """v of all candidates, and their variance after all measurements."""
