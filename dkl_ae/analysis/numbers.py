@@ -161,10 +161,11 @@ def dose_shares(session: Session) -> DoseShares:
         if session.count
         else numpy.array([frame.exposure_s for frame in session.reference_frames()])
     )
+    repeated_s = float(session.repeated["exposure_s"].sum())
     return DoseShares(
         survey_s=session.survey_dose.exposure_s,
-        reference_s=before.exposure_s - session.survey_dose.exposure_s,
-        points_s=total.exposure_s - before.exposure_s,
+        reference_s=before.exposure_s - session.survey_dose.exposure_s + repeated_s,
+        points_s=total.exposure_s - before.exposure_s - repeated_s,
         electrons=total.electrons,
         full_scan_s=float(numpy.median(exposures)) * session.survey.image.size if exposures.size else None,
     )

@@ -10,6 +10,7 @@ from dkl_ae.experiment.acquisition import (
 )
 from dkl_ae.experiment.commands import ChangeObjective, Command, Entry, command_from_json, command_to_json
 from dkl_ae.experiment.experiment import Experiment, require_room
+from dkl_ae.experiment.history import revised_history
 from dkl_ae.experiment.model_factory import deep_kernel_for
 from dkl_ae.experiment.objective import Objective, require_known
 from dkl_ae.experiment.proposing import Maps, map_title
@@ -35,5 +36,6 @@ __all__ = [
     "relative_score",
     "require_known",
     "require_room",
+    "revised_history",
     "score",
 ]

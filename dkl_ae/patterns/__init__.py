@@ -6,7 +6,7 @@ from dkl_ae.patterns.geometry import Descan, DetectorGeometry
 from dkl_ae.patterns.intensity_fractions import IntensityFractions
 from dkl_ae.patterns.memory import COMPONENT_OF, PatternMemory
 from dkl_ae.patterns.moments import DETECTORS, Moments
-from dkl_ae.patterns.patterns import Arms, Patterns, with_descan
+from dkl_ae.patterns.patterns import Arms, Patterns, Zeros, with_descan
 from dkl_ae.patterns.reference import (
     Reference,
     find_reference,
@@ -21,6 +21,7 @@ from dkl_ae.patterns.reference_file import (
     save_reference,
 )
 from dkl_ae.patterns.zero import FALSE_ALARM_PROBABILITY, with_zero_error, zero_notice
+from dkl_ae.patterns.zero_drift import ZeroDrift
 
 __all__ = [
     "COMPONENT_OF",
@@ -35,6 +36,8 @@ __all__ = [
     "PatternMemory",
     "Patterns",
     "Reference",
+    "ZeroDrift",
+    "Zeros",
     "find_reference",
     "geometry_from_dict",
     "load_array",

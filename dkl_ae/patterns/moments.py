@@ -115,12 +115,20 @@ def sums(counts: numpy.typing.NDArray[numpy.number], reference: Reference) -> Fl
     return (added[:, : plan.dark.size].astype(numpy.float64) - plan.dark) / reference.counts_per_electron
 
 
-def moments(added: FloatArray, reference: Reference, positions: FloatArray | None = None) -> Moments:
+def moments(
+    added: FloatArray,
+    reference: Reference,
+    positions: FloatArray | None = None,
+    shifts_mrad: FloatArray | None = None,
+) -> Moments:
     """What the sums of `sums` mean.
 
     positions: shape (n, 2), see `Reference.zero_at`.
+    shifts_mrad: of the zero, (y, x) for each pattern, shape (n, 2).
     """
     zero_y, zero_x = reference.zero_at(positions)
+    if shifts_mrad is not None:
+        zero_y, zero_x = zero_y + shifts_mrad[:, 0], zero_x + shifts_mrad[:, 1]
     total, disc = added[:, :2].T
     ones = weights(reference).geometric
     noise = reference.read_noise_electrons**2

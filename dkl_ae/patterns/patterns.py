@@ -27,6 +27,7 @@ class Patterns:
 
     counts: shape (n, ky, kx), as the camera gave them.
     positions: shape (n, 2), the probe's (y, x) as fractions of the scan, for the descan's correction; or None.
+    zeros: where the undeflected beam was; None for where the reference has it.
     arms: the patterns around each, or None.
     memory: the patterns that were seen before, or None.
 
@@ -39,14 +40,17 @@ class Patterns:
         reference: Reference,
         *,
         positions: FloatArray | None = None,
+        zeros: Zeros | None = None,
         arms: Arms | None = None,
         memory: PatternMemory | None = None,
     ) -> None:
         self.counts: NumberArray = numpy.asarray(counts)
         self.reference = reference
         self.positions = positions
+        self.zeros = zeros
         self.arms = arms
         self.memory = memory
+        self._has_pixels = True
         if self.counts.ndim != 3 or self.counts.shape[-2:] != reference.shape:
             raise UserError(
                 f"The pattern is {' x '.join(map(str, self.counts.shape[-2:]))} pixels but the reference is "
@@ -54,11 +58,27 @@ class Patterns:
                 "or acquire a new reference."
             )
 
+    @classmethod
+    def of_sums(
+        cls, sums: FloatArray, reference: Reference, *, positions: FloatArray | None, zeros: Zeros | None
+    ) -> Patterns:
+        """Patterns whose pixels were let go, of which something can be read: what needs more than sums is undefined.
+
+        sums: as `Patterns.sums` gave them, shape (n, sums).
+        """
+        patterns = cls(
+            numpy.broadcast_to(numpy.nan, (len(sums), *reference.shape)), reference, positions=positions, zeros=zeros
+        )
+        patterns._has_pixels = False
+        patterns.__dict__.update(sums=sums, reasons={})
+        return patterns
+
     def __len__(self) -> int:
         return len(self.counts)
 
     @cached
-    def _sums(self) -> FloatArray:
+    def sums(self) -> FloatArray:
+        """See `dkl_ae.patterns.moments.sums`, shape (n, sums)."""
         reference = self.reference
         counts = self._over_threshold if reference.threshold is not None else self.counts
         added = sums(counts, reference)
@@ -80,11 +100,27 @@ class Patterns:
 
     @cached
     def moments(self) -> Moments:
-        return moments(self._sums, self.reference, self.positions)
+        shifts = None if self.zeros is None else self.zeros.shifts_mrad
+        return moments(self.sums, self.reference, self.positions, shifts)
+
+    @property
+    def zero_sigmas_mrad(self) -> FloatArray:
+        """One standard deviation of what a shift of zero means, along (y, x): shape (2,), or (n, 2) where it drifts."""
+        return numpy.array(self.reference.zero_sigma_mrad) if self.zeros is None else self.zeros.sigmas_mrad
+
+    @property
+    def centre_sigmas_mrad(self) -> FloatArray:
+        """Likewise of the disc's centre: the disc's centre of mass is so far from it."""
+        return numpy.hypot(self.zero_sigmas_mrad, self.reference.zero_mrad)
 
     @cached
     def electrons(self) -> FloatArray:
-        """Electrons in each pixel, shape (n, ky, kx): cleaned of the camera's dark counts and of bad pixels."""
+        """Electrons in each pixel, shape (n, ky, kx): cleaned of the camera's dark counts and of bad pixels.
+
+        Raises UserError for patterns whose pixels were let go.
+        """
+        if not self._has_pixels:
+            raise UserError("Of this pattern nothing but sums is kept in memory: read it from its session.")
         reference = self.reference
         counts = self._over_dark if reference.threshold is None else self._over_threshold
         if reference.bad_pixels is not None:
@@ -132,7 +168,7 @@ class Patterns:
     def reasons(self) -> dict[int, str]:
         """Of the patterns of which nothing can be read: one sentence each, by their place in the stack."""
         found = {}
-        total, disc = self._sums[:, 0], self._sums[:, 1]
+        total, disc = self.sums[:, 0], self.sums[:, 1]
         least = MIN_BEAM_FRACTION * self.reference.electrons
         for index in numpy.flatnonzero(~((total > least) & (disc > least))):
             found[int(index)] = self._why_dark(int(index))
@@ -143,14 +179,14 @@ class Patterns:
         return found
 
     def _why_dark(self, index: int) -> str:
-        total = self._sums[index, 0]
+        total = self.sums[index, 0]
         if not numpy.isfinite(total):
             bad = self.reference.bad_pixels
             wrong = ~numpy.isfinite(self.counts[index]) & (True if bad is None else ~bad)
             return f"{numpy.count_nonzero(wrong)} pixels are not numbers: check the camera's correction."
         counts = total * self.reference.counts_per_electron
         if total > MIN_BEAM_FRACTION * self.reference.electrons:
-            inside = self._sums[index, 1] * self.reference.counts_per_electron
+            inside = self.sums[index, 1] * self.reference.counts_per_electron
             return (
                 f"beam is off its place: {inside:,.0f} of {counts:,.0f} counts are in the mask of the centre of mass; "
                 "centre the pattern."
@@ -175,6 +211,16 @@ class Patterns:
         if self.reference.bad_pixels is not None:
             full &= ~self.reference.bad_pixels
         return int(numpy.count_nonzero(full))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Zeros:
+    """Where the undeflected beam was when n patterns were exposed."""
+
+    shifts_mrad: FloatArray
+    """How far it was from the reference's zero along the scan's (y, x), shape (n, 2)."""
+    sigmas_mrad: FloatArray
+    """One standard deviation of that, the reference's own error included, shape (n, 2)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

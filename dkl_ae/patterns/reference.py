@@ -74,12 +74,6 @@ class Reference:
     """Whether the exposures show vacuum as far as they can tell; None where nothing tells."""
 
     @property
-    def centre_sigma_mrad(self) -> tuple[float, float]:
-        """One standard deviation of `centre` along the scan's (y, x): the disc's centre of mass is so far from it."""
-        y, x = map(math.hypot, self.zero_sigma_mrad, self.zero_mrad)
-        return y, x
-
-    @property
     def electrons(self) -> float:
         """Electrons in the reference pattern."""
         return self.counts / self.counts_per_electron

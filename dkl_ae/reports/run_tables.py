@@ -29,7 +29,10 @@ def origin_table(session: Session) -> Table:
 
 def reference_table(session: Session) -> Table:
     """What the patterns were read against; without rows where there was no reference."""
-    return _named("reference", {} if session.reference is None else reference_as_dict(session.reference))
+    if session.reference is None:
+        return _named("reference", {})
+    repeated = {"repeated_exposures": len(session.repeated["measured"])}
+    return _named("reference", {**reference_as_dict(session.reference), **repeated})
 
 
 def unread_table(session: Session) -> Table:

@@ -9,6 +9,7 @@ from dkl_ae.run.events import (
     PointMeasured,
     ReadingsRevised,
     ReferenceFound,
+    ReferenceRepeated,
     RunEnded,
     RunPaused,
     RunResumed,
@@ -16,7 +17,8 @@ from dkl_ae.run.events import (
     StepTimes,
     SurveyAcquired,
 )
-from dkl_ae.run.pattern_reader import Reader
+from dkl_ae.run.followed_zero import RepeatedExposure
+from dkl_ae.run.pattern_reader import Reader, Revised, merged
 from dkl_ae.run.run_recorder import NotKeptError
 from dkl_ae.run.runner import Runner
 from dkl_ae.run.status import Phase, Status, begun, folded
@@ -46,6 +48,9 @@ __all__ = [
     "Reader",
     "ReadingsRevised",
     "ReferenceFound",
+    "ReferenceRepeated",
+    "RepeatedExposure",
+    "Revised",
     "RunEnded",
     "RunPaused",
     "RunResumed",
@@ -58,6 +63,7 @@ __all__ = [
     "best_text",
     "dose_text",
     "folded",
+    "merged",
     "model_text",
     "news_text",
     "outlook_text",

@@ -15,6 +15,7 @@ from dkl_ae.instruments import Frame
 from dkl_ae.model import Checkpoint, ModelSummary
 from dkl_ae.patterns import Reference
 from dkl_ae.records import ELEMENTARY_CHARGE_C, InstrumentError, Measurement, Proposal, Survey
+from dkl_ae.run.followed_zero import RepeatedExposure
 from dkl_ae.run.pattern_reader import Reader
 from dkl_ae.settings import Plan
 
@@ -92,9 +93,17 @@ class PointMeasured:
     dose: Dose
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReferenceRepeated:
+    """One of the reference's exposures was repeated, as its zero drifts; sent before anything is learned from it."""
+
+    repeated: RepeatedExposure
+    dose: Dose
+
+
 @dataclasses.dataclass(frozen=True)
 class ReadingsRevised:
-    """Some readings of earlier patterns are known only now."""
+    """Some readings of earlier patterns are known, or known better, only now."""
 
     measurements: tuple[Measurement, ...]
     """All so far, the first step's first."""
@@ -200,6 +209,7 @@ Event = (
     SurveyAcquired
     | ReferenceFound
     | PointMeasured
+    | ReferenceRepeated
     | ReadingsRevised
     | StepCompleted
     | CommandApplied

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy
 import numpy.typing
 
 from dkl_ae.instruments import Frame
 from dkl_ae.patterns import PatternMemory, Patterns, Reference
-from dkl_ae.records import Measurement, Reading, UserError, sentence_of
-from dkl_ae.scalarizers import ENDS, Scalarizer, one_pattern, readings_of, with_undeformed
+from dkl_ae.records import FloatArray, Measurement, Position, Reading, UserError, sentence_of
+from dkl_ae.run.followed_zero import FollowedZero, RepeatedExposure
+from dkl_ae.scalarizers import ENDS, Scalarizer, one_pattern, read, readings_of, with_undeformed
 
 PRINCIPAL_COMPONENT = "principal_component"
 
@@ -36,18 +37,44 @@ def unread(scalarizers: Iterable[Scalarizer], error: BaseException) -> dict[str,
     return {s.name: Reading(math.nan, math.nan, s.unit, reason) for s in scalarizers}
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Summed:
+    """What is kept of a pattern that was read, to read it against another zero."""
+
+    candidate: int
+    sums: FloatArray
+    position: Position
+    time: float
+
+
+Revised = Mapping[int, Mapping[str, Reading]]
+"""Readings that are known, or known better, only now: by candidate and by scalarizer."""
+
+
+def merged(one: Revised, other: Revised) -> Revised:
+    """Both; the other's where both have a reading."""
+    return {candidate: {**one.get(candidate, {}), **other.get(candidate, {})} for candidate in {**one, **other}}
+
+
 class Reader:
-    """The reference, the undeformed lattice and the patterns that were seen: one for each run.
+    """The reference and its zero, the undeformed lattice and the patterns that were seen: one for each run.
 
     scalarizers: as they were when the run began: a file that is edited since changes nothing.
+    exposures: those that the reference was found in; none where they are not to be repeated.
     """
 
-    def __init__(self, reference: Reference, scalarizers: Mapping[str, Scalarizer]) -> None:
+    def __init__(
+        self, reference: Reference, scalarizers: Mapping[str, Scalarizer], exposures: Sequence[Frame] = ()
+    ) -> None:
         self.reference = reference
+        self.zero = FollowedZero(reference, exposures)
         self._scalarizers = tuple(scalarizers.values())
         self._memory = PatternMemory()
         self._seen_at: list[int] = []
         self._latest: Patterns | None = None
+        self._summed: list[_Summed] = []
+        self._by_zero: set[str] = set()
+        """Names of the readings that change with the zero."""
 
     def read(self, cross: Cross, arm_nm: float) -> dict[str, Reading]:
         """Every reading; raises why nothing can be read.
@@ -60,11 +87,45 @@ class Reader:
             cross.centre.pattern,
             self.reference,
             position=cross.centre.position_read_back,
+            zeros=self.zero.at(numpy.array([cross.centre.time])),
             ends=numpy.stack([end.pattern for end in cross.ends]) if is_whole else None,
             arm_nm=arm_nm,
             memory=self._memory,
         )
         return readings_of(self._latest, self._scalarizers)
+
+    def follow(self, repeated: RepeatedExposure) -> tuple[Revised, str]:
+        """Learn where the zero is from a repeated exposure of the reference.
+
+        Returns what changes with the zero of every pattern so far, as far as its sums tell, and what the operator
+        should know, in one sentence or none. Raises UserError for an exposure of another camera length.
+        """
+        self._require_same_camera(repeated.frame)
+        before = self.zero.exposures
+        notice = self.zero.repeated(repeated)
+        return (self._read_again() if self.zero.exposures > before else {}), notice
+
+    def _read_again(self) -> Revised:
+        if not self._summed:
+            return {}
+        zeros = self.zero.at(numpy.array([kept.time for kept in self._summed]))
+        patterns = Patterns.of_sums(
+            numpy.stack([kept.sums for kept in self._summed]),
+            self.reference,
+            positions=numpy.array([[kept.position.y, kept.position.x] for kept in self._summed]),
+            zeros=zeros,
+        )
+        again: dict[int, dict[str, Reading]] = {kept.candidate: {} for kept in self._summed}
+        for scalarizer in self._scalarizers:
+            if scalarizer.name not in self._by_zero:
+                continue
+            found = read(scalarizer, patterns)
+            columns = (found.value.tolist(), found.sigma.tolist(), found.common_sigma.tolist())
+            for kept, value, sigma, common_sigma in zip(self._summed, *columns, strict=True):
+                if math.isfinite(value):
+                    reading = Reading(value, sigma, scalarizer.unit, common_sigma=common_sigma)
+                    again[kept.candidate][scalarizer.name] = reading
+        return again
 
     def _require_same_camera(self, frame: Frame) -> None:
         if not self.reference.fits(frame.mrad_per_pixel):
@@ -77,30 +138,31 @@ class Reader:
                 "back to its camera length."
             )
 
-    def recall(
-        self, pattern: numpy.typing.NDArray[typing.Any], measurement: Measurement
-    ) -> dict[int, dict[str, Reading]]:
+    def recall(self, pattern: numpy.typing.NDArray[typing.Any], measurement: Measurement) -> Revised:
         """See a pattern again that an earlier run has read; returns what `remember` does."""
         if all(math.isnan(reading.value) for reading in measurement.readings.values()):
             return {}
         self._latest = one_pattern(
             pattern, self.reference, position=measurement.position_read_back, memory=self._memory
         )
-        has_lattice = math.isfinite(measurement.readings["bragg_spacing"].value)
-        return self.remember(measurement.proposal.candidate, has_lattice=has_lattice)
+        return self.remember(measurement)
 
-    def remember(self, candidate: int, *, has_lattice: bool) -> dict[int, dict[str, Reading]]:
-        """Let later patterns be compared with the one that was read last, which was measured at a candidate.
+    def remember(self, measurement: Measurement) -> Revised:
+        """Let later patterns be compared with the one that was read last, which gave this measurement.
 
         Strain is measured against the first lattice that is met, where the reference brought none. Returns readings
         that are known only now, by candidate and by scalarizer: those of the principal component, once it is found.
         """
         patterns = self._latest
         assert patterns is not None
+        has_lattice = math.isfinite(measurement.readings["bragg_spacing"].value)
         if self.reference.lattice_mrad is None and has_lattice:
             self.reference = with_undeformed(self.reference, patterns)
         if patterns.reasons:
             return {}
+        candidate = measurement.proposal.candidate
+        self._summed.append(_Summed(candidate, patterns.sums[0], measurement.position_read_back, measurement.time))
+        self._by_zero |= {name for name, reading in measurement.readings.items() if reading.common_sigma > 0}
         known = self._memory.component is not None
         patterns.remember_in(self._memory)
         self._seen_at.append(candidate)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping
 
 import numpy
 
-from dkl_ae.experiment import Experiment
+from dkl_ae.experiment import Experiment, revised_history
 from dkl_ae.instruments import Frame
-from dkl_ae.records import Measurement, Proposal, Reading
-from dkl_ae.run.events import PointMeasured, ReadingsRevised, ReferenceFound, StepCompleted, StepTimes
+from dkl_ae.records import Measurement, Proposal, Reading, Survey
+from dkl_ae.run.events import (
+    InterruptedRun,
+    PointMeasured,
+    ReadingsRevised,
+    ReferenceFound,
+    ReferenceRepeated,
+    StepCompleted,
+    StepTimes,
+)
 from dkl_ae.run.exposing import Exposing
-from dkl_ae.run.pattern_reader import Cross, Reader, unread
+from dkl_ae.run.followed_zero import RepeatedExposure
+from dkl_ae.run.pattern_reader import Cross, Reader, Revised, merged, unread
 from dkl_ae.run.recording import Recording
 from dkl_ae.run.stages import load_reference_for
 from dkl_ae.scalarizers import Scalarizer
@@ -40,7 +50,7 @@ class Points:
     def refer_to(self, found: ReferenceFound) -> Reader:
         """Read the patterns from now on against a reference, which is kept."""
         self._recording.record(found)
-        self.reader = Reader(found.reference, self._scalarizers)
+        self.reader = Reader(found.reference, self._scalarizers, found.frames)
         return self.reader
 
     def measure(self, experiment: Experiment) -> Measurement:
@@ -61,13 +71,17 @@ class Points:
         recorded = time.perf_counter()
         if broken := unreadable or cross.broken:
             raise broken
+        assert self.reader is not None
+        remembered = self.reader.remember(measurement)
+        by_zero, zero_notices = self._follow_zero(experiment.plan, experiment.patches.survey, number, measurement.time)
+        repeated = time.perf_counter()
         learned = experiment.checkpoint
-        self._tell(experiment, measurement)
+        self._tell(experiment, measurement, merged(remembered, by_zero))
         modelled = time.perf_counter()
         times = StepTimes(
-            camera=exposed - asked,
+            camera=(exposed - asked) + (repeated - recorded),
             scalarizer=read - exposed,
-            model=(modelled - recorded) + (asked - start),
+            model=(modelled - repeated) + (asked - start),
             recorder=recorded - read,
         )
         self._recording.record(
@@ -79,7 +93,7 @@ class Points:
                 self._exposing.dose,
                 times,
                 experiment.explanation,
-                experiment.notices,
+                (*experiment.notices, *zero_notices),
                 experiment.checkpoint if experiment.checkpoint is not learned else None,
                 experiment.unconfirmed,
             )
@@ -101,10 +115,35 @@ class Points:
         except BaseException as error:
             return unread(self._scalarizers.values(), error), error
 
-    def _tell(self, experiment: Experiment, measurement: Measurement) -> None:
+    def catch_up(self, interrupted: InterruptedRun, survey: Survey) -> InterruptedRun:
+        """The run, and what it had no time to do after its last point."""
+        if self.reader is None or not interrupted.measurements:
+            return interrupted
+        measured = interrupted.measurements
+        revised, _ = self._follow_zero(interrupted.plan, survey, len(measured), measured[-1].time)
+        return dataclasses.replace(interrupted, history=tuple(revised_history(interrupted.history, revised)))
+
+    def _follow_zero(self, plan: Plan, survey: Survey, number: int, time_s: float) -> tuple[Revised, tuple[str, ...]]:
+        """Repeat an exposure of the reference, where its zero is not known well enough any more: before anything is
+        learned from the latest point, so that the experiment is what its history says.
+
+        number, time_s: of that point. Returns what is known better by the exposure, and what the operator should know.
+        """
         assert self.reader is not None
-        has_lattice = bool(numpy.isfinite(measurement.readings["bragg_spacing"].value))
-        revised = self.reader.remember(measurement.proposal.candidate, has_lattice=has_lattice)
+        zero = self.reader.zero
+        place = zero.due(number, time_s, plan.reference.repeated_percent / 100)
+        if place is None:
+            return {}, ()
+        self._recording.wait_while_paused()
+        exposed = self._exposing.point(zero.position(place), survey, None)
+        repeated = RepeatedExposure(place, number, exposed.centre)
+        self._recording.record(ReferenceRepeated(repeated, self._exposing.dose))
+        if exposed.untrusted is not None:
+            raise exposed.untrusted
+        revised, notice = self.reader.follow(repeated)
+        return revised, (notice,) if notice else ()
+
+    def _tell(self, experiment: Experiment, measurement: Measurement, revised: Revised) -> None:
         experiment.tell(measurement, revised)
         if revised:
             self._recording.record(ReadingsRevised(experiment.measurements))

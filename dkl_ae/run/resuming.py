@@ -25,6 +25,7 @@ def take_up(
     points.reader = interrupted.reader or points.reader
     if interrupted.measurements:
         exposing.dose = interrupted.dose
+        interrupted = points.catch_up(interrupted, experiment.patches.survey)
     experiment.restore(interrupted.history, interrupted.checkpoint)
     recording.record(
         RunResumed(

@@ -20,6 +20,7 @@ from dkl_ae.run.events import (
     PointMeasured,
     ReadingsRevised,
     ReferenceFound,
+    ReferenceRepeated,
     RunEnded,
     RunPaused,
     RunResumed,
@@ -149,6 +150,8 @@ def folded(status: Status, event: Event) -> Status:  # noqa: PLR0911  # one for 
             return dataclasses.replace(
                 status, number=number, latest=measurement, points_without_number=without, dose=dose
             )
+        case ReferenceRepeated(dose=dose):
+            return dataclasses.replace(status, dose=dose)
         case ReadingsRevised(measurements=measurements):
             return dataclasses.replace(
                 status,

@@ -49,9 +49,9 @@ def _by_zero(patterns: Patterns, y: FloatArray | float, x: FloatArray | float) -
 
     y, x: by how much the reading grows with the shift along them.
     """
-    sigma_y, sigma_x = patterns.reference.zero_sigma_mrad
+    sigmas = patterns.zero_sigmas_mrad
     shared = numpy.zeros((4, len(patterns)))
-    shared[0], shared[1] = y * sigma_y, x * sigma_x
+    shared[0], shared[1] = y * sigmas[..., 0], x * sigmas[..., 1]
     return shared
 
 
@@ -82,7 +82,7 @@ def _angle(patterns: Patterns) -> ScalarizerResult:
     unknown = numpy.full_like(squared, UNKNOWN_ANGLE)
     sigma = numpy.divide(numpy.sqrt(numpy.maximum(across, 0)), squared, out=unknown, where=squared > 0)
     # Nor is it less known than that for want of a zero.
-    shortest = max(*patterns.reference.zero_sigma_mrad, _NO_ERROR_MRAD) / UNKNOWN_ANGLE
+    shortest = numpy.maximum(patterns.zero_sigmas_mrad.max(axis=-1), _NO_ERROR_MRAD) / UNKNOWN_ANGLE
     y, x = _directions(m) / numpy.maximum(numpy.sqrt(squared), shortest)
     shared = _by_zero(patterns, x, -y)
     return ScalarizerResult(numpy.arctan2(m.y, m.x), numpy.minimum(sigma, UNKNOWN_ANGLE), shared=shared)

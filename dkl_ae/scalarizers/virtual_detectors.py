@@ -27,12 +27,14 @@ def _difference(axis: int, name: str, patterns: Patterns) -> ScalarizerResult:
 
     axis: across that line, 0 for y and 1 for x.
     """
-    found, reference = _fraction(name, patterns), patterns.reference
+    found = _fraction(name, patterns)
     # A uniform disc of radius r has 4 / (pi r) of its electrons in a strip along its diameter, by its width.
     bright = patterns.moments.fractions[:, _COLUMNS["bf"]]
+    by_shift = 4 * bright / (math.pi * patterns.reference.radius_mrad)
     shared = numpy.zeros((4, len(patterns)))
-    shared[2 + axis] = 4 * bright / (math.pi * reference.radius_mrad) * reference.centre_sigma_mrad[axis]
-    return dataclasses.replace(found, shared=shared)
+    shared[2 + axis] = by_shift * patterns.centre_sigmas_mrad[..., axis]
+    value = found.value if patterns.zeros is None else found.value - by_shift * patterns.zeros.shifts_mrad[:, axis]
+    return dataclasses.replace(found, value=value, shared=shared)
 
 
 def _detector(name: str, label: str, description: str) -> Scalarizer:

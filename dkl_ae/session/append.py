@@ -19,16 +19,25 @@ from dkl_ae.experiment import Maps
 from dkl_ae.model import Checkpoint, ModelSummary
 from dkl_ae.outputs import synchronise
 from dkl_ae.records import AnyArray, Measurement
-from dkl_ae.run import CommandApplied, Event, PointMeasured, ReadingsRevised, RunResumed, StepCompleted, StepTimes
+from dkl_ae.run import (
+    CommandApplied,
+    Event,
+    PointMeasured,
+    ReadingsRevised,
+    ReferenceRepeated,
+    RunResumed,
+    StepCompleted,
+    StepTimes,
+)
 from dkl_ae.session import version_1
-from dkl_ae.session.create import FORMAT_OF_1_10
 from dkl_ae.session.disk.space import reserve_space
 from dkl_ae.session.disk.superblock import SIZE, repaired, stated_length
 from dkl_ae.session.disk.torn import SurvivingRows
-from dkl_ae.session.layout import MAPS, MEASUREMENTS, READING_COLUMNS, STEPS, kept_steps
+from dkl_ae.session.layout import FORMAT_OF_1_10, MAPS, MEASUREMENTS, READING_COLUMNS, STEPS, kept_steps
 from dkl_ae.session.log import append_log, commands_of, put, reach
 from dkl_ae.session.other_patterns import can_hold, need_room
 from dkl_ae.session.reading import log_of
+from dkl_ae.session.repeated import append_repeated, count_repeated
 from dkl_ae.settings import Plan
 
 CACHED_BYTES: typing.Final = 8192
@@ -45,6 +54,7 @@ class RowCounts:
     measurements: int = 0
     steps: int = 0
     ends: int = 0
+    repeated: int = 0
     maps: int = 0
     checkpoints: int = 0
     archive: int = 0
@@ -118,6 +128,9 @@ class SessionAppender:
                     self._append_point(event, rows)
                 case StepCompleted():
                     self._append_step(event, rows)
+                case ReferenceRepeated():
+                    append_repeated(self._opened, event, rows.repeated)
+                    rows.repeated += 1
                 case ReadingsRevised(measurements=measurements):
                     self._revise(measurements)
                 case CommandApplied(checkpoint=checkpoint, after_run=False):
@@ -150,6 +163,7 @@ class SessionAppender:
             measurements=min(len(self._patterns), *map(len, self._columns())),
             steps=min(map(len, self._steps)),
             ends=min(len(opened["cross_ends/patterns"]), len(opened["cross_ends/measurement"])),
+            repeated=count_repeated(opened),
             maps=min(len(opened["maps/step"]), *(len(opened[f"maps/{name}"]) for name in self._maps)),
             checkpoints=checkpoints,
             archive=int(starts[checkpoints - 1] + lengths[checkpoints - 1]) if checkpoints else 0,

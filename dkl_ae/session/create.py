@@ -19,6 +19,7 @@ from dkl_ae.scalarizers import ENDS, Scalarizer
 from dkl_ae.session.layout import (
     EVENTS,
     FORMAT,
+    FORMAT_OF_1_10,
     INPUTS,
     MAPS,
     MAPS_IN_UNIT,
@@ -29,10 +30,9 @@ from dkl_ae.session.layout import (
     Column,
 )
 from dkl_ae.session.log import append_log
+from dkl_ae.session.repeated import REPEATED, REPEATED_COLUMNS, REPEATED_PATTERNS
 from dkl_ae.settings import Plan, to_json, values_of
 
-FORMAT_OF_1_10: typing.Final = ("v110", "v110")
-"""The first version of HDF5 (2016) that can append while others read; every later one reads it."""
 _ROWS_IN_CHUNK = 64
 _ARCHIVE_CHUNK = 1 << 14
 
@@ -158,6 +158,9 @@ def _add_empty_datasets(
     opened["cross_ends/patterns"].attrs["ends"] = ENDS
     for name, meaning in (("measurement", "Which they were around, from 0."), ("count", "Ends that were exposed.")):
         _add_column(opened, f"cross_ends/{name}", Column(name, "", meaning, "i8"))
+    _add_images(opened, REPEATED_PATTERNS, pattern.shape, pattern.dtype, "counts")
+    for column in REPEATED_COLUMNS:
+        _add_column(opened, f"{REPEATED}/{column.name}", column)
     for name in MAPS:
         unit = "of the optimized reading" if name in MAPS_IN_UNIT else ""
         _add_images(opened, f"maps/{name}", survey.survey.shape, numpy.dtype("f4"), unit)

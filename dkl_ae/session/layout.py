@@ -15,6 +15,8 @@ from dkl_ae.settings import Plan
 FORMAT: typing.Final = "dkl-ae session"
 VERSION: typing.Final = 2
 SUFFIX: typing.Final = ".h5"
+FORMAT_OF_1_10: typing.Final = ("v110", "v110")
+"""The first version of HDF5 (2016) that can append while others read; every later one reads it."""
 
 MAPS: typing.Final = ("prediction", "uncertainty", "acquisition", "reading_probability")
 """A file of before there was the last has none; nor has it the newest columns of `STEPS`."""

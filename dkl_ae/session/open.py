@@ -18,6 +18,7 @@ from dkl_ae.session.disk.damage import reading
 from dkl_ae.session.disk.torn import SurvivingRows, open_torn
 from dkl_ae.session.layout import FORMAT, MAPS, MEASUREMENTS, STEPS, VERSION
 from dkl_ae.session.reading import dose_of, log_of, reference_of, scalarizers_of, survey_of
+from dkl_ae.session.repeated import repeated_columns
 from dkl_ae.session.session import Session
 from dkl_ae.settings import Plan, from_json
 
@@ -112,6 +113,7 @@ def _session(file: pathlib.Path, opened: h5py.File, attributes: Mapping[str, typ
         common_sigmas=types.MappingProxyType(
             {name: numpy.zeros(count) if part is None else part[:count] for name, part in common_sigmas.items()}
         ),
+        repeated=types.MappingProxyType(repeated_columns(surviving, count)),
         steps=types.MappingProxyType(version_1.with_numbers(steps) if version == 1 else steps),
         map_steps=surviving.rows("maps/step", "i8")[:map_count],
         log=log_of(surviving, version),

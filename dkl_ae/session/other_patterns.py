@@ -15,10 +15,12 @@ import h5py
 import numpy
 
 from dkl_ae.records import NumberArray
-from dkl_ae.run import Event, PointMeasured
-from dkl_ae.session.create import FORMAT_OF_1_10
+from dkl_ae.run import Event, PointMeasured, ReferenceRepeated
+from dkl_ae.session.layout import FORMAT_OF_1_10
 
 _GROUP: typing.Final = "other_patterns"
+_STACKS: typing.Final = ("patterns", "cross_ends/patterns", "reference_repeated/patterns")
+"""Datasets of patterns, which are all of one type; a file of before runs repeated any has not the last."""
 _EXACT: typing.Final = 2**53
 """Up to here whole numbers have a double of their own."""
 _SPARE_BYTES: typing.Final = 2**25
@@ -31,6 +33,11 @@ def name_beside(measurement: int, end: int | None = None) -> str:
     end: of the cross, from 0; None for its centre.
     """
     return f"{_GROUP}/{measurement}" if end is None else f"{_GROUP}/{measurement} end {end}"
+
+
+def name_beside_repeated(measured: int) -> str:
+    """Likewise, of the reference's exposure that was repeated after so many measurements."""
+    return f"{_GROUP}/repeated {measured}"
 
 
 def can_hold(dataset: h5py.Dataset, pattern: NumberArray) -> bool:
@@ -53,7 +60,7 @@ def make_room(file: pathlib.Path, events: Sequence[Event]) -> None:
         alike = [pattern.dtype for _, pattern in _patterns(events) if pattern.shape == stored.shape[1:]]
         wider = numpy.result_type(stored.dtype, *alike) if alike else stored.dtype
         if not all(numpy.can_cast(dtype, stored.dtype) for dtype in alike):
-            names = ("patterns", "cross_ends/patterns")
+            names = [name for name in _STACKS if name in opened]
             growth = wider.itemsize / stored.dtype.itemsize
             needed = sum(opened[name].id.get_storage_size() for name in names) * growth + _SPARE_BYTES
             # HDF5 crashes on closing a file that it could not write.
@@ -73,6 +80,8 @@ def _patterns(events: Sequence[Event]) -> Iterator[tuple[str, NumberArray]]:
             yield name_beside(event.number - 1), event.frame.pattern
             for end, frame in enumerate(event.ends):
                 yield name_beside(event.number - 1, end), frame.pattern
+        elif isinstance(event, ReferenceRepeated):
+            yield name_beside_repeated(event.repeated.measured), event.repeated.frame.pattern
 
 
 def _widen(opened: h5py.File, name: str, dtype: numpy.dtype[typing.Any]) -> None:
@@ -92,17 +101,19 @@ def _widen(opened: h5py.File, name: str, dtype: numpy.dtype[typing.Any]) -> None
         images = old[index]
         new[index] = images.astype(dtype)
         if not _is_exact(images, dtype):
-            for beside, image in _each(opened, index, images):
+            for beside, image in _each(opened, name, index, images):
                 if beside not in opened:
                     _write_beside(opened, beside, image)
     del opened[name]
     opened.move(waiting, name)
 
 
-def _each(opened: h5py.File, index: int, images: NumberArray) -> list[tuple[str, NumberArray]]:
-    """The pattern of a row, or those of a cross's ends."""
-    if images.ndim == 2:
+def _each(opened: h5py.File, stack: str, index: int, images: NumberArray) -> list[tuple[str, NumberArray]]:
+    """The pattern of a stack's row, or those of a cross's ends."""
+    if stack == "patterns":
         return [(name_beside(index), images)]
+    if stack == "reference_repeated/patterns":
+        return [(name_beside_repeated(int(opened["reference_repeated/measured"][index])), images)]
     measurement = int(opened["cross_ends/measurement"][index])
     return [(name_beside(measurement, end), image) for end, image in enumerate(images)]
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 
 import h5py
 
-from dkl_ae.records import Measurement, Reading, UserError
-from dkl_ae.run import InterruptedRun, Reader, ReferenceFound, SurveyAcquired
+from dkl_ae.records import Measurement, UserError
+from dkl_ae.run import InterruptedRun, Reader, ReferenceFound, Revised, SurveyAcquired, merged
 from dkl_ae.scalarizers import Scalarizer, file_hash, scalarizers_of
 from dkl_ae.session.disk.damage import reading
 from dkl_ae.session.layout import About
@@ -88,10 +88,9 @@ def _interrupted_run(session: Session, scalarizers: Mapping[str, Scalarizer]) ->
     if session.reference is not None:
         assert session.reference_pattern is not None
         assert session.reference_dose is not None
-        reference = ReferenceFound(
-            session.reference, session.reference_pattern, session.reference_frames(), session.reference_dose
-        )
-        reader = Reader(session.reference, scalarizers)
+        frames = session.reference_frames()
+        reference = ReferenceFound(session.reference, session.reference_pattern, frames, session.reference_dose)
+        reader = Reader(session.reference, scalarizers, frames if session.has_room_for_repeated else ())
         measurements = _read_again(session, reader)
     return InterruptedRun(
         plan=plan,
@@ -146,7 +145,11 @@ def _runnable_scalarizers(session: Session) -> Mapping[str, Scalarizer]:
 def _read_again(session: Session, reader: Reader) -> tuple[Measurement, ...]:
     """Let the reader see every pattern; the measurements with what became known by that: a run that was killed then has
     not kept it."""
-    revised: dict[int, dict[str, Reading]] = {}
+    revised: Revised = {}
+    repeated = list(session.repeated_exposures())
     for index, measurement in enumerate(session.measurements):
-        revised |= reader.recall(session.pattern(index), measurement)
+        revised = merged(revised, reader.recall(session.pattern(index), measurement))
+        while repeated and repeated[0].measured == index + 1:
+            by_zero, _ = reader.follow(repeated.pop(0))
+            revised = merged(revised, by_zero)
     return tuple(m.revised(revised.get(m.proposal.candidate, {})) for m in session.measurements)

@@ -16,13 +16,14 @@ from dkl_ae.instruments import Frame
 from dkl_ae.model import Checkpoint
 from dkl_ae.patterns import Reference
 from dkl_ae.records import AnyArray, FloatArray, IntArray, Measurement, Reading, Survey
-from dkl_ae.run import Dose, Outcome
+from dkl_ae.run import Dose, Outcome, RepeatedExposure
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.disk.damage import reading
 from dkl_ae.session.layout import MAPS, dose_from, measurement_from
 from dkl_ae.session.log import LogEntry, commands_of, in_order, unconfirmed_of
-from dkl_ae.session.other_patterns import name_beside
+from dkl_ae.session.other_patterns import name_beside, name_beside_repeated
 from dkl_ae.session.reading import cross_ends, latest_checkpoint, reference_exposures, undefined_reasons
+from dkl_ae.session.repeated import REPEATED, REPEATED_PATTERNS, repeated_exposures
 from dkl_ae.settings import Plan
 
 
@@ -98,6 +99,8 @@ class Session:
     common_sigmas: Mapping[str, FloatArray]
     """Standard deviations of the error that all readings of a scalarizer have in common, likewise; zeros where the file
     does not tell it."""
+    repeated: Mapping[str, AnyArray]
+    """Of the reference's exposures that were repeated, likewise: see `dkl_ae.session.repeated.REPEATED_COLUMNS`."""
     steps: Mapping[str, AnyArray]
     """See `dkl_ae.session.STEPS`; there may be one row less than there are measurements."""
     map_steps: IntArray
@@ -193,8 +196,9 @@ class Session:
         """The ledger after so many measurements."""
         if measured == 0:
             return self.reference_dose or self.survey_dose
-        totals = (self.columns[name][measured - 1] for name in ("total_exposure_s", "total_electrons"))
-        return dose_from(*totals)
+        (repeated,) = numpy.nonzero(self.repeated["measured"] == measured)
+        columns, row = (self.repeated, repeated[-1]) if repeated.size else (self.columns, measured - 1)
+        return dose_from(columns["total_exposure_s"][row], columns["total_electrons"][row])
 
     def pattern(self, index: int) -> AnyArray:
         """Pattern of a measurement, from 0: shape (ky, kx), counts, as the camera gave it."""
@@ -215,6 +219,22 @@ class Session:
         """The exposures of the reference; none for a reference from a file."""
         with reading(self.file):
             return reference_exposures(self.opened, self.reference)
+
+    def repeated_exposures(self) -> tuple[RepeatedExposure, ...]:
+        """The reference's exposures that were repeated, in their order."""
+        if self.reference is None:
+            return ()
+        patterns = [self._repeated_pattern(row) for row in range(len(self.repeated["measured"]))]
+        return repeated_exposures(self.repeated, patterns, self.reference)
+
+    def _repeated_pattern(self, row: int) -> AnyArray:
+        beside = name_beside_repeated(int(self.repeated["measured"][row]))
+        return self.stored(beside)[()] if beside in self.opened else self.stored(REPEATED_PATTERNS)[row]
+
+    @property
+    def has_room_for_repeated(self) -> bool:
+        """Whether more of these can be kept in the file."""
+        return REPEATED in self.opened or "patterns" not in self.opened
 
     def input(self, name: str) -> bytes | None:
         """What was in a file that the plan names, by the plan's setting: see `dkl_ae.session.INPUTS`."""

@@ -42,7 +42,7 @@ def log_entry(entry: LogEntry) -> LogEntry:
 
 def completed_plan(plan: Plan, keys: set[str], instrument: Mapping[str, typing.Any]) -> Plan:
     """The plan with the exposure and the devices, which stood beside it, as texts; its model knew no positions, every
-    pixel was a candidate, and its run confirmed nothing.
+    pixel was a candidate, and its run confirmed and repeated nothing.
 
     keys: those of the plan's own that are in the file.
     """
@@ -51,7 +51,14 @@ def completed_plan(plan: Plan, keys: set[str], instrument: Mapping[str, typing.A
         for key, text in present_keys(instrument.get("settings", {})).items()
         if key in SETTINGS and SETTINGS[key].group in ("devices", "exposure") and key not in keys
     }
-    return changed(plan, **beside, slow_variation=False, candidate_spacing=1, confirm_surprising=False)
+    return changed(
+        plan,
+        **beside,
+        slow_variation=False,
+        candidate_spacing=1,
+        confirm_surprising=False,
+        reference_repeated=0.0,
+    )
 
 
 def words_of(summary: ModelSummary | None) -> str:

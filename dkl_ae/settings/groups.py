@@ -218,6 +218,15 @@ class ReferenceSettings:
         key="reference_frames",
         minimum=1,
     )
+    repeated_percent: float = setting(
+        10.0,
+        "Repeat reference",
+        "Reference exposures repeated for every 100 points at most, as its zero drifts: all shifts are read again.",
+        key="reference_repeated",
+        unit="%",
+        minimum=0,
+        maximum=100,
+    )
     region: str = setting(
         "",
         "Region",

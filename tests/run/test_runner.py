@@ -38,7 +38,7 @@ from dkl_ae.settings import VALUE, Plan, changed, make_plan
 from tests.support.simulated_instrument import ELECTRONS_PER_S, EXPOSURE_S, SURVEY_S, SimulatedInstrument, failing_at
 from tests.support.surrogates import NearestNeighbour
 
-PLAN = make_plan(patch_size=7, seed_points=4, model_points=6, compute_device="cpu")
+PLAN = make_plan(patch_size=7, seed_points=4, model_points=6, reference_repeated=0, compute_device="cpu")
 
 
 def run(instrument: SimulatedInstrument, plan: Plan = PLAN) -> list[Event]:

@@ -36,7 +36,7 @@ def values_with(error: int, name: str, expression: str, pattern: numpy.ndarray) 
         if error < 2:
             zero[error] += sign * SIGMAS[error]
         else:
-            step = sign * REFERRED.centre_sigma_mrad[error - 2]
+            step = sign * math.hypot(REFERRED.zero_sigma_mrad[error - 2], REFERRED.zero_mrad[error - 2])
             # The same beam is at rest, whatever its disc's centre is taken for.
             centre[error - 2] += step / REFERRED.mrad_per_pixel[error - 2]
             zero[error - 2] -= step

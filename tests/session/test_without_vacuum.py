@@ -16,7 +16,7 @@ from dkl_ae.run import Event, PointMeasured, ReferenceFound, Runner, StepComplet
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.session import SessionWriter, open_session, take_up
 from dkl_ae.session.append import clear_writer_mark
-from dkl_ae.session.create import FORMAT_OF_1_10
+from dkl_ae.session.layout import FORMAT_OF_1_10
 from dkl_ae.settings import make_plan
 from dkl_ae.simulation import VirtualColumn
 from tests.support.kept_runs import kept_run

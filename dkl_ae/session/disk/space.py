@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable
 
 from dkl_ae.experiment import Maps
-from dkl_ae.run import Event, PointMeasured, RunResumed, StepCompleted
+from dkl_ae.run import Event, PointMeasured, ReferenceRepeated, RunResumed, StepCompleted
 from dkl_ae.session.layout import MAPS
 
 _AHEAD_BYTES: typing.Final = 2**20
@@ -37,4 +37,6 @@ def _max_bytes(event: Event) -> int:
             return frame.pattern.nbytes * (1 + len(ends))
         case StepCompleted(maps=Maps(prediction=image)) | RunResumed(maps=Maps(prediction=image)):
             return len(MAPS) * image.nbytes
+        case ReferenceRepeated(repeated=repeated):
+            return repeated.frame.pattern.nbytes
     return 0

@@ -1,0 +1,197 @@
+"""A zero that drifts: runs expose their reference again, and read all shifts against where it was at their time."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dkl_ae.instruments import Frame
+from dkl_ae.patterns import Patterns, Reference
+from dkl_ae.records import Measurement, Position
+from dkl_ae.run import Event, Outcome, PointMeasured, ReadingsRevised, ReferenceFound, ReferenceRepeated, Runner
+from dkl_ae.run import StepCompleted as Completed
+from dkl_ae.scalarizers import catalogue
+from dkl_ae.settings import Plan, changed, make_plan
+from dkl_ae.simulation import Specimen, VirtualColumn, graphene_with_silicon
+from tests.support.drifting_instrument import Drift, DriftingInstrument, at_rest, linear
+from tests.support.recorded_specimen import instrument as recording
+from tests.support.surrogates import NearestNeighbour
+
+PLAN = make_plan(patch_size=7, seed_points=40, model_points=0, random_seed=2)
+READ = ("com_magnitude", "com_y", "com_x", "bragg_spacing", "composite")
+"""To read everything takes long."""
+COUNTING_MRAD = 0.011
+"""Standard deviation of a shift of these patterns."""
+
+
+def run_on(instrument: DriftingInstrument, plan: Plan = PLAN) -> tuple[Runner, list[Event]]:
+    events: list[Event] = []
+    known = catalogue(expression=plan.objective.expression)
+    read = {name: known[name] for name in READ if name in known}
+    runner = Runner(instrument, plan, events.append, NearestNeighbour, scalarizers=read)
+    runner.run()
+    return runner, events
+
+
+def drifting(drift: Drift, seed: int = 0) -> DriftingInstrument:
+    return DriftingInstrument(VirtualColumn(graphene_with_silicon(), seed=seed), drift, seed)
+
+
+def of(kind: type, events: list[Event]) -> list:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def measured(events: list[Event]) -> list[Measurement]:
+    """As they are known at the end."""
+    known = {event.measurement.proposal.candidate: event.measurement for event in of(PointMeasured, events)}
+    for event in of(ReadingsRevised, events):
+        known |= {measurement.proposal.candidate: measurement for measurement in event.measurements}
+    return list(known.values())
+
+
+def errors_mrad(instrument: DriftingInstrument, reference: Reference, measurements: list[Measurement]) -> numpy.ndarray:
+    """Of the shifts along y and x, in standard deviations beside: shape (n, 2, 2)."""
+    extent = instrument.column.extent_nm
+    vacuum = VirtualColumn(Specimen("vacuum", numpy.zeros((0, 3)), numpy.zeros(0, numpy.int64), extent[0]))
+    many = 1e12
+    zero = Patterns(many * vacuum.patterns.pattern(extent[0] / 2, extent[1] / 2)[numpy.newaxis], reference).moments
+    found = []
+    for measurement in measurements:
+        true = Patterns(many * instrument.exact(measurement.position_asked)[numpy.newaxis], reference).moments
+        for name, truth in (("com_y", true.y[0] - zero.y[0]), ("com_x", true.x[0] - zero.x[0])):
+            reading = measurement.readings[name]
+            found.append([reading.value - truth, (reading.value - truth) / reading.total_sigma])
+    return numpy.array(found).reshape(-1, 2, 2)
+
+
+@pytest.mark.parametrize("mrad_per_exposure", [0.0, 0.001, 0.01, 0.05])
+def test_shifts_are_as_well_known_as_without_drift(mrad_per_exposure) -> None:
+    instrument = drifting(linear(mrad_per_exposure))
+    runner, events = run_on(instrument)
+    found = errors_mrad(instrument, runner.reference, measured(events))
+    assert numpy.sqrt((found[..., 0] ** 2).mean()) < 1.6 * COUNTING_MRAD
+    assert (numpy.abs(found[..., 1]) < 2).mean() > 0.9
+    told = [notice for event in of(Completed, events) for notice in event.notices if "has moved" in notice]
+    assert bool(told) == (mrad_per_exposure >= 0.01 or (len(told) > 0 and mrad_per_exposure > 0))
+    assert all("all shifts are read against where it was at their time" in notice for notice in told)
+
+
+def test_without_repeated_exposures_a_drift_is_taken_for_the_specimens() -> None:
+    """What the others are worth: the law above can fail."""
+    instrument = drifting(linear(0.01))
+    runner, events = run_on(instrument, changed(PLAN, reference_repeated=0))
+    assert not of(ReferenceRepeated, events)
+    found = errors_mrad(instrument, runner.reference, measured(events))
+    assert numpy.sqrt((found[..., 0] ** 2).mean()) > 10 * COUNTING_MRAD
+
+
+@given(st.integers(0, 20), st.integers(1, 45), st.floats(0, 60), st.sampled_from([0.0, 0.02]))
+@settings(max_examples=6, deadline=None)
+def test_no_more_exposures_are_repeated_than_the_plan_allows(seed, points, percent, drift) -> None:
+    instrument = drifting(linear(drift), seed)
+    plan = changed(PLAN, seed_points=points, reference_repeated=percent)
+    _, events = run_on(instrument, plan)
+    repeated = of(ReferenceRepeated, events)
+    (found,) = of(ReferenceFound, events)
+    for number, event in enumerate(repeated, 1):
+        assert number <= percent / 100 * event.repeated.measured
+        assert event.repeated.frame.position_read_back == found.frames[event.repeated.place].position_read_back
+    assert len(instrument.exposed) == len(found.frames) + points + len(repeated)
+    exposed_s = found.dose.exposure_s + 0.01 * (points + len(repeated))
+    assert of(Completed, events)[-1].dose.exposure_s == pytest.approx(exposed_s)
+    assert len({event.repeated.measured for event in repeated}) == len(repeated)
+
+
+def test_the_places_of_the_reference_take_turns() -> None:
+    _, events = run_on(drifting(linear(0.02)))
+    places = [event.repeated.place for event in of(ReferenceRepeated, events)]
+    assert places == [number % PLAN.reference.frames for number in range(len(places))]
+    assert len(places) == 4
+
+
+def test_a_zero_at_rest_is_looked_at_less_and_less_often() -> None:
+    """Nothing is gained by exposing for what is known."""
+    rest, moving = (
+        [
+            event.repeated.measured
+            for event in of(ReferenceRepeated, run_on(drifting(drift), changed(PLAN, seed_points=200))[1])
+        ]
+        for drift in (at_rest, lambda seconds: (0.05 * math.sin(seconds / 7), 0.0))
+    )
+    assert len(rest) < 0.75 * len(moving)
+    assert len(moving) >= 18, "what swings is looked at as often as may be"
+
+
+def test_a_recording_that_gives_the_same_pattern_again_is_asked_once() -> None:
+    """No two exposures count the same electrons: what does tells nothing new."""
+    events: list[Event] = []
+    plan = changed(PLAN, patch_size=5)
+    assert Runner(recording(), plan, events.append, NearestNeighbour).run().outcome is Outcome.FINISHED
+    assert len(of(ReferenceRepeated, events)) == 1
+    revised = [{*m.readings} for event in of(ReadingsRevised, events) for m in event.measurements]
+    assert len(of(ReadingsRevised, events)) == 1, "of the principal component alone"
+    assert revised
+
+
+class Spoiled(DriftingInstrument):
+    """One of its repeated exposures is not what it should be."""
+
+    def __init__(self, change) -> None:
+        super().__init__(VirtualColumn(graphene_with_silicon(), seed=0), at_rest)
+        self.change = change
+
+    def acquire_pattern(self, position: Position) -> Frame:
+        frame = super().acquire_pattern(position)
+        return self.change(frame) if len(self.exposed) == PLAN.reference.frames + 11 else frame
+
+
+def test_a_dark_exposure_is_kept_and_told_and_not_learned_from() -> None:
+    instrument = Spoiled(lambda frame: dataclasses.replace(frame, pattern=0 * frame.pattern))
+    runner, events = run_on(instrument)
+    assert events[-1].outcome is Outcome.FINISHED
+    first, *others = of(ReferenceRepeated, events)
+    assert not first.repeated.frame.pattern.any()
+    assert others
+    told = [notice for event in of(Completed, events) for notice in event.notices]
+    assert told[0].startswith("A repeated exposure of the reference tells nothing of its zero: beam is off or blocked")
+    assert numpy.abs(errors_mrad(instrument, runner.reference, measured(events))[..., 0]).max() < 5 * COUNTING_MRAD
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda frame: dataclasses.replace(frame, position_read_back=Position(0.5, 0.5)),
+            "The probe was at (0.5000, 0.5000) when it should expose at",
+        ),
+        (lambda frame: dataclasses.replace(frame, mrad_per_pixel=(5.0, 5.0)), "The reference has pixels of"),
+        (lambda frame: dataclasses.replace(frame, pattern=frame.pattern[:32]), "The pattern is 32 x 64 pixels but"),
+        (lambda frame: dataclasses.replace(frame, counts_per_electron=0.0), "The camera's gain is 0"),
+    ],
+)
+def test_an_exposure_that_cannot_be_believed_is_kept_and_ends_the_run(change, message) -> None:
+    _, events = run_on(Spoiled(change))
+    assert events[-1].outcome is Outcome.FAILED
+    assert events[-1].message.startswith(message)
+    assert len(of(ReferenceRepeated, events)) == 1
+    assert len(of(PointMeasured, events)) == 10
+
+
+def test_a_reading_that_needs_more_than_sums_keeps_its_first_value_and_others_are_revised() -> None:
+    """An expression of a shift and of a drawn detector cannot be read again without the pattern."""
+    plan = changed(PLAN, expression="com_x + 10 * annulus(1.2, 2)")
+    _, events = run_on(drifting(linear(0.01)), plan)
+    first = {event.measurement.proposal.candidate: event.measurement for event in of(PointMeasured, events)}
+    for measurement in measured(events):
+        before = first[measurement.proposal.candidate].readings
+        assert measurement.readings["composite"] == before["composite"]
+    changes = [
+        measurement.readings["com_x"].value - first[measurement.proposal.candidate].readings["com_x"].value
+        for measurement in measured(events)[:9]
+    ]
+    assert all(change != 0 for change in changes)

@@ -1,0 +1,63 @@
+"""A microscope whose undeflected beam drifts over the camera while it measures, as a lens that creeps makes it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy
+import scipy.ndimage
+
+from dkl_ae.instruments import Frame
+from dkl_ae.instruments.column_instrument import ColumnInstrument
+from dkl_ae.records import FloatArray, Position
+from dkl_ae.simulation import VirtualColumn
+
+EXPOSURE_S = 0.01
+STEP_S = 1.0
+"""Of its clock, from one exposure to the next: it does not wait for it."""
+START_S = 1.7e9
+
+Drift = Callable[[float], tuple[float, float]]
+"""Seconds since the first exposure -> the beam's place on the camera (y, x), mrad."""
+
+
+class DriftingInstrument(ColumnInstrument):
+    """See `dkl_ae.instruments.Instrument`.
+
+    seed: of the counting noise.
+    """
+
+    def __init__(self, column: VirtualColumn, drift: Drift, seed: int = 0) -> None:
+        super().__init__(column, exposure_s=EXPOSURE_S)
+        self.column = column
+        self.exposed: list[Position] = []
+        self._drift = drift
+        self._seed = seed
+
+    def acquire_pattern(self, position: Position) -> Frame:
+        number = len(self.exposed)
+        self.exposed.append(position)
+        exact = self.exact(position)
+        shift = numpy.array(self._drift(number * STEP_S)) / self.column.mrad_per_pixel
+        # A mean of neighbours moves the centre of mass by exactly as much.
+        moved = scipy.ndimage.shift(exact, shift, order=1, mode="grid-wrap")
+        random = numpy.random.default_rng((self._seed, number))
+        counts = random.poisson(numpy.maximum(moved, 0)).astype(numpy.float32)
+        frame = super().acquire_pattern(position)
+        return dataclasses.replace(frame, pattern=counts, time=START_S + number * STEP_S)
+
+    def exact(self, position: Position) -> FloatArray:
+        """Electrons that are expected in each pixel where nothing drifts."""
+        height, width = self.column.extent_nm
+        pattern: FloatArray = self.column.patterns.pattern(position.y * height, position.x * width)
+        return pattern * self._electrons_per_s * EXPOSURE_S
+
+
+def linear(mrad_per_exposure: float) -> Drift:
+    """Along a direction between the axes."""
+    return lambda seconds: (0.6 * mrad_per_exposure * seconds, 0.8 * mrad_per_exposure * seconds)
+
+
+def at_rest(seconds: float) -> tuple[float, float]:
+    return 0.0, 0.0
