@@ -348,7 +348,8 @@ def test_the_dose_is_that_of_the_ledger(files, switched) -> None:
     caption = dose_picture(switched).caption
     with h5py.File(files["changed"]) as file:
         survey = file["survey"].attrs["total_exposure_s"]
-        reference = file["reference"].attrs["total_exposure_s"] - survey + file["reference_repeated/exposure_s"][:].sum()
+        repeated = file["reference_repeated/exposure_s"][:].sum()
+        reference = file["reference"].attrs["total_exposure_s"] - survey + repeated
         total = file["measurements/total_exposure_s"][-1]
         electrons = file["measurements/total_electrons"][-1]
     full = SIDE * SIDE * EXPOSURE_S
