@@ -218,6 +218,8 @@ def _units(session: Session, units: str) -> str:
 
 
 def _measurements(session: Session) -> tuple[Column, ...]:
+    # Whoever chose is a word of the program's: what damage made of it is told here.
+    columns = {**session.columns, "origin": numpy.array([m.proposal.origin.encode() for m in session.measurements])}
     optimized = [_name(session.objective(number).scalarizer.name).encode() for number in range(session.count)]
     return (
         Column("step", "", "Number of the measurement, from 1.", numpy.arange(1, session.count + 1)),
@@ -231,7 +233,7 @@ def _measurements(session: Session) -> tuple[Column, ...]:
             for name, side in zip("yx", session.survey.shape, strict=True)
         ),
         *(
-            Column(column.name, _units(session, column.unit), column.description, session.columns[column.name])
+            Column(column.name, _units(session, column.unit), column.description, columns[column.name])
             for column in MEASUREMENTS
         ),
         Column("scalarizer", "", "The scalarizer that was optimized.", numpy.array(optimized)),

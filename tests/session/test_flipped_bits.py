@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dkl_ae.export import export_session
 from dkl_ae.records import UserError
 from dkl_ae.session import open_session, take_up
 from dkl_ae.session.append import clear_writer_mark
@@ -72,6 +73,20 @@ def test_a_measured_number_that_has_changed_is_not_believed(session, tmp_path, d
         )
     with pytest.raises(UserError, match=r"^damaged.h5 is damaged: do not trust .* start a new run\.$"):
         take_up(file)
+
+
+@pytest.mark.parametrize("form", ["csv", "nexus"])
+def test_a_damaged_word_is_not_exported(session, tmp_path, form) -> None:
+    """Neither as no text at all nor as another word."""
+    with open_session(session) as whole:
+        start = whole.opened["measurements/origin"].id.get_chunk_info(0).byte_offset
+    for bit in (7, 1):
+        file = flipped(session, tmp_path, [8 * (start + 2) + bit])
+        with open_session(file) as damaged:
+            assert damaged.losses == ("damaged.h5 is damaged: do not trust measurements/origin.",)
+        with pytest.raises(UserError, match=r"damaged.h5 is damaged \(.*\): restore it from a copy\.$"):
+            export_session(file, form, tmp_path / f"out {bit}")
+        assert [file.name for file in tmp_path.iterdir()] == ["damaged.h5"]
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
