@@ -28,6 +28,9 @@ class Frame:
         In seconds.
     time : float
         Seconds since the epoch at the end of the exposure.
+    untrusted : str
+        Why it cannot be believed to be of its place, in one sentence with what to do; empty where nothing speaks
+        against it. It is kept and not learned from, and the run waits.
     """
 
     pattern: numpy.typing.NDArray[typing.Any]
@@ -36,6 +39,7 @@ class Frame:
     position_read_back: Position
     exposure_s: float
     time: float
+    untrusted: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Instrument(typing.Protocol):
     ------
     InstrumentError
         By every method, when the microscope cannot do what is asked.
+    MendableError
+        By `acquire_pattern`, before it exposes, for what its user can mend: the run waits, and asks again.
     """
 
     def prepare(self) -> None:

@@ -11,7 +11,7 @@ from dkl_ae.records.constants import (
     DEFAULT_MASK_OUTER,
     ELEMENTARY_CHARGE_C,
 )
-from dkl_ae.records.errors import InstrumentError, UserError, brief, described, sentence_of
+from dkl_ae.records.errors import InstrumentError, MendableError, UserError, brief, described, sentence_of
 from dkl_ae.records.measurement import Measurement, Origin, Position, Proposal, Reading
 from dkl_ae.records.regions import (
     darkest_pixel_of_each_part,
@@ -43,6 +43,7 @@ __all__ = [
     "InstrumentError",
     "IntArray",
     "Measurement",
+    "MendableError",
     "NumberArray",
     "Origin",
     "Patches",

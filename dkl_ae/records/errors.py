@@ -23,6 +23,10 @@ class InstrumentError(UserError):
     """The microscope could not do what was asked; the message is one sentence for the operator."""
 
 
+class MendableError(InstrumentError):
+    """What the person at the microscope can mend: the run waits for that, and goes on; the message says what to do."""
+
+
 def brief(error: BaseException, longest: int = _LONGEST_FOREIGN) -> str:
     """What an exception says, in one line of so many letters at most; the log has the whole of what is left out.
 

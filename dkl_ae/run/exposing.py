@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dkl_ae.instruments import Frame, Instrument
-from dkl_ae.records import InstrumentError, Position, Survey
+from dkl_ae.records import InstrumentError, MendableError, Position, Survey
 from dkl_ae.run.events import Dose
 from dkl_ae.run.frame_checks import as_frame, as_number, require_in_place, require_sound
 from dkl_ae.run.pattern_reader import Cross
@@ -72,6 +72,8 @@ class Exposing:
         try:
             self._count(frame.exposure_s)
             require_sound(frame)
+            if frame.untrusted:
+                raise MendableError(frame.untrusted)
             require_in_place(frame.position_read_back, position, survey, arm_nm)
         except BaseException as error:
             return frame, error

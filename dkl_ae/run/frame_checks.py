@@ -33,6 +33,7 @@ def as_frame(given: object) -> Frame:
         position_read_back=Position(*(as_number(getattr(place, axis, None)) for axis in "yx")),
         exposure_s=as_number(given.exposure_s),
         time=as_number(given.time),
+        untrusted=given.untrusted,
     )
 
 

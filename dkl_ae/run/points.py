@@ -11,7 +11,7 @@ import numpy
 
 from dkl_ae.experiment import Experiment, revised_history
 from dkl_ae.instruments import Frame
-from dkl_ae.records import Measurement, Proposal, Reading, Survey
+from dkl_ae.records import Measurement, MendableError, Proposal, Reading, Survey
 from dkl_ae.run.events import (
     InterruptedRun,
     PointMeasured,
@@ -56,7 +56,8 @@ class Points:
     def measure(self, experiment: Experiment) -> Measurement:
         """The next point; it is kept before the model sees its reading.
 
-        Raises why nothing could be read, or not all could be exposed, once the pattern is kept.
+        Raises why nothing could be read, or not all could be exposed, once the pattern is kept; but waits for what the
+        operator can mend, and goes on: what was exposed then is measured, without a reading.
         """
         start = time.perf_counter()
         proposal = experiment.ask()
@@ -69,14 +70,13 @@ class Points:
         read = time.perf_counter()
         self._recording.record(PointMeasured(number, measurement, cross.centre, cross.ends, self._exposing.dose))
         recorded = time.perf_counter()
-        if broken := unreadable or cross.broken:
+        broken = unreadable or cross.broken
+        if broken is not None and not isinstance(broken, MendableError):
             raise broken
-        assert self.reader is not None
-        remembered = self.reader.remember(measurement)
-        by_zero, zero_notices = self._follow_zero(experiment.plan, experiment.patches.survey, number, measurement.time)
+        revised, zero_notices = self._revised(experiment, measurement)
         repeated = time.perf_counter()
         learned = experiment.checkpoint
-        self._tell(experiment, measurement, merged(remembered, by_zero))
+        self._tell(experiment, measurement, revised)
         modelled = time.perf_counter()
         times = StepTimes(
             camera=(exposed - asked) + (repeated - recorded),
@@ -98,11 +98,17 @@ class Points:
                 experiment.unconfirmed,
             )
         )
+        if broken is not None:
+            self._recording.hold(broken)
         return measurement
 
     def _expose(self, experiment: Experiment, proposal: Proposal) -> Cross:
         arm_nm = experiment.plan.exposure.cross_arm_nm if experiment.objective.scalarizer.needs_cross else None
-        return self._exposing.point(experiment.position(proposal), experiment.patches.survey, arm_nm)
+        while True:
+            try:
+                return self._exposing.point(experiment.position(proposal), experiment.patches.survey, arm_nm)
+            except MendableError as error:
+                self._recording.hold(error)
 
     def _read(self, cross: Cross, arm_nm: float) -> tuple[Mapping[str, Reading], BaseException | None]:
         """Every reading; and why nothing could be read, which must not lose the pattern."""
@@ -114,6 +120,16 @@ class Points:
             return reader.read(cross, arm_nm), None
         except BaseException as error:
             return unread(self._scalarizers.values(), error), error
+
+    def _revised(self, experiment: Experiment, measurement: Measurement) -> tuple[Revised, tuple[str, ...]]:
+        """What is known, or known better, of readings so far by one more measurement, and what the operator should know
+        of it."""
+        if self.reader is None or all(math.isnan(reading.value) for reading in measurement.readings.values()):
+            return {}, ()
+        remembered = self.reader.remember(measurement)
+        number = len(experiment.measurements) + 1
+        by_zero, notices = self._follow_zero(experiment.plan, experiment.patches.survey, number, measurement.time)
+        return merged(remembered, by_zero), notices
 
     def catch_up(self, interrupted: InterruptedRun, survey: Survey) -> InterruptedRun:
         """The run, and what it had no time to do after its last point."""
@@ -135,9 +151,16 @@ class Points:
         if place is None:
             return {}, ()
         self._recording.wait_while_paused()
-        exposed = self._exposing.point(zero.position(place), survey, None)
+        try:
+            exposed = self._exposing.point(zero.position(place), survey, None)
+        except MendableError as error:
+            self._recording.hold(error)
+            return {}, ()
         repeated = RepeatedExposure(place, number, exposed.centre)
         self._recording.record(ReferenceRepeated(repeated, self._exposing.dose))
+        if isinstance(exposed.untrusted, MendableError):
+            self._recording.hold(exposed.untrusted)
+            return {}, ()
         if exposed.untrusted is not None:
             raise exposed.untrusted
         revised, notice = self.reader.follow(repeated)

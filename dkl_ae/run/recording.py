@@ -7,6 +7,7 @@ import functools
 import logging
 from collections.abc import Callable
 
+from dkl_ae.records import MendableError
 from dkl_ae.run.controls import Controls
 from dkl_ae.run.ending import Ending
 from dkl_ae.run.events import Event, RunEnded, RunPaused
@@ -48,6 +49,13 @@ class Recording:
         """Raises StopRequestedError when the run is to stop."""
         if self._controls.is_held:
             self._hold(self.record)
+        self._controls.require_going_on()
+
+    def hold(self, trouble: MendableError) -> None:
+        """Wait until the operator has mended something; raises StopRequestedError when the run is to stop."""
+        logger.warning("%s", trouble)
+        self._controls.pause()
+        self._hold(self.record, str(trouble))
         self._controls.require_going_on()
 
     def end(self, ending: Ending) -> None:

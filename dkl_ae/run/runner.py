@@ -238,8 +238,7 @@ class Runner:
         """One of a file waits for the first pattern, from which the camera's calibration is known."""
         has_one = self._interrupted is not None and self._interrupted.reference is not None
         if not has_one and self.plan.reference.source != FILE:
-            wait = self._recording.wait_while_paused
-            self._points.refer_to(acquire_reference(self.plan, survey, self._exposing, wait))
+            self._points.refer_to(acquire_reference(self.plan, survey, self._exposing, self._recording))
 
     def _apply_commands(self, experiment: Experiment) -> None:
         for command in self._controls.take_commands():

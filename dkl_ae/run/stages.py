@@ -11,10 +11,11 @@ import numpy
 from dkl_ae.experiment import patches_for, require_room
 from dkl_ae.instruments import Frame, SurveySize
 from dkl_ae.patterns import Reference, load_reference
-from dkl_ae.records import Survey, UserError
+from dkl_ae.records import MendableError, Survey, UserError
 from dkl_ae.run.events import ReferenceFound
 from dkl_ae.run.exposing import Exposing
 from dkl_ae.run.frame_checks import require_same_size
+from dkl_ae.run.recording import Recording
 from dkl_ae.run.reference_exposures import geometry_of, reference_from, reference_pixels
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.settings import FILE, GPU, Plan
@@ -68,18 +69,18 @@ def any_survey(size: SurveySize) -> Survey:
     return Survey(numpy.arange(math.prod(size.shape), dtype=numpy.float64).reshape(size.shape), size.pixel_size_nm)
 
 
-def acquire_reference(
-    plan: Plan, survey: Survey, exposing: Exposing, wait: typing.Callable[[], None]
-) -> ReferenceFound:
-    """Expose the pixels where the beam is taken for undeflected.
-
-    wait: called before each exposure.
-    """
+def acquire_reference(plan: Plan, survey: Survey, exposing: Exposing, recording: Recording) -> ReferenceFound:
+    """Expose the pixels where the beam is taken for undeflected; again where the operator had to mend something."""
     frames: list[Frame] = []
-    for row, column in reference_pixels(survey, plan):
-        wait()
-        frames.append(exposing.pattern(survey.position(int(row), int(column)), survey))
-        require_same_size(frames[-1], frames[0])
+    pixels = [survey.position(int(row), int(column)) for row, column in reference_pixels(survey, plan)]
+    while len(frames) < len(pixels):
+        recording.wait_while_paused()
+        try:
+            frames.append(exposing.pattern(pixels[len(frames)], survey))
+        except MendableError as error:
+            recording.hold(error)
+        else:
+            require_same_size(frames[-1], frames[0])
     reference = reference_from(frames, plan)
     pattern = numpy.stack([frame.pattern for frame in frames]).mean(axis=0, dtype=numpy.float64)
     return ReferenceFound(reference, pattern, tuple(frames), exposing.dose)

@@ -13,12 +13,23 @@ from hypothesis import strategies as st
 from dkl_ae.instruments import Frame
 from dkl_ae.patterns import Patterns, Reference
 from dkl_ae.records import Measurement, Position
-from dkl_ae.run import Event, Outcome, PointMeasured, ReadingsRevised, ReferenceFound, ReferenceRepeated, Runner
+from dkl_ae.run import (
+    Event,
+    Outcome,
+    PointMeasured,
+    ReadingsRevised,
+    ReferenceFound,
+    ReferenceRepeated,
+    RepeatedExposure,
+    Runner,
+)
 from dkl_ae.run import StepCompleted as Completed
+from dkl_ae.run.followed_zero import FollowedZero
+from dkl_ae.run.reference_exposures import reference_from, reference_pixels
 from dkl_ae.scalarizers import catalogue
 from dkl_ae.settings import Plan, changed, make_plan
 from dkl_ae.simulation import Specimen, VirtualColumn, graphene_with_silicon
-from tests.support.drifting_instrument import Drift, DriftingInstrument, at_rest, linear
+from tests.support.drifting_instrument import START_S, STEP_S, Drift, DriftingInstrument, at_rest, linear
 from tests.support.recorded_specimen import instrument as recording
 from tests.support.surrogates import NearestNeighbour
 
@@ -114,17 +125,30 @@ def test_the_places_of_the_reference_take_turns() -> None:
     assert len(places) == 4
 
 
+def repeated_in_a_run(drift: Drift, points: int) -> list[int]:
+    """After how many points an exposure of the reference is repeated; no point is exposed."""
+    instrument = drifting(drift)
+    survey = instrument.acquire_survey()
+    places = [survey.position(int(row), int(column)) for row, column in reference_pixels(survey, PLAN)]
+    frames = [instrument.acquire_pattern(place) for place in places]
+    zero = FollowedZero(reference_from(frames, PLAN), frames)
+    repeated = []
+    for measured in range(1, points + 1):
+        time = START_S + STEP_S * len(instrument.exposed)
+        instrument.exposed.append(places[0])
+        place = zero.due(measured, time, at_most=0.1)
+        if place is not None:
+            zero.repeated(RepeatedExposure(place, measured, instrument.acquire_pattern(zero.position(place))))
+            repeated.append(measured)
+    return repeated
+
+
 def test_a_zero_at_rest_is_looked_at_less_and_less_often() -> None:
     """Nothing is gained by exposing for what is known."""
-    rest, moving = (
-        [
-            event.repeated.measured
-            for event in of(ReferenceRepeated, run_on(drifting(drift), changed(PLAN, seed_points=200))[1])
-        ]
-        for drift in (at_rest, lambda seconds: (0.05 * math.sin(seconds / 7), 0.0))
-    )
-    assert len(rest) < 0.75 * len(moving)
-    assert len(moving) >= 18, "what swings is looked at as often as may be"
+    rest = repeated_in_a_run(at_rest, 400)
+    swinging = repeated_in_a_run(lambda seconds: (0.05 * math.sin(seconds / 7), 0.0), 400)
+    assert len(rest) < 0.6 * len(swinging)
+    assert len(swinging) >= 35, "what swings is looked at as often as may be"
 
 
 def test_a_recording_that_gives_the_same_pattern_again_is_asked_once() -> None:

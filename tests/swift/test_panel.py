@@ -289,25 +289,6 @@ def test_a_slow_window_does_not_put_the_probe_back(simulator, open_panel, monkey
     assert handler.message.value == "Finished: 6 points measured."
 
 
-def test_a_probe_that_is_dragged_ends_the_run(simulator, open_panel, monkeypatch) -> None:
-    exposing, dragged = threading.Event(), threading.Event()
-    get_frame_data = PatternDetector.get_frame_data
-
-    def expose_until_dragged(*args: Any) -> Any:
-        exposing.set()
-        dragged.wait(30)
-        return get_frame_data(*args)
-
-    monkeypatch.setattr(PatternDetector, "get_frame_data", expose_until_dragged)
-    handler = open_panel(simulator)
-    handler.start_button.on_clicked()
-    pump(simulator, exposing.is_set)
-    simulator.instrument.set_probe_position(Geometry.FloatPoint(0.9, 0.9))
-    dragged.set()
-    pump(simulator, lambda: handler.idle.value)
-    assert handler.message.value.startswith("The probe was at (0.9000, 0.9000) when it should expose at (")
-
-
 def test_a_beam_that_is_lost_ends_the_run(simulator, open_panel) -> None:
     handler = open_panel(simulator, model_points="200")
     run_to_step(simulator, handler, 5)

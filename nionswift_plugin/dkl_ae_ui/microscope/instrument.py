@@ -16,9 +16,10 @@ from nion.instrumentation import stem_controller
 from nion.utils import Geometry
 
 from dkl_ae.instruments import Frame, SurveySize
-from dkl_ae.records import InstrumentError, Position, Survey, brief
+from dkl_ae.records import InstrumentError, MendableError, Position, Survey, brief
 from nionswift_plugin.dkl_ae_ui.microscope.devices import Microscope
 from nionswift_plugin.dkl_ae_ui.microscope.frames import check_survey_is_current, mrad_per_pixel, survey_size, to_survey
+from nionswift_plugin.dkl_ae_ui.microscope.watch import Watch, read_back
 
 BLANKER = "C_Blank"
 BEAM_CURRENT = "BeamCurrent"
@@ -64,6 +65,7 @@ class SwiftInstrument:
         self._has_blanker = self._stem.TryGetVal(BLANKER)[0]
         self._survey_exposure_s = 0.0
         self._aborted = threading.Event()
+        self._watch = Watch(self._stem, self._scan, self._survey_parameters)
         self._restore_steps = contextlib.ExitStack()
 
     @property
@@ -112,12 +114,14 @@ class SwiftInstrument:
     def acquire_survey(self) -> Survey:
         if self._given_survey is not None:
             check_survey_is_current(self._given_survey, self._scan)
+            self._watch.begin()
             return to_survey(self._given_survey)
         parameters = self._survey_parameters
         self._scan.set_enabled_channels([self._channel])
         # Recording alone would leave the probe's coordinates at the previous view.
         self._scan.set_current_frame_parameters(parameters)
         duration_s = self._scan.calculate_frame_time(parameters)
+        self._watch.begin()
         with self._beam_on():
             xdata = _record(self._scan, parameters, duration_s)
         self._survey_exposure_s = duration_s
@@ -133,21 +137,26 @@ class SwiftInstrument:
                 f"The survey has {survey.shape[0]} x {survey.shape[1]} px of {survey.pixel_size_nm:.4g} nm but the "
                 f"scan {size[0]} x {size[1]} px of {pixel_nm:.4g} nm: choose the microscope that the run began on."
             )
+        self._watch.begin()
 
     def acquire_pattern(self, position: Position) -> Frame:
+        self._watch.set_back(_PATIENCE_S)
+        self._watch.require_unchanged()
         self._move_probe(position)
-        with self._beam_on():
+        with self._beam_on(), self._watch.exposure(position) as disturbed:
             xdata = _record(self._camera, self._camera_parameters, self._exposure_s)
             end = time.time()
-            read_back = self._read_back()
+            found = read_back(self._stem)
+            untrusted = disturbed()
         metadata = xdata.metadata.get("hardware_source", {})
         return Frame(
             pattern=numpy.array(xdata.data),
             mrad_per_pixel=mrad_per_pixel(xdata),
             counts_per_electron=float(metadata.get("counts_per_electron") or 1.0),
-            position_read_back=read_back,
+            position_read_back=found,
             exposure_s=self._exposure_s,
             time=end,
+            untrusted=untrusted,
         )
 
     def abort(self) -> None:
@@ -187,21 +196,19 @@ class SwiftInstrument:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             self._set_probe(position)
-            _wait_for_window(self._aborted, deadline)
-            if self._stem.probe_state == "parked" and self._read_back() == position:
+            _wait_for_window(self._aborted)
+            if self._stem.probe_state == "parked" and read_back(self._stem) == position:
                 return
+            if self._scan.is_playing:
+                raise MendableError(self._watch.to_be_set_back("The scan was started during the run"))
             if time.monotonic() > deadline:
-                raise InstrumentError(
+                raise MendableError(
                     f"The probe did not reach ({position.y:.4f}, {position.x:.4f}) within {_PATIENCE_S:g} s: "
-                    "stop every other scan, then start again."
+                    "end whatever else moves it."
                 )
 
     def _set_probe(self, position: Position) -> None:
         self._stem.set_probe_position(Geometry.FloatPoint(y=position.y, x=position.x))
-
-    def _read_back(self) -> Position:
-        found = self._stem.probe_position
-        return Position(found.y, found.x) if found is not None else Position(math.nan, math.nan)
 
 
 def _without_subscan(parameters: typing.Any) -> None:
@@ -212,7 +219,7 @@ def _without_subscan(parameters: typing.Any) -> None:
         parameters.subscan_rotation = 0.0
 
 
-def _wait_for_window(aborted: threading.Event, deadline: float) -> None:
+def _wait_for_window(aborted: threading.Event) -> None:
     """Wait until the window's thread has dealt with a move.
 
     There Swift's probe graphic follows the probe, and writes its own position back to it: a late echo would put
@@ -222,15 +229,14 @@ def _wait_for_window(aborted: threading.Event, deadline: float) -> None:
     event_loop = stem_controller._event_loop
     if event_loop is None:
         return
+    deadline = time.monotonic() + _PATIENCE_S
     dealt_with = threading.Event()
     event_loop.call_soon_threadsafe(dealt_with.set)
     while not dealt_with.wait(0.01):
         if aborted.is_set():
             raise InstrumentError("The run was stopped before the probe had moved.")
         if time.monotonic() > deadline:
-            raise InstrumentError(
-                f"Swift's window did not answer within {_PATIENCE_S:g} s: end what keeps it busy, then start again."
-            )
+            raise MendableError(f"Swift's window did not answer within {_PATIENCE_S:g} s: end what keeps it busy.")
 
 
 def _record(device: typing.Any, parameters: typing.Any, duration_s: float) -> DataAndMetadata.DataAndMetadata:
