@@ -19,8 +19,9 @@ def build_view() -> Declarative.UIDescriptionResult:
         text="@binding(message.value)",
         word_wrap=True,
         width=WIDTH,
-        height=2 * LINE_HEIGHT,
-        # A long sentence is cut off in two lines, and read here.
+        # What happened, and what to do.
+        height=4 * LINE_HEIGHT,
+        # The longest sentences are cut off there, and read here.
         tool_tip="@binding(message.value)",
     )
     # What changes during a run comes first: a low window cuts off the settings, not the message.
