@@ -77,18 +77,33 @@ def ellipse(reference: Reference, x: float, y: float, width: float, height: floa
     return inside
 
 
+def _is_ring(inner: float, outer: float, *angles: float) -> bool:
+    return 0 <= inner < outer
+
+
+def _has_size(x: float, y: float, width: float, height: float) -> bool:
+    return width > 0 and height > 0
+
+
 @dataclasses.dataclass(frozen=True)
 class _Region:
     mask: Callable[..., BoolArray]
     arguments: str
+    holds_something: Callable[..., bool]
+    advice: str
+    """Of one that holds no pixel wherever the detector is."""
     symmetry: Symmetry = Symmetry.NONE
 
 
+_OF_A_RING = "choose an inner radius of 0 or more, and a larger outer one"
+_OF_A_SIZE = "choose a width and a height above 0"
+
+
 _REGIONS: Mapping[str, _Region] = {
-    "annulus": _Region(annulus, "inner, outer", Symmetry.SCALAR),
-    "segment": _Region(segment, "inner, outer, start_deg, end_deg"),
-    "rectangle": _Region(rectangle, "x, y, width, height"),
-    "ellipse": _Region(ellipse, "x, y, width, height"),
+    "annulus": _Region(annulus, "inner, outer", _is_ring, _OF_A_RING, Symmetry.SCALAR),
+    "segment": _Region(segment, "inner, outer, start_deg, end_deg", _is_ring, _OF_A_RING),
+    "rectangle": _Region(rectangle, "x, y, width, height", _has_size, _OF_A_SIZE),
+    "ellipse": _Region(ellipse, "x, y, width, height", _has_size, _OF_A_SIZE),
 }
 _COMPARISONS: Mapping[str, Callable[[Patterns, IntensityFractions], ScalarizerResult]] = {
     "correlation": correlation,
@@ -239,6 +254,9 @@ class _Reader:
         numbers = [self._number(argument) for argument in arguments]
         if len(numbers) != kind.arguments.count(",") + 1:
             raise UserError(f"The expression gives {name} {len(numbers)} numbers: write {name}({kind.arguments}).")
+        if not kind.holds_something(*numbers):
+            written = ", ".join(f"{number:g}" for number in numbers)
+            raise UserError(f"The region {name}({written}) holds no pixel: {kind.advice}.")
         return region(name, lambda reference: kind.mask(reference, *numbers), kind.symmetry)
 
     def _number(self, node: ast.expr) -> float:
