@@ -134,5 +134,8 @@ class ZeroDrift:
         return -squared / 2 - axes * float(numpy.log(factor.diagonal()).sum()), whitening
 
     def _since_first(self, times: FloatArray) -> FloatArray:
-        since: FloatArray = numpy.maximum(times - self.times[0], 0.0)
+        """What is no time counts as the first."""
+        known = self.times[numpy.isfinite(self.times)]
+        first = float(known[0]) if known.size else 0.0
+        since: FloatArray = numpy.maximum(numpy.where(numpy.isfinite(times), times, first) - first, 0.0)
         return since

@@ -17,16 +17,23 @@ _KNOWN_WELL: typing.Final = 0.7
 _NOTABLE_SIGMAS: typing.Final = 3.0
 """A drift of more standard deviations of a single exposure is told, and again whenever it has doubled."""
 
+_LEAST_ERROR: typing.Final = 1e-5
+"""Of an exposure's shift, in radii of the disc."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RepeatedExposure:
     """One of the reference's exposures once more, at the same place."""
 
+    number: int
+    """1 for the first of a run."""
     place: int
     """Which of the reference's exposures it repeats, from 0."""
     measured: int
     """Points so far."""
     frame: Frame
+    is_trusted: bool
+    """Whether nothing speaks against its place; else it is kept, and nothing is learned from it."""
 
 
 class FollowedZero:
@@ -58,7 +65,7 @@ class FollowedZero:
         measured: points so far.
         at_most: repeated exposures for each point.
         """
-        if self._drift is None or self._is_recorded or self._repeats + 1 > at_most * measured:
+        if self._drift is None or self._is_recorded or self.next_number > at_most * measured:
             return None
         _, sigma = self._drift.at(numpy.array([time]))
         is_known = float(sigma.max()) <= _KNOWN_WELL * self._drift.exposure_sigma_mrad
@@ -69,6 +76,11 @@ class FollowedZero:
         return self._first[place].position_read_back
 
     @property
+    def next_number(self) -> int:
+        """Of the next exposure that is repeated."""
+        return self._repeats + 1
+
+    @property
     def exposures(self) -> int:
         """How many tell of the zero."""
         return len(self._places)
@@ -77,6 +89,8 @@ class FollowedZero:
         """Learn from a repeated exposure; returns what the operator should know, in one sentence, or nothing."""
         place, frame = exposure.place, exposure.frame
         self._repeats += 1
+        if not exposure.is_trusted:
+            return ""
         first = self._first[place].pattern
         if numpy.array_equal(frame.pattern, first):
             # No two exposures count the same electrons: this is a recording's, which tells nothing new.
@@ -114,7 +128,9 @@ class FollowedZero:
         self._places.append(place)
         self._times.append(frame.time)
         self._shifts.append(numpy.array([moments.y[0], moments.x[0]]))
-        self._variances.append(float(moments.variance_y[0] + moments.variance_x[0]) / 2)
+        variance = float(moments.variance_y[0] + moments.variance_x[0]) / 2
+        # All electrons in one pixel have none, and nothing is known that well.
+        self._variances.append(max(variance, (_LEAST_ERROR * self._reference.radius_mrad) ** 2))
         return ""
 
     def _estimate(self) -> None:

@@ -156,14 +156,15 @@ class Points:
         except MendableError as error:
             self._recording.hold(error)
             return {}, ()
-        repeated = RepeatedExposure(place, number, exposed.centre)
+        repeated = RepeatedExposure(
+            zero.next_number, place, number, exposed.centre, is_trusted=exposed.untrusted is None
+        )
         self._recording.record(ReferenceRepeated(repeated, self._exposing.dose))
-        if isinstance(exposed.untrusted, MendableError):
-            self._recording.hold(exposed.untrusted)
-            return {}, ()
-        if exposed.untrusted is not None:
+        if exposed.untrusted is not None and not isinstance(exposed.untrusted, MendableError):
             raise exposed.untrusted
         revised, notice = self.reader.follow(repeated)
+        if exposed.untrusted is not None:
+            self._recording.hold(exposed.untrusted)
         return revised, (notice,) if notice else ()
 
     def _tell(self, experiment: Experiment, measurement: Measurement, revised: Revised) -> None:

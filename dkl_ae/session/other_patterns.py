@@ -35,9 +35,9 @@ def name_beside(measurement: int, end: int | None = None) -> str:
     return f"{_GROUP}/{measurement}" if end is None else f"{_GROUP}/{measurement} end {end}"
 
 
-def name_beside_repeated(measured: int) -> str:
-    """Likewise, of the reference's exposure that was repeated after so many measurements."""
-    return f"{_GROUP}/repeated {measured}"
+def name_beside_repeated(number: int) -> str:
+    """Likewise, of a repeated exposure of the reference, from 1."""
+    return f"{_GROUP}/repeated {number}"
 
 
 def can_hold(dataset: h5py.Dataset, pattern: NumberArray) -> bool:
@@ -81,7 +81,7 @@ def _patterns(events: Sequence[Event]) -> Iterator[tuple[str, NumberArray]]:
             for end, frame in enumerate(event.ends):
                 yield name_beside(event.number - 1, end), frame.pattern
         elif isinstance(event, ReferenceRepeated):
-            yield name_beside_repeated(event.repeated.measured), event.repeated.frame.pattern
+            yield name_beside_repeated(event.repeated.number), event.repeated.frame.pattern
 
 
 def _widen(opened: h5py.File, name: str, dtype: numpy.dtype[typing.Any]) -> None:
@@ -113,7 +113,7 @@ def _each(opened: h5py.File, stack: str, index: int, images: NumberArray) -> lis
     if stack == "patterns":
         return [(name_beside(index), images)]
     if stack == "reference_repeated/patterns":
-        return [(name_beside_repeated(int(opened["reference_repeated/measured"][index])), images)]
+        return [(name_beside_repeated(index + 1), images)]
     measurement = int(opened["cross_ends/measurement"][index])
     return [(name_beside(measurement, end), image) for end, image in enumerate(images)]
 

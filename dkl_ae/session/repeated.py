@@ -35,6 +35,13 @@ REPEATED_COLUMNS: typing.Final[Sequence[_RepeatedColumn]] = (
     ),
     _RepeatedColumn("measured", "", "Measurements before it.", "i8", lambda event: event.repeated.measured),
     _RepeatedColumn(
+        "is_trusted",
+        "",
+        "1, or 0 where the probe may have been elsewhere: then nothing was learned from it.",
+        "i8",
+        lambda event: event.repeated.is_trusted,
+    ),
+    _RepeatedColumn(
         "read_back_y",
         "survey height",
         "Where the probe was.",
@@ -90,6 +97,7 @@ def repeated_exposures(
     """patterns: of each row."""
     return tuple(
         RepeatedExposure(
+            row + 1,
             int(columns["place"][row]),
             int(columns["measured"][row]),
             Frame(
@@ -100,6 +108,7 @@ def repeated_exposures(
                 float(columns["exposure_s"][row]),
                 float(columns["time"][row]),
             ),
+            is_trusted=bool(columns["is_trusted"][row]),
         )
         for row, pattern in enumerate(patterns)
     )

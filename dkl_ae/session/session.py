@@ -228,7 +228,7 @@ class Session:
         return repeated_exposures(self.repeated, patterns, self.reference)
 
     def _repeated_pattern(self, row: int) -> AnyArray:
-        beside = name_beside_repeated(int(self.repeated["measured"][row]))
+        beside = name_beside_repeated(row + 1)
         return self.stored(beside)[()] if beside in self.opened else self.stored(REPEATED_PATTERNS)[row]
 
     @property

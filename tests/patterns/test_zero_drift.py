@@ -128,11 +128,20 @@ def test_a_turned_scan_sees_the_same_drift_turned() -> None:
     numpy.testing.assert_allclose(turned.at(asked)[0], drift.at(asked)[0] @ turn.T, atol=1e-9)
 
 
-@pytest.mark.parametrize("times", [numpy.full(6, 7.0), numpy.array([7.0, 6.0, 5.0, 4.0, 3.0, 2.0])])
-def test_a_clock_that_stands_still_or_runs_backwards_tells_of_no_drift(times) -> None:
+@pytest.mark.parametrize(
+    "times",
+    [
+        numpy.full(6, 7.0),
+        numpy.array([7.0, 6.0, 5.0, 4.0, 3.0, 2.0]),
+        numpy.full(6, numpy.nan),
+        numpy.full(6, -numpy.inf),
+        numpy.array([7.0, numpy.nan, numpy.inf, 7.0, -numpy.inf, numpy.nan]),
+    ],
+)
+def test_a_clock_that_stands_still_or_tells_nonsense_tells_of_no_drift(times) -> None:
     random = numpy.random.default_rng(1)
     shifts = random.normal(0, SIGMA, (6, 2))
     drift = ZeroDrift(times, numpy.zeros(6, int), shifts, numpy.full(6, SIGMA**2), FOUND_IN, DISC_MRAD)
-    found, sigmas = drift.at(numpy.array([0.0, 7.0, 1e9]))
+    found, sigmas = drift.at(numpy.array([0.0, 7.0, numpy.nan]))
     numpy.testing.assert_allclose(found, numpy.broadcast_to(shifts.mean(axis=0), (3, 2)), atol=1e-6)
     numpy.testing.assert_allclose(sigmas, SIGMA / numpy.sqrt(6), rtol=1e-3)

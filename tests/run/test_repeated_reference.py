@@ -138,7 +138,8 @@ def repeated_in_a_run(drift: Drift, points: int) -> list[int]:
         instrument.exposed.append(places[0])
         place = zero.due(measured, time, at_most=0.1)
         if place is not None:
-            zero.repeated(RepeatedExposure(place, measured, instrument.acquire_pattern(zero.position(place))))
+            frame = instrument.acquire_pattern(zero.position(place))
+            zero.repeated(RepeatedExposure(zero.next_number, place, measured, frame, is_trusted=True))
             repeated.append(measured)
     return repeated
 
@@ -204,6 +205,15 @@ def test_an_exposure_that_cannot_be_believed_is_kept_and_ends_the_run(change, me
     assert events[-1].message.startswith(message)
     assert len(of(ReferenceRepeated, events)) == 1
     assert len(of(PointMeasured, events)) == 10
+
+
+def test_a_camera_without_a_clock_is_read_as_one_whose_zero_rests() -> None:
+    instrument = drifting(at_rest)
+    acquire = instrument.acquire_pattern
+    instrument.acquire_pattern = lambda position: dataclasses.replace(acquire(position), time=math.nan)
+    runner, events = run_on(instrument)
+    assert events[-1].outcome is Outcome.FINISHED
+    assert numpy.abs(errors_mrad(instrument, runner.reference, measured(events))[..., 0]).max() < 5 * COUNTING_MRAD
 
 
 def test_a_reading_that_needs_more_than_sums_keeps_its_first_value_and_others_are_revised() -> None:

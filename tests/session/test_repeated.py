@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import pathlib
 import tempfile
+import threading
 from collections.abc import Mapping
 
 import h5py
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from dkl_ae.instruments import Frame
 from dkl_ae.records import Position
-from dkl_ae.run import Event, InterruptedRun, Outcome, ReferenceRepeated, Runner
+from dkl_ae.run import Event, InterruptedRun, Outcome, ReferenceRepeated, Runner, RunPaused
 from dkl_ae.scalarizers import SCALARIZERS, Scalarizer
 from dkl_ae.session import SessionWriter, open_session, take_up
 from dkl_ae.session.append import clear_writer_mark
@@ -31,9 +32,9 @@ PLAN = make_plan(patch_size=5, seed_points=8, model_points=17, reference_repeate
 DRIFT = linear(0.01)
 
 
-def instrument(exposed: int = 0) -> DriftingInstrument:
+def instrument(exposed: int = 0, untrusted: frozenset[int] = frozenset()) -> DriftingInstrument:
     """exposed: patterns before: it goes on as if it had exposed them."""
-    microscope = DriftingInstrument(VirtualColumn(graphene_with_silicon(), seed=0), DRIFT)
+    microscope = DriftingInstrument(VirtualColumn(graphene_with_silicon(), seed=0), DRIFT, untrusted=untrusted)
     microscope.column.scan_shape = (24, 24)
     microscope.exposed = [Position(0.5, 0.5)] * exposed
     return microscope
@@ -49,6 +50,8 @@ def run(
 
     def show(event: Event) -> None:
         events.append(event)
+        if isinstance(event, RunPaused) and event.paused:
+            threading.Timer(0.01, runner.resume).start()
         if len(events) - 1 == killed_at:
             writer.kill()
 
@@ -61,11 +64,11 @@ def run(
     return events
 
 
-def go_on(file: pathlib.Path) -> list[Event]:
+def go_on(file: pathlib.Path, untrusted: frozenset[int] = frozenset()) -> list[Event]:
     with open_session(file) as session:
         exposed = len(session.reference_frames()) + session.count + len(session.repeated_exposures())
     interrupted, scalarizers, writer = take_up(file)
-    return resumed(interrupted, scalarizers, writer, instrument(exposed))
+    return resumed(interrupted, scalarizers, writer, instrument(exposed, untrusted))
 
 
 def resumed(
@@ -118,7 +121,8 @@ def test_what_was_repeated_is_in_the_file(whole) -> None:
         kept = session.repeated_exposures()
         for event, exposure in zip(told, kept, strict=True):
             expected = event.repeated
-            assert (exposure.place, exposure.measured) == (expected.place, expected.measured)
+            assert (exposure.number, exposure.place) == (expected.number, expected.place)
+            assert (exposure.measured, exposure.is_trusted) == (expected.measured, expected.is_trusted)
             numpy.testing.assert_array_equal(exposure.frame.pattern, expected.frame.pattern)
             assert told_of(exposure.frame) == told_of(expected.frame)
             assert session.dose(expected.measured) == event.dose
@@ -149,6 +153,16 @@ def test_a_run_that_is_killed_around_a_repeated_exposure_goes_on_as_if_it_had_no
     run(tmp_path / "killed.h5", place + offset)
     go_on(tmp_path / "killed.h5")
     assert contents(tmp_path / "killed.h5") == contents(whole[0])
+
+
+def test_what_was_not_believed_of_a_repeated_exposure_is_not_believed_after_a_kill_either(tmp_path) -> None:
+    disturbed = frozenset({PLAN.reference.frames + 5})
+    run(tmp_path / "whole.h5", microscope=instrument(0, disturbed))
+    events = run(tmp_path / "killed.h5", 35, instrument(0, disturbed))
+    repeated = [event.repeated for event in events if isinstance(event, ReferenceRepeated)]
+    assert [exposure.is_trusted for exposure in repeated] == [False, True]
+    go_on(tmp_path / "killed.h5", disturbed)
+    assert contents(tmp_path / "killed.h5") == contents(tmp_path / "whole.h5")
 
 
 class OtherPatterns(DriftingInstrument):

@@ -18,6 +18,9 @@ STEP_S = 1.0
 """Of its clock, from one exposure to the next: it does not wait for it."""
 START_S = 1.7e9
 
+TROUBLE = "The probe was moved during the exposure: leave it to the run."
+"""What is told of an exposure that is disturbed."""
+
 Drift = Callable[[float], tuple[float, float]]
 """Seconds since the first exposure -> the beam's place on the camera (y, x), mrad."""
 
@@ -26,14 +29,18 @@ class DriftingInstrument(ColumnInstrument):
     """See `dkl_ae.instruments.Instrument`.
 
     seed: of the counting noise.
+    untrusted: numbers of exposures, from 0, that are disturbed.
     """
 
-    def __init__(self, column: VirtualColumn, drift: Drift, seed: int = 0) -> None:
+    def __init__(
+        self, column: VirtualColumn, drift: Drift, seed: int = 0, untrusted: frozenset[int] = frozenset()
+    ) -> None:
         super().__init__(column, exposure_s=EXPOSURE_S)
         self.column = column
         self.exposed: list[Position] = []
         self._drift = drift
         self._seed = seed
+        self.untrusted = untrusted
 
     def acquire_pattern(self, position: Position) -> Frame:
         number = len(self.exposed)
@@ -45,7 +52,8 @@ class DriftingInstrument(ColumnInstrument):
         random = numpy.random.default_rng((self._seed, number))
         counts = random.poisson(numpy.maximum(moved, 0)).astype(numpy.float32)
         frame = super().acquire_pattern(position)
-        return dataclasses.replace(frame, pattern=counts, time=START_S + number * STEP_S)
+        trouble = TROUBLE if number in self.untrusted else ""
+        return dataclasses.replace(frame, pattern=counts, time=START_S + number * STEP_S, untrusted=trouble)
 
     def exact(self, position: Position) -> FloatArray:
         """Electrons that are expected in each pixel where nothing drifts."""
