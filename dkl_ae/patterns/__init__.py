@@ -5,7 +5,7 @@ from dkl_ae.patterns.bragg.measure import Lattice, strain
 from dkl_ae.patterns.geometry import Descan, DetectorGeometry
 from dkl_ae.patterns.intensity_fractions import IntensityFractions
 from dkl_ae.patterns.memory import COMPONENT_OF, PatternMemory
-from dkl_ae.patterns.moments import DETECTORS, Moments
+from dkl_ae.patterns.moments import DETECTORS, Moments, difference_slopes
 from dkl_ae.patterns.patterns import Arms, Patterns, Zeros, with_descan
 from dkl_ae.patterns.reference import (
     Reference,
@@ -38,6 +38,7 @@ __all__ = [
     "Reference",
     "ZeroDrift",
     "Zeros",
+    "difference_slopes",
     "find_reference",
     "geometry_from_dict",
     "load_array",

@@ -106,6 +106,24 @@ def _share_among_neighbours(raw: FloatArray, reference: Reference) -> None:
         raw[:, bad] = 0
 
 
+@functools.lru_cache(maxsize=4)
+def difference_slopes(reference: Reference) -> tuple[float, float] | None:
+    """By how much the two differences grow when the undeflected beam moves by 1 mrad along the scan's y and x, over the
+    electrons in the bright-field disc; None where the reference's pattern is not known.
+
+    One half of a sharp disc stays full then, and the other loses its edge: how sharp it is the pattern tells.
+    """
+    if reference.pattern is None:
+        return None
+    along_ky, along_kx = numpy.gradient(reference.pattern)
+    by_angle = numpy.stack([along_ky / reference.mrad_per_pixel[0], along_kx / reference.mrad_per_pixel[1]])
+    to_detector = numpy.linalg.inv(reference.geometry.to_scan)
+    moved = -numpy.tensordot(to_detector.T, by_angle, 1).reshape(2, -1)
+    right, below, bright = weights(reference).raw[_BEFORE_DETECTORS - 2 : _BEFORE_DETECTORS + 1].astype(numpy.float64)
+    in_disc = float(bright @ reference.pattern.ravel())
+    return float(below @ moved[0]) / in_disc, float(right @ moved[1]) / in_disc
+
+
 def sums(counts: numpy.typing.NDArray[numpy.number], reference: Reference) -> FloatArray:
     """Weighted sums of patterns, shape (n, ky, kx), in electrons: shape (n, sums)."""
     plan = weights(reference)

@@ -44,16 +44,16 @@ class Patterns:
         arms: Arms | None = None,
         memory: PatternMemory | None = None,
     ) -> None:
-        self.counts: NumberArray = numpy.asarray(counts)
+        self._counts: NumberArray = numpy.asarray(counts)
         self.reference = reference
         self.positions = positions
         self.zeros = zeros
         self.arms = arms
         self.memory = memory
         self._has_pixels = True
-        if self.counts.ndim != 3 or self.counts.shape[-2:] != reference.shape:
+        if self._counts.ndim != 3 or self._counts.shape[-2:] != reference.shape:
             raise UserError(
-                f"The pattern is {' x '.join(map(str, self.counts.shape[-2:]))} pixels but the reference is "
+                f"The pattern is {' x '.join(map(str, self._counts.shape[-2:]))} pixels but the reference is "
                 f"{reference.shape[0]} x {reference.shape[1]}: keep the camera's binning and readout area, "
                 "or acquire a new reference."
             )
@@ -74,7 +74,17 @@ class Patterns:
         return patterns
 
     def __len__(self) -> int:
-        return len(self.counts)
+        return len(self._counts)
+
+    @property
+    def counts(self) -> NumberArray:
+        """Shape (n, ky, kx), as the camera gave them.
+
+        Raises UserError for patterns whose pixels were let go.
+        """
+        if not self._has_pixels:
+            raise UserError("Of this pattern nothing but sums is kept in memory: read it from its session.")
+        return self._counts
 
     @cached
     def sums(self) -> FloatArray:
@@ -115,12 +125,7 @@ class Patterns:
 
     @cached
     def electrons(self) -> FloatArray:
-        """Electrons in each pixel, shape (n, ky, kx): cleaned of the camera's dark counts and of bad pixels.
-
-        Raises UserError for patterns whose pixels were let go.
-        """
-        if not self._has_pixels:
-            raise UserError("Of this pattern nothing but sums is kept in memory: read it from its session.")
+        """Electrons in each pixel, shape (n, ky, kx): cleaned of the camera's dark counts and of bad pixels."""
         reference = self.reference
         counts = self._over_dark if reference.threshold is None else self._over_threshold
         if reference.bad_pixels is not None:

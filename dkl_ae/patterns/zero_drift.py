@@ -62,8 +62,8 @@ class ZeroDrift:
         Their centres of mass (y, x) from the reference's zero.
     variance : ndarray of float, shape (n,)
         Of each of these by counting, mrad^2.
-    found_in : int
-        The reference was found in so many, the first of them: their mean is its zero.
+    found_in : ndarray of float, shape (k,)
+        Electrons in those that the reference was found in, the first of them: the mean that they weigh is its zero.
     largest_mrad : float
         How far places may deflect the beam.
     """
@@ -72,7 +72,7 @@ class ZeroDrift:
     places: IntArray
     shifts_mrad: FloatArray
     variance: FloatArray
-    found_in: int
+    found_in: FloatArray
     largest_mrad: float
 
     @property
@@ -95,11 +95,12 @@ class ZeroDrift:
         beliefs, own = self._beliefs, self._since_first(self.times)
         walk, steady = beliefs.walk[:, numpy.newaxis], beliefs.steady[:, numpy.newaxis]
         # Of a mean of the places, each with its share in the reference, with each exposure.
-        shares = (self.places[:, numpy.newaxis] == self.places[: self.found_in]).mean(axis=1)
+        of_reference = self.found_in / self.found_in.sum()
+        shares = (self.places[:, numpy.newaxis] == self.places[: len(of_reference)]) @ of_reference
         level = self.largest_mrad**2
         covariance = _covariance(walk[..., numpy.newaxis], steady[..., numpy.newaxis], asked[:, numpy.newaxis], own)
         covariance += level * shares
-        prior = _covariance(walk, steady, asked, asked) + level * float(shares[: self.found_in].mean())
+        prior = _covariance(walk, steady, asked, asked) + level * float(shares[: len(of_reference)] @ of_reference)
         means = covariance @ beliefs.explained
         known = beliefs.whitening @ covariance.transpose(0, 2, 1)
         variances = numpy.maximum(prior - (known**2).sum(axis=1), 0.0)
@@ -113,25 +114,30 @@ class ZeroDrift:
         unit, span = self.exposure_sigma_mrad**2, float(own.max())
         gained = numpy.array(_GAINED if span > 0 else (0.0,)) * unit
         walk, steady = (part.ravel() for part in numpy.meshgrid(gained / (span or 1.0), gained / (span or 1.0) ** 2))
-        found = [self._belief(*speeds) for speeds in zip(walk, steady, strict=True)]
-        evidence = numpy.array([each for each, _ in found])
+        evidence = numpy.array([self._evidence(*speeds) for speeds in zip(walk, steady, strict=True)])
         likely = numpy.flatnonzero(evidence > evidence.max() + math.log(_UNLIKELY))
         weights = numpy.exp(evidence[likely] - evidence.max())
-        whitening = numpy.stack([found[index][1] for index in likely])
+        factors = [self._factor(*speeds) for speeds in zip(walk[likely], steady[likely], strict=True)]
+        unit_matrix = numpy.eye(len(own))
+        whitening = numpy.stack([scipy.linalg.solve_triangular(each, unit_matrix, lower=True) for each in factors])
         explained = whitening.transpose(0, 2, 1) @ (whitening @ self.shifts_mrad)
         return _Beliefs(weights / weights.sum(), walk[likely], steady[likely], whitening, explained)
 
-    def _belief(self, walk: float, steady: float) -> tuple[float, FloatArray]:
-        """The logarithm of its evidence, and what whitens the shifts."""
+    def _evidence(self, walk: float, steady: float) -> float:
+        """Its logarithm, for the zero to move so fast."""
+        factor = self._factor(walk, steady)
+        squared = float((scipy.linalg.solve_triangular(factor, self.shifts_mrad, lower=True) ** 2).sum())
+        determinant = float(numpy.log(factor.diagonal()).sum())
+        return float(-squared / 2 - self.shifts_mrad.shape[1] * determinant)
+
+    def _factor(self, walk: float, steady: float) -> FloatArray:
+        """Cholesky factor of the exposures' covariance, shape (n, n)."""
         own = self._since_first(self.times)
         covariance = _covariance(numpy.array(walk), numpy.array(steady), own[:, numpy.newaxis], own)
         covariance += numpy.diag(self.variance)
         covariance += self.largest_mrad**2 * (self.places[:, numpy.newaxis] == self.places)
-        factor = scipy.linalg.cholesky(covariance, lower=True)
-        whitening: FloatArray = scipy.linalg.solve_triangular(factor, numpy.eye(len(own)), lower=True)
-        squared = float(((whitening @ self.shifts_mrad) ** 2).sum())
-        axes = self.shifts_mrad.shape[1]
-        return -squared / 2 - axes * float(numpy.log(factor.diagonal()).sum()), whitening
+        factor: FloatArray = scipy.linalg.cholesky(covariance, lower=True)
+        return factor
 
     def _since_first(self, times: FloatArray) -> FloatArray:
         """What is no time counts as the first."""

@@ -50,7 +50,10 @@ class FollowedZero:
         self._times: list[float] = []
         self._shifts: list[FloatArray] = []
         self._variances: list[float] = []
+        self._electrons: list[float] = []
         self._repeats = 0
+        self._served = 0
+        """The last point after which one was repeated."""
         self._is_recorded = False
         self._told_mrad = 0.0
         self._drift: ZeroDrift | None = None
@@ -65,7 +68,9 @@ class FollowedZero:
         measured: points so far.
         at_most: repeated exposures for each point.
         """
-        if self._drift is None or self._is_recorded or self.next_number > at_most * measured:
+        if self._drift is None or self._is_recorded:
+            return None
+        if measured <= self._served or self.next_number > at_most * measured:
             return None
         _, sigma = self._drift.at(numpy.array([time]))
         is_known = float(sigma.max()) <= _KNOWN_WELL * self._drift.exposure_sigma_mrad
@@ -86,9 +91,9 @@ class FollowedZero:
         return len(self._places)
 
     def repeated(self, exposure: RepeatedExposure) -> str:
-        """Learn from a repeated exposure; returns what the operator should know, in one sentence, or nothing."""
+        """Learn from a repeated exposure; returns why nothing can be learned from it, in one sentence, else nothing."""
         place, frame = exposure.place, exposure.frame
-        self._repeats += 1
+        self._repeats, self._served = exposure.number, exposure.measured
         if not exposure.is_trusted:
             return ""
         first = self._first[place].pattern
@@ -99,7 +104,7 @@ class FollowedZero:
         if reason := self._take(place, frame):
             return f"A repeated exposure of the reference tells nothing of its zero: {reason}"
         self._estimate()
-        return self._notice(frame.time)
+        return ""
 
     def at(self, times: FloatArray) -> Zeros | None:
         """Where the zero was; None while only the reference itself tells.
@@ -128,6 +133,7 @@ class FollowedZero:
         self._places.append(place)
         self._times.append(frame.time)
         self._shifts.append(numpy.array([moments.y[0], moments.x[0]]))
+        self._electrons.append(float(moments.disc[0]))
         variance = float(moments.variance_y[0] + moments.variance_x[0]) / 2
         # All electrons in one pixel have none, and nothing is known that well.
         self._variances.append(max(variance, (_LEAST_ERROR * self._reference.radius_mrad) ** 2))
@@ -144,11 +150,12 @@ class FollowedZero:
             places=numpy.zeros_like(places) if is_one_place else places,
             shifts_mrad=numpy.array(self._shifts),
             variance=numpy.array(self._variances),
-            found_in=self._found_in,
+            found_in=numpy.array(self._electrons[: self._found_in]),
             largest_mrad=self._reference.radius_mrad,
         )
 
-    def _notice(self, time: float) -> str:
+    def notice(self, time: float) -> str:
+        """How far the zero has moved, in one sentence, where that is notable and was not told; else empty."""
         assert self._drift is not None
         shift, sigma = (float(numpy.hypot(*part[0])) for part in self._drift.at(numpy.array([time])))
         least = _NOTABLE_SIGMAS * max(self._drift.exposure_sigma_mrad, sigma)

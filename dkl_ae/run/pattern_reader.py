@@ -82,7 +82,7 @@ class Reader:
         arm_nm: of the cross.
         """
         is_whole = len(cross.ends) == len(ENDS) and cross.broken is None
-        self._require_same_camera(cross.centre)
+        self.require_same_camera(cross.centre)
         self._latest = one_pattern(
             cross.centre.pattern,
             self.reference,
@@ -98,12 +98,13 @@ class Reader:
         """Learn where the zero is from a repeated exposure of the reference.
 
         Returns what changes with the zero of every pattern so far, as far as its sums tell, and what the operator
-        should know, in one sentence or none. Raises UserError for an exposure of another camera length.
+        should know, in one sentence or none.
         """
-        self._require_same_camera(repeated.frame)
         before = self.zero.exposures
-        notice = self.zero.repeated(repeated)
-        return (self._read_again() if self.zero.exposures > before else {}), notice
+        trouble = self.zero.repeated(repeated)
+        if self.zero.exposures == before:
+            return {}, trouble
+        return self._read_again(), self.zero.notice(repeated.frame.time)
 
     def _read_again(self) -> Revised:
         if not self._summed:
@@ -127,7 +128,8 @@ class Reader:
                     again[kept.candidate][scalarizer.name] = reading
         return again
 
-    def _require_same_camera(self, frame: Frame) -> None:
+    def require_same_camera(self, frame: Frame) -> None:
+        """Raises UserError for a frame of another camera length or size than the reference's."""
         if not self.reference.fits(frame.mrad_per_pixel):
             there, here = (
                 " x ".join(f"{mrad:.3g}" for mrad in pair)
@@ -137,6 +139,8 @@ class Reader:
                 f"The reference has pixels of {there} mrad but the camera of {here}: acquire a new reference, or go "
                 "back to its camera length."
             )
+        if frame.pattern.shape != self.reference.shape:
+            Patterns(frame.pattern[numpy.newaxis], self.reference)
 
     def recall(self, pattern: numpy.typing.NDArray[typing.Any], measurement: Measurement) -> Revised:
         """See a pattern again that an earlier run has read; returns what `remember` does."""

@@ -11,7 +11,7 @@ import numpy
 
 from dkl_ae.experiment import Experiment, revised_history
 from dkl_ae.instruments import Frame
-from dkl_ae.records import Measurement, MendableError, Proposal, Reading, Survey
+from dkl_ae.records import Measurement, MendableError, Proposal, Reading, Survey, UserError
 from dkl_ae.run.events import (
     InterruptedRun,
     PointMeasured,
@@ -73,7 +73,7 @@ class Points:
         broken = unreadable or cross.broken
         if broken is not None and not isinstance(broken, MendableError):
             raise broken
-        revised, zero_notices = self._revised(experiment, measurement)
+        revised, zero_notices, trouble = self._revised(experiment, measurement)
         repeated = time.perf_counter()
         learned = experiment.checkpoint
         self._tell(experiment, measurement, revised)
@@ -98,6 +98,8 @@ class Points:
                 experiment.unconfirmed,
             )
         )
+        if trouble is not None:
+            raise trouble
         if broken is not None:
             self._recording.hold(broken)
         return measurement
@@ -121,21 +123,26 @@ class Points:
         except BaseException as error:
             return unread(self._scalarizers.values(), error), error
 
-    def _revised(self, experiment: Experiment, measurement: Measurement) -> tuple[Revised, tuple[str, ...]]:
-        """What is known, or known better, of readings so far by one more measurement, and what the operator should know
-        of it."""
-        if self.reader is None or all(math.isnan(reading.value) for reading in measurement.readings.values()):
-            return {}, ()
+    def _revised(
+        self, experiment: Experiment, measurement: Measurement
+    ) -> tuple[Revised, tuple[str, ...], BaseException | None]:
+        """What is known, or known better, of readings so far by one more measurement; what the operator should know of
+        it; and why the run must end with this point, which is told before."""
+        if self.reader is None or _is_unread(measurement):
+            return {}, (), None
         remembered = self.reader.remember(measurement)
         number = len(experiment.measurements) + 1
-        by_zero, notices = self._follow_zero(experiment.plan, experiment.patches.survey, number, measurement.time)
-        return merged(remembered, by_zero), notices
+        try:
+            by_zero, notices = self._follow_zero(experiment.plan, experiment.patches.survey, number, measurement.time)
+        except BaseException as error:
+            return remembered, (), error
+        return merged(remembered, by_zero), notices, None
 
     def catch_up(self, interrupted: InterruptedRun, survey: Survey) -> InterruptedRun:
         """The run, and what it had no time to do after its last point."""
-        if self.reader is None or not interrupted.measurements:
-            return interrupted
         measured = interrupted.measurements
+        if self.reader is None or not measured or _is_unread(measured[-1]):
+            return interrupted
         revised, _ = self._follow_zero(interrupted.plan, survey, len(measured), measured[-1].time)
         return dataclasses.replace(interrupted, history=tuple(revised_history(interrupted.history, revised)))
 
@@ -156,16 +163,23 @@ class Points:
         except MendableError as error:
             self._recording.hold(error)
             return {}, ()
-        repeated = RepeatedExposure(
-            zero.next_number, place, number, exposed.centre, is_trusted=exposed.untrusted is None
-        )
+        trouble = exposed.untrusted or self._of_another_camera(exposed.centre)
+        repeated = RepeatedExposure(zero.next_number, place, number, exposed.centre, is_trusted=trouble is None)
         self._recording.record(ReferenceRepeated(repeated, self._exposing.dose))
-        if exposed.untrusted is not None and not isinstance(exposed.untrusted, MendableError):
-            raise exposed.untrusted
         revised, notice = self.reader.follow(repeated)
-        if exposed.untrusted is not None:
-            self._recording.hold(exposed.untrusted)
+        if isinstance(trouble, MendableError):
+            self._recording.hold(trouble)
+        elif trouble is not None:
+            raise trouble
         return revised, (notice,) if notice else ()
+
+    def _of_another_camera(self, frame: Frame) -> UserError | None:
+        assert self.reader is not None
+        try:
+            self.reader.require_same_camera(frame)
+        except UserError as error:
+            return error
+        return None
 
     def _tell(self, experiment: Experiment, measurement: Measurement, revised: Revised) -> None:
         experiment.tell(measurement, revised)
@@ -187,3 +201,7 @@ def _measurement(
         exposure_s=frame.exposure_s,
         time=frame.time,
     )
+
+
+def _is_unread(measurement: Measurement) -> bool:
+    return all(math.isnan(reading.value) for reading in measurement.readings.values())

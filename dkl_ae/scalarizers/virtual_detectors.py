@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy
 
-from dkl_ae.patterns import DETECTORS, Patterns, Reference
+from dkl_ae.patterns import DETECTORS, Patterns, Reference, difference_slopes
 from dkl_ae.records import BoolArray, Symmetry
 from dkl_ae.scalarizers.scalarizer import Scalarizer, ScalarizerResult
 
@@ -27,10 +27,11 @@ def _difference(axis: int, name: str, patterns: Patterns) -> ScalarizerResult:
 
     axis: across that line, 0 for y and 1 for x.
     """
-    found = _fraction(name, patterns)
-    # A uniform disc of radius r has 4 / (pi r) of its electrons in a strip along its diameter, by its width.
-    bright = patterns.moments.fractions[:, _COLUMNS["bf"]]
-    by_shift = 4 * bright / (math.pi * patterns.reference.radius_mrad)
+    found, reference = _fraction(name, patterns), patterns.reference
+    slopes = difference_slopes(reference)
+    # A disc within a larger mask has at most so much of its electrons in a strip along its diameter, by its width.
+    slope = 4 / (math.pi * reference.radius_mrad) if slopes is None else slopes[axis]
+    by_shift = slope * patterns.moments.fractions[:, _COLUMNS["bf"]]
     shared = numpy.zeros((4, len(patterns)))
     shared[2 + axis] = by_shift * patterns.centre_sigmas_mrad[..., axis]
     value = found.value if patterns.zeros is None else found.value - by_shift * patterns.zeros.shifts_mrad[:, axis]

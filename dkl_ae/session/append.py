@@ -159,11 +159,12 @@ class SessionAppender:
         opened = self._opened
         starts, lengths = opened["model/start"], opened["model/length"]
         checkpoints = min(len(starts), len(lengths), len(opened["model/measured"]))
+        measurements = min(len(self._patterns), *map(len, self._columns()))
         return RowCounts(
-            measurements=min(len(self._patterns), *map(len, self._columns())),
+            measurements=measurements,
             steps=min(map(len, self._steps)),
             ends=min(len(opened["cross_ends/patterns"]), len(opened["cross_ends/measurement"])),
-            repeated=count_repeated(opened),
+            repeated=count_repeated(opened, measurements),
             maps=min(len(opened["maps/step"]), *(len(opened[f"maps/{name}"]) for name in self._maps)),
             checkpoints=checkpoints,
             archive=int(starts[checkpoints - 1] + lengths[checkpoints - 1]) if checkpoints else 0,

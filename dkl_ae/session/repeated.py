@@ -78,9 +78,12 @@ def append_repeated(opened: h5py.File, event: ReferenceRepeated, row: int) -> No
         put(opened[f"{REPEATED}/{column.name}"], row, column.of(event))
 
 
-def count_repeated(opened: h5py.File) -> int:
-    """How many rows are there whole."""
-    return min((len(dataset) for dataset in opened.get(REPEATED, {}).values()), default=0)
+def count_repeated(opened: h5py.File, measurements: int) -> int:
+    """How many rows are there whole, after no more than so many measurements: others were written in a hurry."""
+    if REPEATED not in opened:
+        return 0
+    rows = min(len(dataset) for dataset in opened[REPEATED].values())
+    return int(numpy.searchsorted(opened[f"{REPEATED}/measured"][:rows], measurements, side="right"))
 
 
 def repeated_columns(surviving: SurvivingRows, count: int) -> Mapping[str, AnyArray]:

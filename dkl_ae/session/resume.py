@@ -150,6 +150,10 @@ def _read_again(session: Session, reader: Reader) -> tuple[Measurement, ...]:
     for index, measurement in enumerate(session.measurements):
         revised = merged(revised, reader.recall(session.pattern(index), measurement))
         while repeated and repeated[0].measured == index + 1:
-            by_zero, _ = reader.follow(repeated.pop(0))
-            revised = merged(revised, by_zero)
+            # What the last of them tells counts for all before it.
+            if len(repeated) > 1:
+                reader.zero.repeated(repeated.pop(0))
+            else:
+                by_zero, _ = reader.follow(repeated.pop(0))
+                revised = merged(revised, by_zero)
     return tuple(m.revised(revised.get(m.proposal.candidate, {})) for m in session.measurements)

@@ -36,7 +36,7 @@ def exposed(
         places=numpy.zeros_like(places) if deflections is None else places,
         shifts_mrad=shifts - reference,
         variance=numpy.full(len(exposures), SIGMA**2),
-        found_in=FOUND_IN,
+        found_in=numpy.ones(FOUND_IN),
         largest_mrad=DISC_MRAD,
     )
     return drift, truth - reference
@@ -141,7 +141,7 @@ def test_a_turned_scan_sees_the_same_drift_turned() -> None:
 def test_a_clock_that_stands_still_or_tells_nonsense_tells_of_no_drift(times) -> None:
     random = numpy.random.default_rng(1)
     shifts = random.normal(0, SIGMA, (6, 2))
-    drift = ZeroDrift(times, numpy.zeros(6, int), shifts, numpy.full(6, SIGMA**2), FOUND_IN, DISC_MRAD)
+    drift = ZeroDrift(times, numpy.zeros(6, int), shifts, numpy.full(6, SIGMA**2), numpy.ones(FOUND_IN), DISC_MRAD)
     found, sigmas = drift.at(numpy.array([0.0, 7.0, numpy.nan]))
     numpy.testing.assert_allclose(found, numpy.broadcast_to(shifts.mean(axis=0), (3, 2)), atol=1e-6)
     numpy.testing.assert_allclose(sigmas, SIGMA / numpy.sqrt(6), rtol=1e-3)

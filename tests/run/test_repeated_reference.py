@@ -7,12 +7,13 @@ import math
 
 import numpy
 import pytest
+import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkl_ae.instruments import Frame
-from dkl_ae.patterns import Patterns, Reference
-from dkl_ae.records import Measurement, Position
+from dkl_ae.patterns import Patterns, Reference, Zeros
+from dkl_ae.records import InstrumentError, Measurement, Position
 from dkl_ae.run import (
     Event,
     Outcome,
@@ -26,7 +27,7 @@ from dkl_ae.run import (
 from dkl_ae.run import StepCompleted as Completed
 from dkl_ae.run.followed_zero import FollowedZero
 from dkl_ae.run.reference_exposures import reference_from, reference_pixels
-from dkl_ae.scalarizers import catalogue
+from dkl_ae.scalarizers import SCALARIZERS, ScalarizerResult, catalogue, read
 from dkl_ae.settings import Plan, changed, make_plan
 from dkl_ae.simulation import Specimen, VirtualColumn, graphene_with_silicon
 from tests.support.drifting_instrument import START_S, STEP_S, Drift, DriftingInstrument, at_rest, linear
@@ -229,3 +230,73 @@ def test_a_reading_that_needs_more_than_sums_keeps_its_first_value_and_others_ar
         for measurement in measured(events)[:9]
     ]
     assert all(change != 0 for change in changes)
+
+
+def test_without_a_drift_unlike_places_of_the_reference_move_no_reading() -> None:
+    """The mean pattern weighs each exposure by its electrons: so must the zero that repeated exposures tell."""
+    instrument = drifting(at_rest)
+    survey = instrument.acquire_survey()
+    places = [survey.position(row, column) for row, column in ((10, 10), (20, 90), (90, 20), (100, 100))]
+    intensities, deflections = (1.0, 1.0, 0.1, 0.1), (0.0, 0.2, 1.0, 1.2)
+
+    def exposure(number: int) -> Frame:
+        pixel = instrument.column.mrad_per_pixel[1]
+        vacuum = scipy.ndimage.shift(instrument.exact(Position(0.02, 0.02)), (0, deflections[number] / pixel), order=1)
+        counts = numpy.random.default_rng(number).poisson(numpy.maximum(vacuum, 0) * intensities[number])
+        return dataclasses.replace(instrument.acquire_pattern(places[number]), pattern=counts)
+
+    frames = [exposure(number) for number in range(4)]
+    zero = FollowedZero(reference_from(frames, PLAN), frames)
+    again = dataclasses.replace(exposure(1), pattern=frames[1].pattern + 1, time=START_S + 30)
+    assert zero.repeated(RepeatedExposure(1, 1, 10, again, is_trusted=True)) == ""
+    zeros = zero.at(numpy.array([START_S + 30]))
+    assert numpy.abs(zeros.shifts_mrad).max() < 3 * COUNTING_MRAD
+
+
+@pytest.mark.parametrize("drift_mrad", [-1.0, -0.3, 0.2, 0.5, 1.0])
+@pytest.mark.parametrize("place", [Position(0.02, 0.02), Position(0.6, 0.45)])
+def test_what_moves_with_the_zero_is_read_as_where_it_rests(drift_mrad, place) -> None:
+    """A pattern that moved, read against a zero that moved alike: differential phase contrast too."""
+    instrument = drifting(at_rest)
+    reference = reference_from([instrument.acquire_pattern(Position(0.02, 0.02)) for _ in range(4)], PLAN)
+    exact = instrument.exact(place)
+    moves = numpy.array([0.6, -0.8]) * drift_mrad
+    moved = scipy.ndimage.shift(exact, moves / instrument.column.mrad_per_pixel, order=1, mode="grid-wrap")
+    zeros = Zeros(moves[numpy.newaxis], numpy.zeros((1, 2)))
+    for name in ("com_x", "com_y", "com_magnitude", "dpc_x", "dpc_y"):
+        rest = read(SCALARIZERS[name], Patterns(exact[numpy.newaxis], reference))
+        followed = read(SCALARIZERS[name], Patterns(moved[numpy.newaxis], reference, zeros=zeros))
+        left = read(SCALARIZERS[name], Patterns(moved[numpy.newaxis], reference))
+        difference = abs(float(followed.value[0] - rest.value[0]))
+        assert difference < 2 * float(rest.sigma[0])
+        if name != "com_magnitude":
+            assert difference < 0.25 * abs(float(left.value[0] - rest.value[0]))
+
+
+def test_a_scalarizer_that_looks_at_pixels_is_not_read_again_without_them() -> None:
+    """Neither to no number nor to a wrong one: what is not a number compares as false, and sums to nothing."""
+
+    def count_bright(patterns: Patterns) -> ScalarizerResult:
+        com = SCALARIZERS["com_x"].evaluate(patterns)
+        return dataclasses.replace(com, value=com.value + (patterns.counts > 20).sum(axis=(1, 2)))
+
+    own = dataclasses.replace(SCALARIZERS["com_x"], name="bright", evaluate=count_bright)
+    events: list[Event] = []
+    scalarizers = {**{name: SCALARIZERS[name] for name in READ if name in SCALARIZERS}, "bright": own}
+    Runner(drifting(linear(0.01)), PLAN, events.append, NearestNeighbour, scalarizers=scalarizers).run()
+    first = {event.measurement.proposal.candidate: event.measurement for event in of(PointMeasured, events)}
+    assert len(of(ReferenceRepeated, events)) > 1
+    for measurement in measured(events):
+        assert measurement.readings["bright"] == first[measurement.proposal.candidate].readings["bright"]
+
+
+def test_a_run_that_is_stopped_at_a_repeated_exposure_has_told_its_last_point() -> None:
+    class Stopping(DriftingInstrument):
+        def acquire_pattern(self, position: Position) -> Frame:
+            if len(self.exposed) == PLAN.reference.frames + 10:
+                raise InstrumentError("The camera failed: check it, then start again.")
+            return super().acquire_pattern(position)
+
+    _, events = run_on(Stopping(VirtualColumn(graphene_with_silicon(), seed=0), at_rest))
+    assert events[-1].outcome is Outcome.FAILED
+    assert [event.number for event in of(Completed, events)] == list(range(1, 11))

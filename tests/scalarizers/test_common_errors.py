@@ -66,7 +66,9 @@ def test_it_is_what_a_wrong_reference_does_to_the_reading(name, expression, y, x
     for error in range(2 if has_pixels or expression == "bf" else 4):
         up, down = values_with(error, name, expression, pattern)
         changes.append((math.remainder(up - down, 2 * math.pi) if scalarizer.circular else up - down) / 2)
-    assert reading.common_sigma == pytest.approx(math.hypot(*changes), rel=0.07, abs=1e-9)
+    # By how much a difference grows is taken from the reference's pattern, whose edge is one pixel wide.
+    tolerance = 0.2 if "dpc" in name + expression else 0.07
+    assert reading.common_sigma == pytest.approx(math.hypot(*changes), rel=tolerance, abs=1e-9)
 
 
 @settings(max_examples=3)

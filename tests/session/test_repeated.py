@@ -22,7 +22,7 @@ from dkl_ae.scalarizers import SCALARIZERS, Scalarizer
 from dkl_ae.session import SessionWriter, open_session, take_up
 from dkl_ae.session.append import clear_writer_mark
 from dkl_ae.session.layout import FORMAT_OF_1_10
-from dkl_ae.settings import make_plan
+from dkl_ae.settings import Plan, changed, make_plan
 from dkl_ae.simulation import VirtualColumn, graphene_with_silicon
 from tests.support.drifting_instrument import DriftingInstrument, linear
 from tests.support.kept_runs import KilledError, MortalWriter, leave_open
@@ -44,6 +44,7 @@ def run(
     file: pathlib.Path,
     killed_at: int | None = None,
     microscope: DriftingInstrument | None = None,
+    plan: Plan = PLAN,
 ) -> list[Event]:
     """The events of a run into a file; it is killed after one of them."""
     events: list[Event] = []
@@ -55,8 +56,8 @@ def run(
         if len(events) - 1 == killed_at:
             writer.kill()
 
-    writer = MortalWriter(file, PLAN, SCALARIZERS)
-    runner = Runner(microscope or instrument(), PLAN, show, TrainedNeighbour, recorder=writer)
+    writer = MortalWriter(file, plan, SCALARIZERS)
+    runner = Runner(microscope or instrument(), plan, show, TrainedNeighbour, recorder=writer)
     try:
         runner.run()
     except KilledError:
@@ -162,6 +163,52 @@ def test_what_was_not_believed_of_a_repeated_exposure_is_not_believed_after_a_ki
     repeated = [event.repeated for event in events if isinstance(event, ReferenceRepeated)]
     assert [exposure.is_trusted for exposure in repeated] == [False, True]
     go_on(tmp_path / "killed.h5", disturbed)
+    assert contents(tmp_path / "killed.h5") == contents(tmp_path / "whole.h5")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: dataclasses.replace(frame, pattern=frame.pattern[:32]),
+        lambda frame: dataclasses.replace(frame, mrad_per_pixel=(5.0, 5.0)),
+    ],
+)
+def test_a_run_that_a_camera_of_another_setting_has_ended_goes_on_without_that_exposure(tmp_path, change) -> None:
+    microscope = instrument()
+    acquire = microscope.acquire_pattern
+
+    def acquire_pattern(position: Position) -> Frame:
+        frame = acquire(position)
+        return change(frame) if len(microscope.exposed) == PLAN.reference.frames + 11 + 1 else frame
+
+    microscope.acquire_pattern = acquire_pattern
+    events = run(tmp_path / "run.h5", microscope=microscope)
+    assert events[-1].outcome is Outcome.FAILED
+    told = [event.repeated for event in events if isinstance(event, ReferenceRepeated)]
+    assert [exposure.is_trusted for exposure in told] == [True, False]
+    assert go_on(tmp_path / "run.h5")[-1].outcome is Outcome.FINISHED
+    with open_session(tmp_path / "run.h5") as session:
+        kept = session.repeated_exposures()
+        assert [exposure.is_trusted for exposure in kept[:3]] == [True, False, True]
+        numpy.testing.assert_array_equal(kept[1].frame.pattern, told[1].frame.pattern)
+
+
+@pytest.mark.parametrize("killed_at", range(55, 67, 2))
+def test_a_zero_that_is_never_known_well_is_looked_at_once_a_point(tmp_path, killed_at) -> None:
+    """Whether the run is killed or not: a plan with exposures to spare hides no second one."""
+    plan = changed(PLAN, reference_repeated=50)
+    walk = numpy.random.default_rng(5).normal(0, 0.05, (200, 2)).cumsum(axis=0)
+
+    def microscope(exposed: int = 0) -> DriftingInstrument:
+        moving = instrument(exposed)
+        moving._drift = lambda seconds: tuple(walk[int(seconds)] * (seconds > 15))
+        return moving
+
+    run(tmp_path / "whole.h5", microscope=microscope(), plan=plan)
+    run(tmp_path / "killed.h5", killed_at, microscope(), plan)
+    with open_session(tmp_path / "killed.h5") as session:
+        exposed = len(session.reference_frames()) + session.count + len(session.repeated_exposures())
+    resumed(*take_up(tmp_path / "killed.h5"), microscope(exposed))
     assert contents(tmp_path / "killed.h5") == contents(tmp_path / "whole.h5")
 
 

@@ -147,7 +147,6 @@ class SwiftInstrument:
             xdata = _record(self._camera, self._camera_parameters, self._exposure_s)
             end = time.time()
             found = read_back(self._stem)
-            untrusted = disturbed()
         metadata = xdata.metadata.get("hardware_source", {})
         return Frame(
             pattern=numpy.array(xdata.data),
@@ -156,7 +155,7 @@ class SwiftInstrument:
             position_read_back=found,
             exposure_s=self._exposure_s,
             time=end,
-            untrusted=untrusted,
+            untrusted=disturbed(),
         )
 
     def abort(self) -> None:
@@ -199,8 +198,7 @@ class SwiftInstrument:
             _wait_for_window(self._aborted)
             if self._stem.probe_state == "parked" and read_back(self._stem) == position:
                 return
-            if self._scan.is_playing:
-                raise MendableError(self._watch.to_be_set_back("The scan was started during the run"))
+            self._watch.require_no_scan()
             if time.monotonic() > deadline:
                 raise MendableError(
                     f"The probe did not reach ({position.y:.4f}, {position.x:.4f}) within {_PATIENCE_S:g} s: "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import time
 import typing
 from collections.abc import Callable, Iterator, Mapping
 
@@ -24,6 +25,8 @@ _CONTROLS: typing.Final[Mapping[str, tuple[str, str, float]]] = {
 """Of a column, where it has them: what they are called, their unit for people, and how many of it one is."""
 _TOLERANCE: typing.Final = 1e-3
 """Relative: a read-back value may waver by less."""
+_SHORTLY_S: typing.Final = 0.01
+"""Between two looks at a device that ends."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +67,7 @@ def settings_of_column(stem: stem_controller.STEMController) -> Settings:
     found = []
     for control, (name, unit, factor) in _CONTROLS.items():
         is_known, value = stem.TryGetVal(control)
-        if is_known and value is not None:
+        if is_known and value is not None and math.isfinite(value) and value != 0:
             found.append(Quantity(name, value * factor, unit, abs(value * factor) * _TOLERANCE))
     return tuple(found)
 
@@ -81,8 +84,11 @@ def changes(before: Settings, now: Settings) -> str:
 
 def read_back(stem: stem_controller.STEMController) -> Position:
     """Where the probe is; NaN where there is none."""
-    found = stem.probe_position
-    return Position(found.y, found.x) if found is not None else Position(math.nan, math.nan)
+    return _position(stem.probe_position)
+
+
+def _position(point: Geometry.FloatPoint | None) -> Position:
+    return Position(point.y, point.x) if point is not None else Position(math.nan, math.nan)
 
 
 class Watch:
@@ -115,24 +121,27 @@ class Watch:
 
     @contextlib.contextmanager
     def exposure(self, position: Position) -> Iterator[Callable[[], str]]:
-        """While a pattern is exposed at a position: gives what tells in one sentence what has disturbed it, and what to
-        do; nothing where nothing has."""
-        states: list[str] = []
+        """While a pattern is exposed at a position: gives what tells afterwards, in one sentence, what has disturbed it
+        and what to do; nothing where nothing has."""
+        states, places = ["parked"], [position]
 
         def changed(state: str, place: Geometry.FloatPoint | None) -> None:
             states.append(state)
+            places.append(_position(place))
 
         def disturbed() -> str:
-            if self._scan.is_playing or self._scan.is_recording or "scanning" in states:
+            if "scanning" in states:
                 return self.to_be_set_back("The scan ran during the exposure")
-            if self._stem.probe_position is None:
+            if any(math.isnan(place.y) for place in places):
                 return self.to_be_set_back("The probe was taken off the survey during the exposure")
-            if read_back(self._stem) != position:
+            if any(place != position for place in places):
                 return self.to_be_set_back("The probe was moved during the exposure")
             return self._change()
 
         with contextlib.closing(self._stem.probe_state_changed_event.listen(changed)):
             yield disturbed
+            # What came without an event, while the beam is still on.
+            changed("scanning" if self._is_scanning else self._stem.probe_state, self._stem.probe_position)
 
     def to_be_set_back(self, trouble: str) -> str:
         """What to tell of a disturbance that the run ends itself when it goes on."""
@@ -143,10 +152,25 @@ class Watch:
         """End what disturbed the run, where that was promised."""
         if not self._is_to_be_set_back:
             return
-        self._is_to_be_set_back = False
+        self._scan.abort_recording()
         if self._scan.is_playing:
-            self._scan.abort_playing(sync_timeout=patience_s)
+            self._scan.abort_playing()
+        deadline = time.monotonic() + patience_s
+        while self._is_scanning:
+            if time.monotonic() > deadline:
+                raise MendableError(f"{self._scan.display_name} still scans: stop it in its own panel.")
+            time.sleep(_SHORTLY_S)
         self._scan.set_current_frame_parameters(self._survey_parameters)
+        self._is_to_be_set_back = False
+
+    @property
+    def _is_scanning(self) -> bool:
+        return bool(self._scan.is_playing or self._scan.is_recording)
+
+    def require_no_scan(self) -> None:
+        """Raises MendableError while something scans."""
+        if self._is_scanning:
+            raise MendableError(self.to_be_set_back("The scan was started during the run"))
 
     def _change(self) -> str:
         if of_column := changes(self._of_column, settings_of_column(self._stem)):
