@@ -212,6 +212,27 @@ def test_a_zero_that_is_never_known_well_is_looked_at_once_a_point(tmp_path, kil
     assert contents(tmp_path / "killed.h5") == contents(tmp_path / "whole.h5")
 
 
+def test_one_whose_point_was_lost_with_the_power_is_lost_with_it(whole, tmp_path) -> None:
+    """The point is measured again, and the exposure is repeated again after it."""
+    file, third = tmp_path / "cut.h5", 15
+    place = [
+        number
+        for number, event in enumerate(whole[1])
+        if isinstance(event, ReferenceRepeated) and event.repeated.measured == third
+    ]
+    run(file, place[0])
+    clear_writer_mark(file)
+    with h5py.File(file, "r+", libver=FORMAT_OF_1_10) as opened:
+        groups = [opened["measurements"], *opened["readings"].values()]
+        for column in (column for group in groups for column in group.values()):
+            column.resize(third - 1, axis=0)
+    with open_session(file) as session:
+        assert [exposure.measured for exposure in session.repeated_exposures()] == [5, 10]
+    go_on(file)
+    assert contents(file)["repeated"] == contents(whole[0])["repeated"]
+    assert contents(file)["proposals"] == contents(whole[0])["proposals"]
+
+
 class OtherPatterns(DriftingInstrument):
     """What it exposes again is of another type than all before."""
 
