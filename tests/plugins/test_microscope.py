@@ -6,12 +6,14 @@ import ast
 import pathlib
 
 PLUG_IN = pathlib.Path(__file__).parents[2] / "nionswift_plugin" / "dkl_ae_ui"
-CONTROLS = {"SetVal", "SetValAndConfirm", "SetValDelta", "InformControl", "set_probe_position", "probe_position"}
+CONTROLS = {"SetVal", "SetValAndConfirm", "SetValDelta", "InformControl", "set_probe_position"}
 
 
 def controls_in(file: pathlib.Path) -> set[str]:
-    names = (node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute))
-    return CONTROLS & set(names)
+    """Whoever looks where the probe is moves nothing."""
+    attributes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)]
+    moved = {node.attr for node in attributes if node.attr == "probe_position" and isinstance(node.ctx, ast.Store)}
+    return CONTROLS & {node.attr for node in attributes} | moved
 
 
 def test_only_the_microscope_folder_moves_the_probe_or_switches_the_beam() -> None:
