@@ -12,21 +12,16 @@ from collections.abc import Callable, Mapping
 
 import numpy
 
-from dkl_ae.instruments import Instrument
-from dkl_ae.patterns import Patterns
-from dkl_ae.run import Event, Outcome, PointMeasured, ReadingsRevised, ReferenceRepeated, Runner
+from dkl_ae.run import Event, Outcome, ReferenceRepeated, Runner
 from dkl_ae.scalarizers import SCALARIZERS
 from dkl_ae.settings import make_plan
 from dkl_ae.simulation import Specimen, VirtualColumn, graphene_with_silicon
-from tests.support.drifting_instrument import Drift, DriftingInstrument, at_rest, linear
+from tests.support.drifting_instrument import Drift, DriftingInstrument, at_rest, errors_mrad, known_at_the_end, linear
 from tests.support.sheets import SHEETS
 from tests.support.surrogates import NearestNeighbour
 
 POINTS = 60
 READ = ("com_magnitude", "com_y", "com_x", "bragg_spacing")
-ALL_ELECTRONS = 1e12
-"""So many leave no counting error in the truth."""
-
 SPECIMENS: Mapping[str, Callable[[int], Specimen]] = {
     "vacuum in view": lambda seed: graphene_with_silicon(seed=seed),
     **SHEETS,
@@ -77,27 +72,12 @@ def trial(specimen: Specimen, drift: Drift, percent: float, seed: int) -> tuple[
     plan = make_plan(reference_repeated=percent, seed_points=POINTS, model_points=0, random_seed=seed)
     events: list[Event] = []
     scalarizers = {name: SCALARIZERS[name] for name in READ}
-    driven: Instrument = instrument
-    runner = Runner(driven, plan, events.append, NearestNeighbour, scalarizers=scalarizers)
+    runner = Runner(instrument, plan, events.append, NearestNeighbour, scalarizers=scalarizers)
     assert runner.run().outcome is Outcome.FINISHED
     assert runner.reference is not None
-    known = {e.measurement.proposal.candidate: e.measurement for e in events if isinstance(e, PointMeasured)}
-    for event in events:
-        if isinstance(event, ReadingsRevised):
-            known |= {measurement.proposal.candidate: measurement for measurement in event.measurements}
-    height, width = instrument.column.extent_nm
-    vacuum = VirtualColumn(Specimen("vacuum", numpy.zeros((0, 3)), numpy.zeros(0, numpy.int64), height))
-    undeflected = vacuum.patterns.pattern(height / 2, width / 2)
-    exact = numpy.stack([undeflected, *(instrument.exact(m.position_asked) for m in known.values())])
-    truth = Patterns(ALL_ELECTRONS * exact, runner.reference).moments
-    errors, sigmas = [], []
-    for name, true in (("com_y", truth.y), ("com_x", truth.x)):
-        readings = [measurement.readings[name] for measurement in known.values()]
-        errors.append(numpy.array([reading.value for reading in readings]) - (true[1:] - true[0]))
-        sigmas.append([reading.total_sigma for reading in readings])
-    error = numpy.array(errors)
+    error, sigma = errors_mrad(instrument, runner.reference, known_at_the_end(events))
     repeated = sum(isinstance(event, ReferenceRepeated) for event in events)
-    return float(numpy.sqrt((error**2).mean())), float((numpy.abs(error) < 2 * numpy.array(sigmas)).mean()), repeated
+    return float(numpy.sqrt((error**2).mean())), float((numpy.abs(error) < 2 * sigma).mean()), repeated
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dkl_ae.patterns.geometry import Descan, DetectorGeometry
 from dkl_ae.patterns.intensity_fractions import IntensityFractions
 from dkl_ae.patterns.memory import COMPONENT_OF, PatternMemory
 from dkl_ae.patterns.moments import DETECTORS, Moments, difference_slopes
-from dkl_ae.patterns.patterns import Arms, Patterns, Zeros, with_descan
+from dkl_ae.patterns.patterns import Arms, Patterns, Zeros, require_shape, with_descan
 from dkl_ae.patterns.reference import (
     Reference,
     find_reference,
@@ -46,6 +46,7 @@ __all__ = [
     "radii",
     "reference_as_dict",
     "reference_from_dict",
+    "require_shape",
     "save_reference",
     "scan_angles",
     "strain",

@@ -22,6 +22,16 @@ MIN_BEAM_FRACTION = 0.01
 """With fewer than this fraction of the reference's electrons the beam did not reach the detector."""
 
 
+def require_shape(counts: NumberArray, reference: Reference) -> None:
+    """Raises UserError when patterns, shape (n, ky, kx), do not have the reference's shape."""
+    if counts.ndim != 3 or counts.shape[-2:] != reference.shape:
+        raise UserError(
+            f"The pattern is {' x '.join(map(str, counts.shape[-2:]))} pixels but the reference is "
+            f"{reference.shape[0]} x {reference.shape[1]}: keep the camera's binning and readout area, "
+            "or acquire a new reference."
+        )
+
+
 class Patterns:
     """Patterns as scalarizers see them. Nothing is changed in the array that is given.
 
@@ -51,12 +61,7 @@ class Patterns:
         self.arms = arms
         self.memory = memory
         self._has_pixels = True
-        if self._counts.ndim != 3 or self._counts.shape[-2:] != reference.shape:
-            raise UserError(
-                f"The pattern is {' x '.join(map(str, self._counts.shape[-2:]))} pixels but the reference is "
-                f"{reference.shape[0]} x {reference.shape[1]}: keep the camera's binning and readout area, "
-                "or acquire a new reference."
-            )
+        require_shape(self._counts, reference)
 
     @classmethod
     def of_sums(

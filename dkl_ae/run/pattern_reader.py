@@ -11,7 +11,7 @@ import numpy
 import numpy.typing
 
 from dkl_ae.instruments import Frame
-from dkl_ae.patterns import PatternMemory, Patterns, Reference
+from dkl_ae.patterns import PatternMemory, Patterns, Reference, require_shape
 from dkl_ae.records import FloatArray, Measurement, Position, Reading, UserError, sentence_of
 from dkl_ae.run.followed_zero import FollowedZero, RepeatedExposure
 from dkl_ae.scalarizers import ENDS, Scalarizer, one_pattern, read, readings_of, with_undeformed
@@ -139,8 +139,7 @@ class Reader:
                 f"The reference has pixels of {there} mrad but the camera of {here}: acquire a new reference, or go "
                 "back to its camera length."
             )
-        if frame.pattern.shape != self.reference.shape:
-            Patterns(frame.pattern[numpy.newaxis], self.reference)
+        require_shape(frame.pattern[numpy.newaxis], self.reference)
 
     def recall(self, pattern: numpy.typing.NDArray[typing.Any], measurement: Measurement) -> Revised:
         """See a pattern again that an earlier run has read; returns what `remember` does."""

@@ -24,13 +24,15 @@ from dkl_ae.session.layout import (
     MAPS,
     MAPS_IN_UNIT,
     MEASUREMENTS,
+    REPEATED,
+    REPEATED_PATTERNS,
     STEPS,
     VERSION,
     About,
     Column,
 )
 from dkl_ae.session.log import append_log
-from dkl_ae.session.repeated import REPEATED, REPEATED_COLUMNS, REPEATED_PATTERNS
+from dkl_ae.session.repeated import REPEATED_COLUMNS
 from dkl_ae.settings import Plan, to_json, values_of
 
 _ROWS_IN_CHUNK = 64

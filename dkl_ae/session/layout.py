@@ -27,6 +27,10 @@ MAX_MAPS_KEPT: typing.Final = 100
 MAX_PIXELS_KEPT: typing.Final = 16_000_000
 """Nor have they more pixels than this, of each kind of map: those of a large survey take long to write."""
 
+REPEATED: typing.Final = "reference_repeated"
+"""Group of the reference's exposures that were repeated; a file of before runs repeated any has none."""
+REPEATED_PATTERNS: typing.Final = f"{REPEATED}/patterns"
+
 READING_COLUMNS: typing.Final = ("value", "sigma", "common_sigma")
 """Of each scalarizer; a file of before there was the last has none."""
 

@@ -16,10 +16,10 @@ import numpy
 
 from dkl_ae.records import NumberArray
 from dkl_ae.run import Event, PointMeasured, ReferenceRepeated
-from dkl_ae.session.layout import FORMAT_OF_1_10
+from dkl_ae.session.layout import FORMAT_OF_1_10, REPEATED_PATTERNS
 
 _GROUP: typing.Final = "other_patterns"
-_STACKS: typing.Final = ("patterns", "cross_ends/patterns", "reference_repeated/patterns")
+_STACKS: typing.Final = ("patterns", "cross_ends/patterns", REPEATED_PATTERNS)
 """Datasets of patterns, which are all of one type; a file of before runs repeated any has not the last."""
 _EXACT: typing.Final = 2**53
 """Up to here whole numbers have a double of their own."""
@@ -112,7 +112,7 @@ def _each(opened: h5py.File, stack: str, index: int, images: NumberArray) -> lis
     """The pattern of a stack's row, or those of a cross's ends."""
     if stack == "patterns":
         return [(name_beside(index), images)]
-    if stack == "reference_repeated/patterns":
+    if stack == REPEATED_PATTERNS:
         return [(name_beside_repeated(index + 1), images)]
     measurement = int(opened["cross_ends/measurement"][index])
     return [(name_beside(measurement, end), image) for end, image in enumerate(images)]

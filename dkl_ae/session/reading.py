@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import typing
 from collections.abc import Mapping, Sequence
 
 import h5py
@@ -48,17 +49,23 @@ def reference_exposures(opened: h5py.File, reference: Reference | None) -> tuple
     group = opened.get("reference", {})
     if "exposures" not in group or reference is None:
         return ()
-    columns = (group[name][:] for name in ("exposures", "read_back_y", "read_back_x", "exposure_s", "time"))
+    names = ("read_back_y", "read_back_x", "exposure_s", "time")
+    rows = zip(*(group[name][:] for name in names), strict=True)
     return tuple(
-        Frame(
-            pattern,
-            reference.mrad_per_pixel,
-            reference.counts_per_electron,
-            Position(float(y), float(x)),
-            float(exposure_s),
-            float(time),
-        )
-        for pattern, y, x, exposure_s, time in zip(*columns, strict=True)
+        stored_frame(pattern, dict(zip(names, row, strict=True)), reference)
+        for pattern, row in zip(group["exposures"][:], rows, strict=True)
+    )
+
+
+def stored_frame(pattern: AnyArray, row: Mapping[str, typing.Any], reference: Reference) -> Frame:
+    """An exposure of the reference, first or repeated, from its row of each column."""
+    return Frame(
+        pattern,
+        reference.mrad_per_pixel,
+        reference.counts_per_electron,
+        Position(float(row["read_back_y"]), float(row["read_back_x"])),
+        float(row["exposure_s"]),
+        float(row["time"]),
     )
 
 

@@ -10,18 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 import h5py
 import numpy
 
-from dkl_ae.instruments import Frame
 from dkl_ae.patterns import Reference
-from dkl_ae.records import AnyArray, Position
+from dkl_ae.records import AnyArray
 from dkl_ae.run import ReferenceRepeated, RepeatedExposure
 from dkl_ae.session.disk.torn import SurvivingRows
-from dkl_ae.session.layout import Column
+from dkl_ae.session.layout import REPEATED, REPEATED_PATTERNS, Column
 from dkl_ae.session.log import put
 from dkl_ae.session.other_patterns import can_hold
-
-REPEATED: typing.Final = "reference_repeated"
-"""Their group; a file of before runs repeated any has none."""
-REPEATED_PATTERNS: typing.Final = f"{REPEATED}/patterns"
+from dkl_ae.session.reading import stored_frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +75,8 @@ def append_repeated(opened: h5py.File, event: ReferenceRepeated, row: int) -> No
 
 
 def count_repeated(opened: h5py.File, measurements: int) -> int:
-    """How many rows are there whole, after no more than so many measurements: others were written in a hurry."""
+    """How many rows are there whole, after no more than so many measurements: one whose measurement was lost is written
+    over."""
     if REPEATED not in opened:
         return 0
     rows = min(len(dataset) for dataset in opened[REPEATED].values())
@@ -103,14 +100,7 @@ def repeated_exposures(
             row + 1,
             int(columns["place"][row]),
             int(columns["measured"][row]),
-            Frame(
-                pattern,
-                reference.mrad_per_pixel,
-                reference.counts_per_electron,
-                Position(float(columns["read_back_y"][row]), float(columns["read_back_x"][row])),
-                float(columns["exposure_s"][row]),
-                float(columns["time"][row]),
-            ),
+            stored_frame(pattern, {name: column[row] for name, column in columns.items()}, reference),
             is_trusted=bool(columns["is_trusted"][row]),
         )
         for row, pattern in enumerate(patterns)

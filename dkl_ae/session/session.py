@@ -19,11 +19,11 @@ from dkl_ae.records import AnyArray, FloatArray, IntArray, Measurement, Reading,
 from dkl_ae.run import Dose, Outcome, RepeatedExposure
 from dkl_ae.scalarizers import Scalarizer
 from dkl_ae.session.disk.damage import reading
-from dkl_ae.session.layout import MAPS, dose_from, measurement_from
+from dkl_ae.session.layout import MAPS, REPEATED, REPEATED_PATTERNS, dose_from, measurement_from
 from dkl_ae.session.log import LogEntry, commands_of, in_order, unconfirmed_of
 from dkl_ae.session.other_patterns import name_beside, name_beside_repeated
 from dkl_ae.session.reading import cross_ends, latest_checkpoint, reference_exposures, undefined_reasons
-from dkl_ae.session.repeated import REPEATED, REPEATED_PATTERNS, repeated_exposures
+from dkl_ae.session.repeated import repeated_exposures
 from dkl_ae.settings import Plan
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dkl_ae.instruments import Frame
-from dkl_ae.patterns import Patterns, Reference, Zeros
-from dkl_ae.records import InstrumentError, Measurement, Position
+from dkl_ae.patterns import Patterns, Zeros
+from dkl_ae.records import InstrumentError, Position
 from dkl_ae.run import (
     Event,
     Outcome,
@@ -29,8 +29,17 @@ from dkl_ae.run.followed_zero import FollowedZero
 from dkl_ae.run.reference_exposures import reference_from, reference_pixels
 from dkl_ae.scalarizers import SCALARIZERS, ScalarizerResult, catalogue, read
 from dkl_ae.settings import Plan, changed, make_plan
-from dkl_ae.simulation import Specimen, VirtualColumn, graphene_with_silicon
-from tests.support.drifting_instrument import START_S, STEP_S, Drift, DriftingInstrument, at_rest, linear
+from dkl_ae.simulation import VirtualColumn, graphene_with_silicon
+from tests.support.drifting_instrument import (
+    START_S,
+    STEP_S,
+    Drift,
+    DriftingInstrument,
+    at_rest,
+    errors_mrad,
+    known_at_the_end,
+    linear,
+)
 from tests.support.recorded_specimen import instrument as recording
 from tests.support.surrogates import NearestNeighbour
 
@@ -58,36 +67,13 @@ def of(kind: type, events: list[Event]) -> list:
     return [event for event in events if isinstance(event, kind)]
 
 
-def measured(events: list[Event]) -> list[Measurement]:
-    """As they are known at the end."""
-    known = {event.measurement.proposal.candidate: event.measurement for event in of(PointMeasured, events)}
-    for event in of(ReadingsRevised, events):
-        known |= {measurement.proposal.candidate: measurement for measurement in event.measurements}
-    return list(known.values())
-
-
-def errors_mrad(instrument: DriftingInstrument, reference: Reference, measurements: list[Measurement]) -> numpy.ndarray:
-    """Of the shifts along y and x, in standard deviations beside: shape (n, 2, 2)."""
-    extent = instrument.column.extent_nm
-    vacuum = VirtualColumn(Specimen("vacuum", numpy.zeros((0, 3)), numpy.zeros(0, numpy.int64), extent[0]))
-    many = 1e12
-    zero = Patterns(many * vacuum.patterns.pattern(extent[0] / 2, extent[1] / 2)[numpy.newaxis], reference).moments
-    found = []
-    for measurement in measurements:
-        true = Patterns(many * instrument.exact(measurement.position_asked)[numpy.newaxis], reference).moments
-        for name, truth in (("com_y", true.y[0] - zero.y[0]), ("com_x", true.x[0] - zero.x[0])):
-            reading = measurement.readings[name]
-            found.append([reading.value - truth, (reading.value - truth) / reading.total_sigma])
-    return numpy.array(found).reshape(-1, 2, 2)
-
-
 @pytest.mark.parametrize("mrad_per_exposure", [0.0, 0.001, 0.01, 0.05])
 def test_shifts_are_as_well_known_as_without_drift(mrad_per_exposure) -> None:
     instrument = drifting(linear(mrad_per_exposure))
     runner, events = run_on(instrument)
-    found = errors_mrad(instrument, runner.reference, measured(events))
-    assert numpy.sqrt((found[..., 0] ** 2).mean()) < 1.6 * COUNTING_MRAD
-    assert (numpy.abs(found[..., 1]) < 2).mean() > 0.9
+    errors, sigmas = errors_mrad(instrument, runner.reference, known_at_the_end(events))
+    assert numpy.sqrt((errors**2).mean()) < 1.6 * COUNTING_MRAD
+    assert (numpy.abs(errors) < 2 * sigmas).mean() > 0.9
     told = [notice for event in of(Completed, events) for notice in event.notices if "has moved" in notice]
     assert bool(told) == (mrad_per_exposure >= 0.01 or (len(told) > 0 and mrad_per_exposure > 0))
     assert all("all shifts are read against where it was at their time" in notice for notice in told)
@@ -98,8 +84,8 @@ def test_without_repeated_exposures_a_drift_is_taken_for_the_specimens() -> None
     instrument = drifting(linear(0.01))
     runner, events = run_on(instrument, changed(PLAN, reference_repeated=0))
     assert not of(ReferenceRepeated, events)
-    found = errors_mrad(instrument, runner.reference, measured(events))
-    assert numpy.sqrt((found[..., 0] ** 2).mean()) > 10 * COUNTING_MRAD
+    errors, _ = errors_mrad(instrument, runner.reference, known_at_the_end(events))
+    assert numpy.sqrt((errors**2).mean()) > 10 * COUNTING_MRAD
 
 
 @given(st.integers(0, 20), st.integers(1, 45), st.floats(0, 60), st.sampled_from([0.0, 0.02]))
@@ -185,7 +171,7 @@ def test_a_dark_exposure_is_kept_and_told_and_not_learned_from() -> None:
     assert others
     told = [notice for event in of(Completed, events) for notice in event.notices]
     assert told[0].startswith("A repeated exposure of the reference tells nothing of its zero: beam is off or blocked")
-    assert numpy.abs(errors_mrad(instrument, runner.reference, measured(events))[..., 0]).max() < 5 * COUNTING_MRAD
+    assert numpy.abs(errors_mrad(instrument, runner.reference, known_at_the_end(events))[0]).max() < 5 * COUNTING_MRAD
 
 
 @pytest.mark.parametrize(
@@ -214,7 +200,7 @@ def test_a_camera_without_a_clock_is_read_as_one_whose_zero_rests() -> None:
     instrument.acquire_pattern = lambda position: dataclasses.replace(acquire(position), time=math.nan)
     runner, events = run_on(instrument)
     assert events[-1].outcome is Outcome.FINISHED
-    assert numpy.abs(errors_mrad(instrument, runner.reference, measured(events))[..., 0]).max() < 5 * COUNTING_MRAD
+    assert numpy.abs(errors_mrad(instrument, runner.reference, known_at_the_end(events))[0]).max() < 5 * COUNTING_MRAD
 
 
 def test_a_reading_that_needs_more_than_sums_keeps_its_first_value_and_others_are_revised() -> None:
@@ -222,12 +208,12 @@ def test_a_reading_that_needs_more_than_sums_keeps_its_first_value_and_others_ar
     plan = changed(PLAN, expression="com_x + 10 * annulus(1.2, 2)")
     _, events = run_on(drifting(linear(0.01)), plan)
     first = {event.measurement.proposal.candidate: event.measurement for event in of(PointMeasured, events)}
-    for measurement in measured(events):
+    for measurement in known_at_the_end(events):
         before = first[measurement.proposal.candidate].readings
         assert measurement.readings["composite"] == before["composite"]
     changes = [
         measurement.readings["com_x"].value - first[measurement.proposal.candidate].readings["com_x"].value
-        for measurement in measured(events)[:9]
+        for measurement in known_at_the_end(events)[:9]
     ]
     assert all(change != 0 for change in changes)
 
@@ -286,7 +272,7 @@ def test_a_scalarizer_that_looks_at_pixels_is_not_read_again_without_them() -> N
     Runner(drifting(linear(0.01)), PLAN, events.append, NearestNeighbour, scalarizers=scalarizers).run()
     first = {event.measurement.proposal.candidate: event.measurement for event in of(PointMeasured, events)}
     assert len(of(ReferenceRepeated, events)) > 1
-    for measurement in measured(events):
+    for measurement in known_at_the_end(events):
         assert measurement.readings["bright"] == first[measurement.proposal.candidate].readings["bright"]
 
 

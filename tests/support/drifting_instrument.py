@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy
 import scipy.ndimage
 
 from dkl_ae.instruments import Frame
 from dkl_ae.instruments.column_instrument import ColumnInstrument
-from dkl_ae.records import FloatArray, Position
-from dkl_ae.simulation import VirtualColumn
+from dkl_ae.patterns import Patterns, Reference
+from dkl_ae.records import FloatArray, Measurement, Position
+from dkl_ae.run import Event, PointMeasured, ReadingsRevised
+from dkl_ae.simulation import Specimen, VirtualColumn
 
 EXPOSURE_S = 0.01
 STEP_S = 1.0
@@ -20,6 +22,9 @@ START_S = 1.7e9
 
 TROUBLE = "The probe was moved during the exposure: leave it to the run."
 """What is told of an exposure that is disturbed."""
+
+_ALL_ELECTRONS = 1e12
+"""So many leave no counting error in the truth."""
 
 Drift = Callable[[float], tuple[float, float]]
 """Seconds since the first exposure -> the beam's place on the camera (y, x), mrad."""
@@ -69,3 +74,30 @@ def linear(mrad_per_exposure: float) -> Drift:
 
 def at_rest(seconds: float) -> tuple[float, float]:
     return 0.0, 0.0
+
+
+def known_at_the_end(events: Iterable[Event]) -> list[Measurement]:
+    """The measurements of a run, as they were revised last."""
+    known: dict[int, Measurement] = {}
+    for event in events:
+        match event:
+            case PointMeasured(measurement=measurement):
+                known[measurement.proposal.candidate] = measurement
+            case ReadingsRevised(measurements=measurements):
+                known |= {measurement.proposal.candidate: measurement for measurement in measurements}
+    return list(known.values())
+
+
+def errors_mrad(
+    instrument: DriftingInstrument, reference: Reference, measurements: Sequence[Measurement]
+) -> tuple[FloatArray, FloatArray]:
+    """Of the shifts along y and x, and one standard deviation as the readings tell it: shape (n, 2) each."""
+    height, width = instrument.column.extent_nm
+    vacuum = VirtualColumn(Specimen("vacuum", numpy.zeros((0, 3)), numpy.zeros(0, numpy.int64), height))
+    undeflected = vacuum.patterns.pattern(height / 2, width / 2)
+    exact = numpy.stack([undeflected, *(instrument.exact(m.position_asked) for m in measurements)])
+    truth = Patterns(_ALL_ELECTRONS * exact, reference).moments
+    true = numpy.stack([truth.y[1:] - truth.y[0], truth.x[1:] - truth.x[0]], axis=-1)
+    readings = [[measurement.readings[name] for name in ("com_y", "com_x")] for measurement in measurements]
+    read = numpy.array([[reading.value for reading in pair] for pair in readings])
+    return read - true, numpy.array([[reading.total_sigma for reading in pair] for pair in readings])
