@@ -19,11 +19,12 @@ from dkl_ae.patterns.cached import cached
 from dkl_ae.records import FloatArray, IntArray
 
 _GAINED: typing.Final = (0.0, *(10.0 ** numpy.linspace(-3, 6, 10)).tolist())
-"""Variance that the walk, and the steady part, may have gained by the last exposure, in that of one's counting."""
+"""Variance that the walk, and the steady part, may have gained by the last exposure, in units of the counting variance
+of one exposure."""
 _UNLIKELY: typing.Final = 0.01
 """What is so much less likely than the likeliest does not count."""
 _AT_ONCE: typing.Final = 256
-"""Times, to bound the memory."""
+"""So many times are looked at together, to bound the memory."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ class ZeroDrift:
         return _Beliefs(weights / weights.sum(), walk[likely], steady[likely], whitening, explained)
 
     def _evidence(self, walk: float, steady: float) -> float:
-        """Its logarithm, for the zero to move so fast."""
+        """Logarithm of the evidence for these speeds: see `_Beliefs`."""
         factor = self._factor(walk, steady)
         squared = float((scipy.linalg.solve_triangular(factor, self.shifts_mrad, lower=True) ** 2).sum())
         determinant = float(numpy.log(factor.diagonal()).sum())
@@ -140,7 +141,7 @@ class ZeroDrift:
         return factor
 
     def _since_first(self, times: FloatArray) -> FloatArray:
-        """What is no time counts as the first."""
+        """Seconds since the first exposure; a time that is not a number counts as the first."""
         known = self.times[numpy.isfinite(self.times)]
         first = float(known[0]) if known.size else 0.0
         since: FloatArray = numpy.maximum(numpy.where(numpy.isfinite(times), times, first) - first, 0.0)

@@ -13,10 +13,10 @@ from dkl_ae.patterns import Patterns, Reference, ZeroDrift, Zeros
 from dkl_ae.records import FloatArray, Position
 
 _KNOWN_WELL: typing.Final = 0.7
-"""Of a single exposure's error: what is known so well just now is known better once the next exposure is behind it."""
+"""In standard deviations of a single exposure: a zero that is known worse is exposed again. Between two exposures it is
+known better than that, for both tell of it."""
 _NOTABLE_SIGMAS: typing.Final = 3.0
 """A drift of more standard deviations of a single exposure is told, and again whenever it has doubled."""
-
 _LEAST_ERROR: typing.Final = 1e-5
 """Of an exposure's shift, in radii of the disc."""
 
@@ -52,8 +52,8 @@ class FollowedZero:
         self._variances: list[float] = []
         self._electrons: list[float] = []
         self._repeats = 0
-        self._served = 0
-        """The last point after which one was repeated."""
+        self._latest_measured = 0
+        """Points before the latest that was repeated."""
         self._is_recorded = False
         self._told_mrad = 0.0
         self._drift: ZeroDrift | None = None
@@ -70,7 +70,7 @@ class FollowedZero:
         """
         if self._drift is None or self._is_recorded:
             return None
-        if measured <= self._served or self.next_number > at_most * measured:
+        if measured <= self._latest_measured or self.next_number > at_most * measured:
             return None
         _, sigma = self._drift.at(numpy.array([time]))
         is_known = float(sigma.max()) <= _KNOWN_WELL * self._drift.exposure_sigma_mrad
@@ -93,7 +93,7 @@ class FollowedZero:
     def repeated(self, exposure: RepeatedExposure) -> str:
         """Learn from a repeated exposure; returns why nothing can be learned from it, in one sentence, else nothing."""
         place, frame = exposure.place, exposure.frame
-        self._repeats, self._served = exposure.number, exposure.measured
+        self._repeats, self._latest_measured = exposure.number, exposure.measured
         if not exposure.is_trusted:
             return ""
         first = self._first[place].pattern
